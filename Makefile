@@ -1,0 +1,38 @@
+# Everything below sets itself up: `make demo` and `make test` work in a fresh clone.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint types bench docs clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## derive, check, train on real digits and write the lecture, in a minute
+	$(BIN)/pgm-rbm demo
+
+test: $(READY) ## the tests
+	$(BIN)/python -m pytest -m "not slow and not peer"
+
+test-slow: $(READY) ## the slow tests and those against optional peers
+	$(BIN)/python -m pytest -m "slow or peer"
+
+lint: $(READY) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy
+	$(BIN)/mypy
+
+bench: $(READY) ## measure, paired with plain NumPy, and print the tables
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and everything generated
+	rm -rf $(VENV) demo-output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
