@@ -1,0 +1,44 @@
+"""∂ ln p(v) / ∂θ as Term A − Term B, in the order of the lecture RBM Mathematics (module 11.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sympy import Add, Expr, log
+
+from symbolic.derivation import rules
+from symbolic.derivation.rules import Context, derivative
+from symbolic.derivation.trace import Branch, Derivation, Trace
+from symbolic.language.layers import Configuration, Entry
+from symbolic.language.probability import Probability
+
+if TYPE_CHECKING:
+    from symbolic.language.energy import Energy
+
+__all__ = ["log_likelihood_gradient"]
+
+
+def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
+    """The derivation of ∂ ln p(v) / ∂ ``by``; its result is Term A − Term B."""
+    context = Context(energy.function)
+    visible = tuple(Configuration(layer) for layer in energy.visible)
+    subject = derivative(log(Probability(energy.function, visible)), by)
+
+    start = Trace("ln p(v)", subject, context).apply(rules.definition, rules.log_quotient, rules.linearity)
+    a, b = _terms(start.line)
+    term_a, term_b = _term("Term A", a, context), _term("Term B", b, context)
+    end = Trace("Result", start.line, Context(energy.function, closed_form=term_a.result - term_b.result))
+    end.line = start.line
+    return Derivation(
+        energy,
+        "gradient",
+        (start.branch(), term_a, term_b, _combine(subject, start.line, term_a, term_b)),
+        "Result",
+    )
+
+
+def _terms(difference: Expr) -> tuple[Expr, Expr]:
+    """The two derivatives in ∂f − ∂g, without the sign."""
+    plus = [term for term in Add.make_args(difference) if not term.could_extract_minus_sign()]
+    minus = [-term for term in Add.make_args(difference) if term.could_extract_minus_sign()]
+    return plus[0], minus[0]

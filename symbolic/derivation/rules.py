@@ -1,0 +1,369 @@
+"""The catalogue of rules: what each is called, what it says in a line, and how it rewrites an expression.
+
+A rule's ``match`` looks at one node and returns what the node becomes, or None. Rules know nothing of derivations; a
+derivation is a script that says which rules apply in which order (:mod:`~symbolic.derivation.gradient`,
+:mod:`~symbolic.derivation.marginal`). Whether a rewriting is true is not taken on a rule's word: the checker evaluates both
+lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sympy import Add, Derivative, Expr, Mul, Pow, S, exp, log
+
+from symbolic.derivation.separation import Separation
+from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
+from symbolic.language.functions import StableFunction
+from symbolic.language.layers import Configuration, Index, State
+from symbolic.language.probability import (
+    EnergyCall,
+    EnergyFunction,
+    Expectation,
+    FreeEnergy,
+    LogPartition,
+    Probability,
+    UnitProbability,
+)
+from symbolic.units import lookup
+
+__all__ = ["CATALOGUE", "Context", "Rule"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a rule may look up: the energy, and how the layer being summed separates into its units."""
+
+    function: EnergyFunction
+    separation: Separation | None = None
+    closed_form: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named rewriting.
+
+    Attributes:
+        id: the stable key that traces and files carry.
+        name: for people, as it stands in the margin of a slide.
+        hint: the rule in one short line.
+        match: from a node and the context to what the node becomes, or None.
+    """
+
+    id: str
+    name: str
+    hint: str
+    match: Callable[[Expr, Context], Expr | None]
+
+
+CATALOGUE: dict[str, Rule] = {}
+
+
+def _rule(id: str, name: str, hint: str) -> Callable[[Callable[[Any, Context], Expr | None]], Rule]:
+    def register(match: Callable[[Any, Context], Expr | None]) -> Rule:
+        CATALOGUE[id] = Rule(id, name, hint, match)
+        return CATALOGUE[id]
+
+    return register
+
+
+def derivative(expression: Expr, by: Expr) -> Expr:
+    """∂ expression / ∂ by, not carried out."""
+    return Derivative(expression, by, evaluate=False)
+
+
+def _derived(node: Expr) -> tuple[Expr, Expr] | None:
+    if isinstance(node, Derivative) and len(node.variables) == 1:
+        return node.expr, node.variables[0]
+    return None
+
+
+def _numerator_and_denominator(node: Expr) -> tuple[Expr, Expr]:
+    """Split a product by the sign of its factors' exponents; unlike ``as_numer_denom`` it looks into no factor."""
+    below = [f for f in Mul.make_args(node) if isinstance(f, Pow) and f.exp == -1]
+    above = [f for f in Mul.make_args(node) if f not in below]
+    return Mul(*above), Mul(*(f.base for f in below))
+
+
+# Definitions
+
+
+@_rule("definition", "Definition", "probability = Boltzmann weight ÷ the sum of all")
+def definition(node: Expr, context: Context) -> Expr | None:
+    return node.definition() if isinstance(node, (Probability, FreeEnergy, LogPartition)) else None
+
+
+# The gradient of ln p(v)
+
+
+@_rule("log_quotient", "Logarithm of a quotient", "ln (f / g) = ln f − ln g")
+def log_quotient(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, log):
+        return None
+    above, below = _numerator_and_denominator(node.args[0])
+    return None if below == 1 else log(above) - log(below)
+
+
+@_rule("linearity", "Difference rule", "∂(f − g) = ∂f − ∂g")
+def linearity(node: Expr, context: Context) -> Expr | None:
+    found = _derived(node)
+    if found is None or not isinstance(found[0], Add):
+        return None
+    terms = (term.as_coeff_Mul() for term in found[0].args)
+    return Add(*(coefficient * derivative(rest, found[1]) for coefficient, rest in terms))
+
+
+@_rule("log_derivative", "Derivative of ln", "∂ ln f = (1 / f) · ∂f")
+def log_derivative(node: Expr, context: Context) -> Expr | None:
+    found = _derived(node)
+    if found is None or not isinstance(found[0], log):
+        return None
+    inner = found[0].args[0]
+    return derivative(inner, found[1]) / inner
+
+
+@_rule("interchange", "Derivative under the sum", "∂ Σ f = Σ ∂f for a finite sum")
+def interchange(node: Expr, context: Context) -> Expr | None:
+    found = _derived(node)
+    if found is None or not isinstance(found[0], ConfigSum):
+        return None
+    return ConfigSum(derivative(found[0].body, found[1]), *found[0].configurations)
+
+
+@_rule("exp_chain", "Chain rule of exp", "∂ eᶠ = eᶠ · ∂f")
+def exp_chain(node: Expr, context: Context) -> Expr | None:
+    found = _derived(node)
+    if found is None or not isinstance(found[0], exp):
+        return None
+    return found[0] * derivative(found[0].args[0], found[1])
+
+
+@_rule("differentiate_energy", "Differentiate −E", "only the term with this parameter survives")
+def differentiate_energy(node: Expr, context: Context) -> Expr | None:
+    found = _derived(node)
+    if found is None or not found[0].has(EnergyCall):
+        return None
+    recalled = found[0].xreplace({call: call.definition() for call in found[0].atoms(EnergyCall)})
+    return recalled.diff(found[1])
+
+
+@_rule("recognise_probability", "Recognise the probability", "Boltzmann weight ÷ the sum of all = probability")
+def recognise_probability(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, Mul):
+        return None
+    above, below = _numerator_and_denominator(node)
+    if not isinstance(below, ConfigSum):
+        return None
+    for total in Mul.make_args(above):
+        if isinstance(total, ConfigSum) and total.configurations == below.configurations:
+            weight = below.body
+            statistic = Mul(*(f for f in Mul.make_args(total.body) if f != weight))
+            call = next(iter(weight.atoms(EnergyCall)), None)
+            if call is None or weight not in Mul.make_args(total.body):
+                return None
+            given = tuple(c for c in call.configurations if c not in below.configurations)
+            probability = Probability(call.function, below.configurations, given)
+            rest = Mul(*(f for f in Mul.make_args(above) if f is not total))
+            return rest * ConfigSum(probability * statistic, *below.configurations)
+    return None
+
+
+@_rule("name_expectation", "Name the expectation", "Σ p(x) f(x) = ⟨f⟩")
+def name_expectation(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, ConfigSum):
+        return None
+    factors = Mul.make_args(node.body)
+    for probability in factors:
+        if isinstance(probability, Probability) and probability.subject == node.configurations:
+            return Expectation(Mul(*(f for f in factors if f is not probability)), probability)
+    return None
+
+
+@_rule("clamped", "Clamped units are constant", "⟨f(v) g(h)⟩ᵥ = f(v) ⟨g(h)⟩ᵥ")
+def clamped(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, Expectation):
+        return None
+    averaged = set(node.probability.subject)
+    factors = Mul.make_args(node.statistic)
+    outside = [f for f in factors if not f.free_symbols & averaged]
+    inside = [f for f in factors if f.free_symbols & averaged]
+    if not outside or node.statistic == 1:
+        return None
+    return Mul(*outside, Expectation(Mul(*inside), node.probability) if inside else S.One)
+
+
+@_rule("combine", "Put the terms together", "∂ ln p(v) = Term A − Term B")
+def combine(node: Expr, context: Context) -> Expr | None:
+    return context.closed_form if _derived(node) else None
+
+
+# Summing a layer out
+
+
+@_rule("recall_energy", "Recall the energy", "write out −E, one term for each unit that is summed")
+def recall_energy(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, exp) or context.separation is None:
+        return None
+    call = -node.args[0]
+    if not isinstance(call, EnergyCall):
+        return None
+    return exp(context.separation.collected(_configuration_of(call, context.separation)))
+
+
+@_rule("exp_product", "Exponential of a sum", "e^(f + Σ g) = e^f · Π e^g")
+def exp_product(node: Expr, context: Context) -> Expr | None:
+    separation = context.separation
+    if not isinstance(node, exp) or separation is None:
+        return None
+    layer = separation.layer
+    for configuration in sorted(node.free_symbols, key=str):
+        if not isinstance(configuration, Configuration) or configuration.layer != layer:
+            continue
+        if node.args[0] == separation.collected(configuration):
+            index = Index.fresh(layer)
+            return exp(separation.constant) * IndexProduct(
+                exp(separation.potential(configuration[index])), index
+            )
+    return None
+
+
+@_rule("distribute", "Sum of a product", "the units are independent: Σ Π f = Π Σ f")
+def distribute(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, ConfigSum) or len(node.configurations) != 1:
+        return None
+    (bound,) = node.configurations
+    outside = [f for f in Mul.make_args(node.body) if bound not in f.free_symbols]
+    inside = [f for f in Mul.make_args(node.body) if bound in f.free_symbols]
+    if len(inside) != 1 or not isinstance(inside[0], IndexProduct):
+        return None
+    body, (index,) = inside[0].open()
+    one = Configuration(bound.layer, _one_unit_label(context, bound.layer))[index]
+    return Mul(*outside, IndexProduct(UnitSum(body.xreplace({bound[index]: one}), one), index))
+
+
+def _one_unit_label(context: Context, layer: Any) -> str:
+    separation = context.separation
+    return "'" if separation is not None and separation.free else ""
+
+
+@_rule("log_product", "Logarithm of a product", "ln (f · Π g) = ln f + Σ ln g")
+def log_product(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, log):
+        return None
+    total: Expr = S.Zero
+    found = False
+    for factor in Mul.make_args(node.args[0]):
+        if isinstance(factor, IndexProduct):
+            body, (index,) = factor.open()
+            total += IndexSum(log(body), index)
+            found = True
+        else:
+            total += factor.args[0] if isinstance(factor, exp) else log(factor)
+    return total if found else None
+
+
+@_rule("sum_states", "Sum over the states", "a unit takes each of its states in turn")
+def sum_states(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, UnitSum):
+        return None
+    state = node.state
+    return Add(*(node.body.xreplace({state: S(value)}) for value in lookup(state.layer.unit).states))
+
+
+@_rule("name_log_partition", "Name the unit's log-partition", "ln of the sum over one unit's states")
+def name_log_partition(node: Expr, context: Context) -> Expr | None:
+    separation = context.separation
+    if not isinstance(node, log) or separation is None:
+        return None
+    for index in node.free_symbols:
+        if isinstance(index, Index) and index.layer == separation.layer:
+            states = lookup(separation.layer.unit).states
+            weights = Add(*(exp(separation.potential_at(s, index)) for s in states))
+            if node.args[0] == weights:
+                return separation.log_partition(index)
+    return None
+
+
+@_rule("hidden_in_closed_form", "Sum out one layer", "Σ e^(−E) over a layer = e^(−F)")
+def hidden_in_closed_form(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, ConfigSum) or context.separation is None or not isinstance(node.body, exp):
+        return None
+    summed = [c for c in node.configurations if c.layer == context.separation.layer]
+    if not summed or not isinstance(-node.body.args[0], EnergyCall):
+        return None
+    kept = tuple(c for c in node.configurations if c not in summed)
+    return ConfigSum(exp(-FreeEnergy(context.function, *kept)), *kept)
+
+
+@_rule("recall_free_energy", "Recall the free energy", "its closed form, derived above")
+def recall_free_energy(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, FreeEnergy) or context.closed_form is None:
+        return None
+    return context.closed_form.xreplace({Configuration(c.layer): c for c in node.given if c.label})
+
+
+@_rule("phase_is_free_energy", "The average is −∂F", "⟨−∂E⟩ = ∂ ln Σ e^(−E) = −∂F")
+def phase_is_free_energy(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, Expectation) or context.closed_form is None:
+        return None
+    by = context.closed_form
+    given = node.probability.given
+    call = context.function(*given, *node.probability.subject)
+    if (-call.definition()).diff(by) != node.statistic:
+        return None
+    return -derivative(FreeEnergy(context.function, *given), by)
+
+
+@_rule("differentiate", "Differentiate", "∂ of the closed form")
+def differentiate(node: Expr, context: Context) -> Expr | None:
+    found = _derived(node)
+    return None if found is None or found[0].has(FreeEnergy) else found[0].diff(found[1])
+
+
+# The conditional of one unit
+
+
+@_rule("product_of_quotients", "Quotient of products", "Π f ÷ Π g = Π (f ÷ g)")
+def product_of_quotients(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, Mul):
+        return None
+    above, below = _numerator_and_denominator(node)
+    if not isinstance(above, IndexProduct) or not isinstance(below, IndexProduct):
+        return None
+    top, (index,) = above.open()
+    bottom, (other,) = below.open()
+    return IndexProduct(top / bottom.xreplace({other: index}), index)
+
+
+@_rule("one_factor", "One factor a unit", "independent units: each factor is one unit's distribution")
+def one_factor(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, UnitProbability) or context.closed_form is None:
+        return None
+    product = context.closed_form
+    if not isinstance(product, IndexProduct):
+        return None
+    body, (index,) = product.open()
+    return body.xreplace({index: node.state.index})
+
+
+@_rule("mean_of_unit", "Mean of one unit", "⟨h⟩ = Σ h p(h)")
+def mean_of_unit(node: Expr, context: Context) -> Expr | None:
+    if not isinstance(node, Expectation) or context.closed_form is None:
+        return None
+    displayed = node.displayed()
+    if not isinstance(displayed, State):
+        return None
+    return UnitSum(displayed * context.closed_form, displayed)
+
+
+@_rule("name_mean", "Name the mean", "the derivative Γ′ of the unit's log-partition")
+def name_mean(node: Expr, context: Context) -> Expr | None:
+    if context.closed_form is None or isinstance(node, StableFunction) or node.has(UnitSum):
+        return None
+    return context.closed_form
+
+
+def _configuration_of(call: EnergyCall, separation: Separation) -> Configuration:
+    return next(c for c in call.configurations if c.layer == separation.layer)

@@ -1,0 +1,251 @@
+"""A derivation as data: steps in branches, each step one named rewriting of one line into the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr
+from sympy.core.basic import Basic
+
+from symbolic.derivation.rules import CATALOGUE, Context, Rule
+from symbolic.errors import SymbolicError
+from symbolic.language.binders import IndexBinder
+
+if TYPE_CHECKING:
+    from symbolic.check.verification import Verification
+    from symbolic.language.energy import Energy
+    from symbolic.lecture.document import Lecture
+
+__all__ = ["Branch", "Derivation", "Step", "Trace"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a derivation: ``before`` equals ``after`` by the rule named.
+
+    Attributes:
+        rule: key into :data:`symbolic.derivation.rules.CATALOGUE`.
+        before, after: the whole expressions, as they are printed and as they are checked.
+        focus_before, focus_after: the part that was rewritten and what it became, as they stand in the two lines.
+    """
+
+    rule: str
+    before: Expr
+    after: Expr
+    focus_before: Expr
+    focus_after: Expr
+
+    @property
+    def name(self) -> str:
+        """The rule's name for people."""
+        return CATALOGUE[self.rule].name
+
+    @property
+    def hint(self) -> str:
+        """The rule in one short line."""
+        return CATALOGUE[self.rule].hint
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A chain of equalities that starts at ``subject``; "Term A" and "Term B" are two of them."""
+
+    name: str
+    subject: Expr
+    steps: tuple[Step, ...]
+
+    @property
+    def result(self) -> Expr:
+        return self.steps[-1].after if self.steps else self.subject
+
+    @property
+    def lines(self) -> tuple[Expr, ...]:
+        """The subject and what it is shown to equal, line by line."""
+        return (self.subject, *(step.after for step in self.steps))
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The answer to a question asked of an energy, with the steps that lead to it.
+
+    Attributes:
+        energy: the energy asked.
+        kind: ``"gradient"``, ``"free energy"``, ``"conditional"``, ``"phase"`` or ``"log partition"``.
+        branches: the chains of equalities in reading order; together they are a tree: the branches "Term A" and "Term B" grow
+            out of the last line of "ln p(v)" and meet in "Result".
+        conclusion: the name of the branch whose last line is the result.
+    """
+
+    energy: Energy
+    kind: str
+    branches: tuple[Branch, ...]
+    conclusion: str
+
+    def __getitem__(self, name: str) -> Branch:
+        for branch in self.branches:
+            if branch.name == name:
+                return branch
+        raise SymbolicError(
+            f"this derivation has no branch {name!r}; it has: {', '.join(b.name for b in self.branches)}."
+        )
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in reading order."""
+        return tuple(step for branch in self.branches for step in branch.steps)
+
+    @property
+    def subject(self) -> Expr:
+        return self[self.conclusion].subject
+
+    @property
+    def result(self) -> Expr:
+        return self[self.conclusion].result
+
+    @property
+    def term_a(self) -> Expr:
+        """The data term, ⟨−∂E/∂θ⟩ with the visible units clamped. Only a gradient has it."""
+        return self["Term A"].result
+
+    @property
+    def term_b(self) -> Expr:
+        """The model term, ⟨−∂E/∂θ⟩ over all configurations. Only a gradient has it."""
+        return self["Term B"].result
+
+    @property
+    def mean(self) -> Expr:
+        """The mean of one unit. Only a conditional has it."""
+        return self["mean"].result
+
+    def verify(self, sizes: Mapping[str, int] | None = None, points: int = 3, seed: int = 0) -> Verification:
+        """Check every step exactly, on the expressions that are printed, in a model of the given sizes.
+
+        Args:
+            sizes: units per layer, such as ``{"v": 2, "h": 3}``; by default small and different for every layer.
+            points: at how many random points each step is evaluated.
+            seed: of those points.
+        """
+        from symbolic.check.verification import verify
+
+        return verify(self, sizes=sizes, points=points, seed=seed)
+
+    def to_json(self) -> str:
+        """The derivation as JSON text; :meth:`from_json` reads it back."""
+        from symbolic.derivation.serialise import derivation_to_json
+
+        return derivation_to_json(self)
+
+    @staticmethod
+    def from_json(text: str) -> Derivation:
+        """The derivation in ``text``, which is data and never evaluated.
+
+        Raises:
+            SymbolicError: the text is not a derivation this version can read.
+        """
+        from symbolic.derivation.serialise import derivation_from_json
+
+        return derivation_from_json(text)
+
+    def latex(self) -> str:
+        """The derivation as aligned LaTeX, in the lecture's notation."""
+        from symbolic.notation import latex
+
+        return latex.derivation(self)
+
+    def text(self, *, ascii: bool = False, width: int = 100) -> str:
+        """The derivation for a terminal, in two-dimensional characters."""
+        from symbolic.notation import text
+
+        return text.derivation(self, ascii=ascii, width=width)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_latex_(self) -> str:
+        return self.latex()
+
+    def lecture(self) -> Lecture:
+        """This derivation as a lecture, ready to be written."""
+        from symbolic.lecture.compose import lecture_of_derivation
+
+        return lecture_of_derivation(self)
+
+
+class Trace:
+    """Builds one branch: apply rules in turn, and each records the step it made."""
+
+    def __init__(self, name: str, subject: Expr, context: Context):
+        self.name = name
+        self.subject = subject
+        self.context = context
+        self.line = subject
+        self.steps: list[Step] = []
+
+    def apply(self, *rules: Rule, everywhere: bool = False, optional: bool = False) -> Trace:
+        """Rewrite the first place (or every place) that each rule matches.
+
+        Raises:
+            SymbolicError: a rule that is not optional matches nowhere.
+        """
+        for rule in rules:
+            found: list[tuple[Expr, Expr]] = []
+            after = _rewrite(self.line, rule, self.context, found, everywhere)
+            if found:
+                self.steps.append(Step(rule.id, self.line, after, *found[0]))
+                self.line = after
+            elif not optional:
+                raise SymbolicError(f"the rule {rule.name!r} does not apply to {self.line}.")
+        return self
+
+    def branch(self) -> Branch:
+        return Branch(self.name, self.subject, tuple(self.steps))
+
+
+def _rewrite(
+    node: Any, rule: Rule, context: Context, found: list[tuple[Expr, Expr]], everywhere: bool
+) -> Any:
+    if found and not everywhere:
+        return node
+    new = rule.match(node, context) if isinstance(node, Expr) else None
+    if new is not None:
+        found.append((node, new))
+        return new
+    if not node.args:
+        return node
+    if isinstance(node, IndexBinder):
+        return _rewrite_under_binder(node, rule, context, found, everywhere)
+    arguments = [_rewrite(argument, rule, context, found, everywhere) for argument in node.args]
+    if all(new is old for new, old in zip(arguments, node.args, strict=True)):
+        return node
+    return node.func(*arguments)
+
+
+def _rewrite_under_binder(
+    node: IndexBinder, rule: Rule, context: Context, found: list[tuple[Expr, Expr]], everywhere: bool
+) -> Any:
+    body, fresh = node.open()
+    start = len(found)
+    after = _rewrite(body, rule, context, found, everywhere)
+    if len(found) == start:
+        return node
+    closed = type(node)(after, *fresh)
+    names = dict(zip(fresh, node.indices, strict=True))
+    new_names = (
+        dict(zip(_in_order_of(closed, after, fresh), closed.indices, strict=True))
+        if isinstance(closed, IndexBinder) and len(closed.indices) == len(fresh)
+        else names
+    )
+    found[start:] = [(old.xreplace(names), new.xreplace(new_names)) for old, new in found[start:]]
+    return closed
+
+
+def _in_order_of(closed: IndexBinder, body: Basic, fresh: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The fresh indices in the order in which ``closed`` names them: by layer, as canonical binders do."""
+    return tuple(sorted(fresh, key=lambda index: [i.layer for i in closed.indices].index(index.layer)))
+
+
+def all_lines(branches: tuple[Branch, ...]) -> Iterator[Expr]:
+    for branch in branches:
+        yield from branch.lines

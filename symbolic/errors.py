@@ -1,0 +1,42 @@
+"""What `symbolic` raises when a request cannot be served; every message names the thing and the remedy."""
+
+from __future__ import annotations
+
+__all__ = ["CheckError", "EnergyError", "EnergySyntaxError", "NotSeparableError", "SymbolicError"]
+
+
+class SymbolicError(ValueError):
+    """The common base: something that was asked of `symbolic` makes no sense or cannot be done."""
+
+
+class EnergyError(SymbolicError):
+    """An energy, or a piece of one, is not well formed: a wrong index, rank, name or unit."""
+
+
+class EnergySyntaxError(EnergyError):
+    """The text of an energy cannot be read. ``position`` counts characters from 0; the message shows the place."""
+
+    def __init__(self, message: str, text: str, position: int):
+        self.text = text
+        self.position = position
+        super().__init__(f"{message}\n{excerpt(text, position)}")
+
+
+class NotSeparableError(SymbolicError):
+    """A layer cannot be summed out in closed form, since a term ties two of its units together."""
+
+
+class CheckError(SymbolicError):
+    """An expression cannot be evaluated exactly by the oracle, for the reason given."""
+
+
+def excerpt(text: str, position: int, width: int = 72) -> str:
+    """The line of ``text`` around ``position`` with a caret under it, and where that is."""
+    start = text.rfind("\n", 0, position) + 1
+    end = text.find("\n", position)
+    line = text[start : len(text) if end < 0 else end]
+    column = position - start
+    left = max(0, column - width // 2)
+    shown = line[left : left + width]
+    row = text.count("\n", 0, position) + 1
+    return f"  line {row}, column {column + 1}:\n  {shown}\n  {' ' * (column - left)}^"

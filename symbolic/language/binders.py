@@ -1,0 +1,232 @@
+"""Sums and products that bind what they run over.
+
+* :class:`IndexSum` Σ_{i,j} and :class:`IndexProduct` Π_j run over the units of layers, whose number stays symbolic.
+* :class:`ConfigSum` Σ_{u,g} runs over whole configurations of layers, under the labels the lecture uses.
+* :class:`UnitSum` Σ_{h_j} runs over the states of one unit.
+
+Index binders are alpha-canonical: their bound indices are renamed by the height of the binder in the expression, so two
+sums that differ in the names of their dummies are one object, and no index of a user's can be captured. The rule for anyone
+who edits under one: :meth:`IndexBinder.open` it first (its indices become fresh ones), edit, and build it anew.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from sympy import Add, Expr, Integer, Mul, S, sympify
+from sympy.core.basic import Basic
+
+from symbolic.errors import EnergyError
+from symbolic.language.layers import Configuration, Delta, Index, State
+
+__all__ = ["ConfigSum", "IndexProduct", "IndexSum", "Sum", "UnitSum", "contract", "height"]
+
+
+def height(expression: Basic) -> int:
+    """How many index binders are nested in ``expression``, counting a binder's indices one by one."""
+    if isinstance(expression, IndexBinder):
+        return expression.height
+    return max((height(argument) for argument in expression.args), default=0)
+
+
+def _rename(body: Expr, old: Iterable[Index], new: Iterable[Index]) -> Expr:
+    return body.xreplace(dict(zip(old, new, strict=True)))
+
+
+class IndexBinder(Expr):
+    """What :class:`IndexSum` and :class:`IndexProduct` share: bound indices with canonical names."""
+
+    is_commutative = True
+
+    body = property(lambda self: self.args[0])
+    indices = property(lambda self: self.args[1:])
+
+    @classmethod
+    def _canonical(cls, body: Expr, indices: tuple[Index, ...]) -> Expr:
+        base = height(body)
+
+        def close(order: tuple[Index, ...]) -> tuple[Expr, tuple[Index, ...]]:
+            names = tuple(Index(f"·{base + n}", index.layer) for n, index in enumerate(order, 1))
+            return _rename(body, order, names), names
+
+        # Indices over different layers are put in the order of their layers' names. Those over one layer may stand for
+        # each other (Σ_{k,l} L_kl v_k v_l), so the least of all orders is taken.
+        groups = [
+            tuple(group)
+            for _, group in itertools.groupby(
+                sorted(indices, key=lambda i: (i.layer.name, i.name)), key=lambda i: i.layer.name
+            )
+        ]
+        orders = itertools.product(*(itertools.permutations(group) for group in groups))
+        candidates = [close(tuple(itertools.chain(*order))) for order in orders]
+        closed, names = (
+            min(candidates, key=lambda c: c[0].sort_key()) if len(candidates) > 1 else candidates[0]
+        )
+        return Expr.__new__(cls, closed, *names)
+
+    @property
+    def height(self) -> int:
+        return len(self.indices) + height(self.body)
+
+    @property
+    def bound_symbols(self) -> list[Index]:
+        return list(self.indices)
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return self.body.free_symbols - set(self.indices)
+
+    def open(self) -> tuple[Expr, tuple[Index, ...]]:
+        """The body with fresh indices in place of the bound ones, and those indices."""
+        fresh = tuple(Index.fresh(index.layer) for index in self.indices)
+        return _rename(self.body, self.indices, fresh), fresh
+
+    def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Basic, bool]:
+        if self in rule:
+            return rule[self], True
+        fresh = tuple(Index.fresh(index.layer) for index in self.indices)
+        body, _ = self.body._xreplace(dict(zip(self.indices, fresh, strict=True)))
+        body, changed = body._xreplace(rule)
+        return (type(self)(body, *fresh), True) if changed else (self, False)
+
+
+class IndexSum(IndexBinder):
+    """Σ over the units of layers: ``IndexSum(v[i]*w[i, j]*h[j], i, j)``.
+
+    Nested sums become one; factors without a bound index are pulled out; an index that does not occur contributes the size
+    of its layer.
+    """
+
+    def __new__(cls, body: Any, *indices: Index) -> Expr:
+        body = sympify(body)
+        _check_indices(indices)
+        if body is S.Zero or not indices:
+            return body
+        if isinstance(body, IndexSum):
+            inner, fresh = body.open()
+            return cls(inner, *indices, *fresh)
+        bound = set(indices)
+        if isinstance(body, Mul):
+            outside = [f for f in body.args if not f.free_symbols & bound]
+            if outside:
+                inside = [f for f in body.args if f.free_symbols & bound]
+                return Mul(*outside, cls(Mul(*inside), *indices))
+            sums = [f for f in body.args if isinstance(f, IndexSum)]
+            if len(sums) == 1:
+                inner, fresh = sums[0].open()
+                return cls(Mul(*(f for f in body.args if f is not sums[0]), inner), *indices, *fresh)
+        missing = bound - body.free_symbols
+        if missing:
+            rest = tuple(i for i in indices if i not in missing)
+            return Mul(*(i.layer.size for i in missing), cls(body, *rest))
+        return cls._canonical(body, indices)
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        body, indices = self.open()
+        return contract(body.diff(by), *indices)
+
+    def _sympystr(self, printer: Any) -> str:
+        names = ", ".join(f"{i.name} in {i.layer.name}" for i in self.indices)
+        return f"Sum({printer._print(self.body)}, {names})"
+
+
+def _check_indices(indices: tuple[Any, ...]) -> None:
+    for index in indices:
+        if not isinstance(index, Index):
+            raise EnergyError(f"a sum runs over indices made by layer.index('i'). Got {index!r}.")
+    if len(set(indices)) != len(indices):
+        raise EnergyError(
+            f"a sum binds each index once. Got {', '.join(i.name for i in indices)}: give the second another name."
+        )
+
+
+Sum = IndexSum
+
+
+def contract(body: Any, *indices: Index) -> Expr:
+    """Σ over ``indices`` of ``body``, with every Kronecker delta of a bound index used up."""
+    body = sympify(body)
+    if isinstance(body, Add):
+        return Add(*(contract(term, *indices) for term in body.args))
+    if isinstance(body, Mul) and any(isinstance(f, Add) and f.has(Delta) for f in body.args):
+        return contract(body.expand(deep=False), *indices)
+    bound = set(indices)
+    for factor in Mul.make_args(body):
+        base = factor.base if factor.is_Pow else factor  # a delta's positive power is the delta
+        if not isinstance(base, Delta):
+            continue
+        for index, other in (base.args, base.args[::-1]):
+            if index in bound:
+                rest = Mul(*(f for f in Mul.make_args(body) if f is not factor))
+                return contract(rest.xreplace({index: other}), *(i for i in indices if i != index))
+    return IndexSum(body, *indices)
+
+
+class IndexProduct(IndexBinder):
+    """Π over the units of one layer."""
+
+    def __new__(cls, body: Any, index: Index) -> Expr:
+        body = sympify(body)
+        _check_indices((index,))
+        if body is S.One:
+            return body
+        if index not in body.free_symbols:
+            return body**index.layer.size
+        return cls._canonical(body, (index,))
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"Product({printer._print(self.body)}, {self.indices[0].name} in {self.indices[0].layer.name})"
+
+
+class ConfigSum(Expr):
+    """Σ over all configurations of the layers named, each under its label: ``ConfigSum(body, Configuration(h, "g"))``.
+
+    Labels are names the reader sees, so they are not renamed; a label that occurs outside a sum binding it is an error
+    that the checker reports.
+    """
+
+    is_commutative = True
+
+    def __new__(cls, body: Any, *configurations: Configuration) -> Expr:
+        body = sympify(body)
+        if body is S.Zero or not configurations:
+            return body
+        return Expr.__new__(cls, body, *configurations)
+
+    body = property(lambda self: self.args[0])
+    configurations = property(lambda self: self.args[1:])
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return self.body.free_symbols - set(self.configurations)
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        if isinstance(by, State) and by.configuration in self.configurations:
+            return S.Zero
+        return ConfigSum(self.body.diff(by), *self.configurations)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"ConfigSum({printer._print(self.body)}, {', '.join(map(str, self.configurations))})"
+
+
+class UnitSum(Expr):
+    """Σ over the states of one unit: ``UnitSum(exp(h[j]*x), h[j])``."""
+
+    is_commutative = True
+
+    def __new__(cls, body: Any, state: State) -> Expr:
+        return Expr.__new__(cls, sympify(body), state)
+
+    body = property(lambda self: self.args[0])
+    state = property(lambda self: self.args[1])
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        # The unit's state is bound, its index is not.
+        elsewhere = self.body.xreplace({self.state: Integer(0)})
+        return elsewhere.free_symbols | self.state.index.free_symbols
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"UnitSum({printer._print(self.body)}, {printer._print(self.state)})"

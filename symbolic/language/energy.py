@@ -1,0 +1,250 @@
+"""The energy: what a person writes once, and what everything else is asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr, Symbol, sympify
+
+from symbolic.errors import EnergyError
+from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State
+from symbolic.language.probability import EnergyFunction
+
+if TYPE_CHECKING:
+    from symbolic.codegen.build import Kernels
+    from symbolic.derivation.trace import Derivation
+    from symbolic.lecture.document import Lecture
+
+__all__ = ["Energy"]
+
+_VISIBLE_INDICES = ("i", "k", "m", "p")
+_HIDDEN_INDICES = ("j", "l", "n", "q")
+
+
+class Energy:
+    """An energy E over layers of units, with p(v, h) = e^{−E(v, h)} / Z.
+
+    Args:
+        expression: a SymPy expression in unit states ``v[i]`` and parameter entries ``w[i, j]``; every index is bound by
+            a :class:`~symbolic.language.binders.Sum`.
+        visible: the layers that data are about, in order.
+        hidden: the layers that are summed out of p(v), in order.
+
+    Raises:
+        EnergyError: an index is not bound, a layer is missing or listed twice, or two things share a name.
+
+    >>> from symbolic import Energy, Layer, Parameter, Sum
+    >>> v, h = Layer("v", "binary"), Layer("h", "binary")
+    >>> i, j = v.index("i"), h.index("j")
+    >>> w = Parameter("w", v, h)
+    >>> energy = Energy(-Sum(v[i] * w[i, j] * h[j], i, j), visible=[v], hidden=[h])
+    >>> energy.log_likelihood_gradient(w[i, j]).result
+    <h[j]*v[i]>_v - <h[j]*v[i]>_vh
+    """
+
+    def __init__(self, expression: Any, *, visible: Iterable[Layer], hidden: Iterable[Layer] = ()):
+        self.expression: Expr = sympify(expression)
+        self.visible = tuple(visible)
+        self.hidden = tuple(hidden)
+        self._validate()
+        self.function = EnergyFunction(self.expression, self.visible, self.hidden)
+        self.layers: Mapping[str, Layer] = MappingProxyType({x.name: x for x in self.visible + self.hidden})
+        self.parameters: Mapping[str, Parameter] = MappingProxyType(
+            {p.name: p for p in self.function.parameters}
+        )
+
+    @classmethod
+    def parse(
+        cls,
+        text: str,
+        *,
+        visible: Mapping[str, str],
+        hidden: Mapping[str, str] | None = None,
+        parameters: Mapping[str, Iterable[str]] | None = None,
+    ) -> Energy:
+        """The energy written in ``text``; the text is read by a parser and never evaluated as code.
+
+        Args:
+            text: such as ``"-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i)"``; docs/energies.md has the grammar.
+            visible: the visible layers' names and units, such as ``{"v": "binary"}``.
+            hidden: likewise the hidden layers'.
+            parameters: the layers of a parameter's axes, where the text alone leaves them open.
+
+        Raises:
+            EnergySyntaxError: the text cannot be read; the message points at the place.
+        """
+        from symbolic.language.parse import parse_energy
+
+        return parse_energy(text, visible=visible, hidden=hidden or {}, parameters=parameters or {})
+
+    def _validate(self) -> None:
+        layers = self.visible + self.hidden
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise EnergyError(f"visible and hidden are lists of Layers. Got {layer!r}.")
+        names = [layer.name for layer in layers]
+        doubled = sorted({n for n in names if names.count(n) > 1})
+        if doubled:
+            raise EnergyError(f"layer {doubled[0]} is listed twice; a layer is visible or hidden, once.")
+        if not self.visible:
+            raise EnergyError("an energy needs at least one visible layer: visible=[v].")
+        expression = self.expression
+        unbound = sorted(s.name for s in expression.free_symbols if isinstance(s, Index))
+        if unbound:
+            raise EnergyError(
+                f"index {unbound[0]} is not bound: an energy is one number, so each index is summed over, as in "
+                f"Sum(..., {unbound[0]})."
+            )
+        for configuration in expression.atoms(Configuration):
+            if configuration.layer not in layers:
+                raise EnergyError(
+                    f"layer {configuration.layer.name} occurs in the energy; list it as visible or hidden."
+                )
+        for parameter in expression.atoms(Parameter):
+            if parameter.name in names:
+                raise EnergyError(f"{parameter.name} names a layer and a parameter; rename one.")
+            for layer in parameter.layers:
+                if layer not in layers:
+                    raise EnergyError(
+                        f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible nor hidden."
+                    )
+        by_name: dict[str, Parameter] = {}
+        for parameter in expression.atoms(Parameter):
+            if by_name.setdefault(parameter.name, parameter) != parameter:
+                raise EnergyError(f"two parameters are called {parameter.name}; rename one.")
+        sizes = {layer.size for layer in layers}
+        loose = sorted(str(s) for s in expression.atoms(Symbol) - sizes)
+        if loose:
+            raise EnergyError(
+                f"{loose[0]} is a plain symbol; make it a Parameter({loose[0]!r}) (no layers: a single number)."
+            )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Energy) and self.function == other.function
+
+    def __hash__(self) -> int:
+        return hash(self.function)
+
+    def __repr__(self) -> str:
+        names = [", ".join(f"{x.name}: {x.unit}" for x in side) for side in (self.visible, self.hidden)]
+        return f"Energy({self.expression}, visible=[{names[0]}], hidden=[{names[1]}])"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def latex(self) -> str:
+        """E(v, h) = … in the lecture's notation."""
+        from symbolic.notation import latex
+
+        return latex.equation(self.call, self.expression)
+
+    @property
+    def call(self) -> Expr:
+        """E(v, h), opaque, at the free configurations of all layers."""
+        return self.function()
+
+    @cached_property
+    def index_of(self) -> Mapping[Layer, tuple[Index, ...]]:
+        """Indices of each layer for naming single units: i for the first visible layer, j for the first hidden one."""
+        table = {}
+        for side, names in ((self.visible, _VISIBLE_INDICES), (self.hidden, _HIDDEN_INDICES)):
+            for position, layer in enumerate(side):
+                start = names[position:] or (f"{names[0]}{position}",)
+                table[layer] = tuple(Index(name, layer) for name in start)
+        return table
+
+    def entry(self, parameter: Parameter | Entry | str) -> Entry:
+        """A parameter, its name, or one of its entries, as an entry with indices to differentiate by.
+
+        Raises:
+            EnergyError: the energy has no such parameter; the message lists those it has.
+        """
+        if isinstance(parameter, Entry):
+            known = self.parameters.get(parameter.parameter.name)
+            if known == parameter.parameter:
+                return parameter
+            parameter = parameter.parameter
+        name = parameter.name if isinstance(parameter, Parameter) else parameter
+        if not isinstance(name, str) or name not in self.parameters:
+            raise EnergyError(
+                f"the energy has no parameter {name!r}; it has: {', '.join(self.parameters) or 'none'}."
+            )
+        found = self.parameters[name]
+        used: dict[Layer, int] = {}
+        indices = []
+        for layer in found.layers:
+            names = self.index_of[layer]
+            position = used.get(layer, 0)
+            used[layer] = position + 1
+            indices.append(names[position] if position < len(names) else Index(f"{names[0].name}{position}", layer))
+        return found[tuple(indices)]
+
+    def layer(self, layer: Layer | str) -> Layer:
+        """The layer of that name.
+
+        Raises:
+            EnergyError: the energy has no such layer; the message lists those it has.
+        """
+        name = layer.name if isinstance(layer, Layer) else layer
+        if name not in self.layers:
+            raise EnergyError(f"the energy has no layer {name!r}; it has: {', '.join(self.layers)}.")
+        return self.layers[name]
+
+    def unit_state(self, layer: Layer | str) -> State:
+        """The state of one unit of a layer, such as h_j, under the index that names its units."""
+        found = self.layer(layer)
+        return found[self.index_of[found][0]]
+
+    # What can be asked of an energy. Each answer is a Derivation: a result with the checked steps that lead there.
+
+    def log_likelihood_gradient(self, parameter: Parameter | Entry | str) -> Derivation:
+        """∂ ln p(v) / ∂θ as Term A − Term B, in the order of the lecture RBM Mathematics.
+
+        Args:
+            parameter: ``w[i, j]``, the parameter ``w``, or its name.
+        """
+        from symbolic.derivation.gradient import log_likelihood_gradient
+
+        return log_likelihood_gradient(self, self.entry(parameter))
+
+    def free_energy(self, of: Layer | str | None = None) -> Derivation:
+        """F(v) = −ln Σ_h e^{−E(v, h)} in closed form; ``of`` names the layer that is kept (by default the visible ones)."""
+        from symbolic.derivation.marginal import free_energy
+
+        return free_energy(self, self._kept(of))
+
+    def conditional(self, layer: Layer | str) -> Derivation:
+        """p(h_j | v): the distribution of one unit of ``layer`` given all other layers, with ``.mean``."""
+        from symbolic.derivation.marginal import conditional
+
+        return conditional(self, self.layer(layer))
+
+    def phase(self, parameter: Parameter | Entry | str, of: Layer | str | None = None) -> Derivation:
+        """⟨−∂E/∂θ⟩ given the kept layers, in closed form: what both phases of learning average."""
+        from symbolic.derivation.marginal import phase
+
+        return phase(self, self.entry(parameter), self._kept(of))
+
+    def log_partition(self) -> Derivation:
+        """ln Z as an exact sum that can be lowered to code: over the visible configurations, the hidden ones in closed form."""
+        from symbolic.derivation.marginal import log_partition
+
+        return log_partition(self)
+
+    def _kept(self, of: Layer | str | None) -> tuple[Layer, ...]:
+        return self.visible if of is None else (self.layer(of),)
+
+    def compile(self, target: str = "numba") -> Kernels:
+        """Generated functions for this energy, cached on disk. ``target`` is ``"numba"`` or ``"numpy"``."""
+        from symbolic.codegen.build import compile_energy
+
+        return compile_energy(self, target)
+
+    def lecture(self) -> Lecture:
+        """The whole lesson: the energy, the gradient as Term A − Term B, free energy, conditionals and a worked example."""
+        from symbolic.lecture.compose import lecture_of_energy
+
+        return lecture_of_energy(self)

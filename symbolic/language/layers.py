@@ -1,0 +1,307 @@
+"""Layers, their indices and unit states, and parameters: the nouns an energy is written with.
+
+Everything here is an ordinary SymPy object (hashable, immutable, rebuildable from its arguments), so that
+``xreplace``, ``diff`` and structural comparison work on expressions made of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from sympy import Expr, Integer, S, Symbol, sympify
+from sympy.core.basic import Atom, Basic
+from sympy.core.expr import AtomicExpr
+
+from symbolic import units
+from symbolic.errors import EnergyError
+
+__all__ = ["Configuration", "Delta", "Entry", "Index", "Layer", "Parameter", "State"]
+
+
+def _name(kind: str, name: object) -> str:
+    if not isinstance(name, str) or not name.isidentifier():
+        raise EnergyError(f"the name of a {kind} is an identifier such as 'v' or 'weights'. Got {name!r}.")
+    return name
+
+
+class Layer(Atom):
+    """A set of units that share one state space; its size stays symbolic.
+
+    Attributes:
+        name: such as ``"v"``; also the name of the layer's array in generated code.
+        unit: the row of :mod:`symbolic.units` that its units obey, such as ``"binary"``.
+        size: the SymPy symbol ``n_<name>``.
+
+    ``layer[i]`` is the state of unit i; ``layer.index("i")`` makes an index that runs over the layer.
+    """
+
+    __slots__ = ("name", "unit")
+    name: str
+    unit: str
+
+    def __new__(cls, name: str, unit: str = "binary") -> Layer:
+        self = Basic.__new__(cls)
+        self.name = _name("layer", name)
+        self.unit = units.lookup(unit).name
+        return self
+
+    def __getnewargs__(self) -> tuple[str, str]:
+        return self.name, self.unit
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.name, self.unit
+
+    def _sympystr(self, printer: Any) -> str:
+        return self.name
+
+    @property
+    def size(self) -> Symbol:
+        return Symbol(f"n_{self.name}", integer=True, positive=True)
+
+    def index(self, name: str) -> Index:
+        """An index over this layer's units, for sums and for singling out one unit."""
+        return Index(_name("index", name), self)
+
+    def __getitem__(self, index: Any) -> State:
+        return Configuration(self)[index]
+
+    def __iter__(self) -> Any:
+        raise TypeError(f"layer {self.name} has a symbolic number of units; sum over an index instead.")
+
+
+class Index(AtomicExpr):
+    """An index that runs over the units of one layer. Two indices are equal if name and layer are."""
+
+    __slots__ = ("layer", "name")
+    is_commutative = True
+    is_integer = True
+    name: str
+    layer: Layer
+
+    _serial = itertools.count()
+
+    def __new__(cls, name: str, layer: Layer) -> Index:
+        self = Expr.__new__(cls)
+        self.name = name
+        self.layer = layer
+        return self
+
+    @classmethod
+    def fresh(cls, layer: Layer) -> Index:
+        """An index nobody else has: what a binder is opened with before its body is edited."""
+        return cls(f"~{next(cls._serial)}", layer)
+
+    def __getnewargs__(self) -> tuple[str, Layer]:
+        return self.name, self.layer
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.name, self.layer
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {self}
+
+    def _sympystr(self, printer: Any) -> str:
+        return self.name
+
+
+class Configuration(Atom):
+    """The states of a whole layer: the free one, **v**, or one bound under a label, **h**^g.
+
+    The lecture writes a sum over all configurations of the hidden layer as a sum over the label g.
+    """
+
+    __slots__ = ("label", "layer")
+    layer: Layer
+    label: str
+
+    def __new__(cls, layer: Layer, label: str = "") -> Configuration:
+        self = Basic.__new__(cls)
+        self.layer = layer
+        self.label = label
+        return self
+
+    def __getnewargs__(self) -> tuple[Layer, str]:
+        return self.layer, self.label
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.layer, self.label
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {self}
+
+    def __getitem__(self, index: Any) -> State:
+        return State(self, index)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.layer.name}^{self.label}" if self.label else self.layer.name
+
+
+def _checked_index(index: Any, layer: Layer, what: str) -> Expr:
+    index = sympify(index)
+    if isinstance(index, Index):
+        if index.layer != layer:
+            raise EnergyError(
+                f"index {index.name} runs over layer {index.layer.name}, but {what} takes an index of layer "
+                f"{layer.name}. Make one with {layer.name}.index({index.name!r})."
+            )
+        return index
+    if isinstance(index, Integer) and index >= 0:
+        return index
+    raise EnergyError(
+        f"{what} takes an index of layer {layer.name} (made by {layer.name}.index('i')) or a whole number "
+        f"from 0. Got {index}."
+    )
+
+
+class State(Expr):
+    """The state of one unit: v_i, or h_j^g when the layer's configuration carries the label g."""
+
+    is_commutative = True
+    is_symbol = True  # SymPy then differentiates by it directly, instead of replacing it by a dummy first
+    _diff_wrt = True
+
+    def __new__(cls, configuration: Configuration, index: Any) -> State:
+        layer = configuration.layer
+        return Expr.__new__(cls, configuration, _checked_index(index, layer, f"{layer.name}[…]"))
+
+    configuration = property(lambda self: self.args[0])
+    index = property(lambda self: self.args[1])
+    layer = property(lambda self: self.args[0].layer)
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {self.configuration} | self.index.free_symbols
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        if isinstance(by, State) and by.configuration == self.configuration:
+            return Delta(self.index, by.index)
+        return S.Zero
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.configuration}[{self.index}]"
+
+
+class Parameter(Atom):
+    """An array of parameters with one axis per layer named: ``Parameter("w", v, h)`` holds w_ij.
+
+    ``symmetric=True`` (two axes over the same layer) makes w_ij and w_ji one parameter, with no diagonal.
+    """
+
+    __slots__ = ("layers", "name", "symmetric")
+    name: str
+    layers: tuple[Layer, ...]
+    symmetric: bool
+
+    def __new__(cls, name: str, *layers: Layer, symmetric: bool = False) -> Parameter:
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise EnergyError(f"parameter {name} is indexed by layers. Got {layer!r}.")
+        if symmetric and (len(layers) != 2 or layers[0] != layers[1]):
+            raise EnergyError(f"parameter {name} can be symmetric only with two axes over one layer.")
+        self = Basic.__new__(cls)
+        self.name = _name("parameter", name)
+        self.layers = layers
+        self.symmetric = symmetric
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.name, *self.layers
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild_parameter, (self.name, self.layers, self.symmetric)
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.name, self.layers, self.symmetric
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {self}
+
+    def __getitem__(self, indices: Any) -> Entry:
+        return Entry(self, *(indices if isinstance(indices, tuple) else (indices,)))
+
+    def __iter__(self) -> Any:
+        raise TypeError(f"parameter {self.name} has a symbolic size; sum over an index instead.")
+
+    def _sympystr(self, printer: Any) -> str:
+        return self.name
+
+
+def _rebuild_parameter(name: str, layers: tuple[Layer, ...], symmetric: bool) -> Parameter:
+    return Parameter(name, *layers, symmetric=symmetric)
+
+
+class Entry(Expr):
+    """One entry of a parameter, w_ij; what a derivative is taken with respect to."""
+
+    is_commutative = True
+    is_symbol = True  # SymPy then differentiates by it directly, instead of replacing it by a dummy first
+    _diff_wrt = True
+
+    def __new__(cls, parameter: Parameter, *indices: Any) -> Entry:
+        if len(indices) != len(parameter.layers):
+            axes = ", ".join(layer.name for layer in parameter.layers) or "none"
+            raise EnergyError(
+                f"parameter {parameter.name} has {len(parameter.layers)} axes ({axes}); it was given "
+                f"{len(indices)} indices."
+            )
+        checked = [
+            _checked_index(i, layer, f"axis {axis} of {parameter.name}")
+            for axis, (i, layer) in enumerate(zip(indices, parameter.layers, strict=True), 1)
+        ]
+        if parameter.symmetric:
+            checked.sort(key=lambda i: i.sort_key())
+        return Expr.__new__(cls, parameter, *checked)
+
+    parameter = property(lambda self: self.args[0])
+    indices = property(lambda self: self.args[1:])
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        # The parameter has to be among the free symbols: SymPy's diff answers 0 without looking otherwise.
+        return {self.parameter}.union(*(i.free_symbols for i in self.indices))
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        if not isinstance(by, Entry) or by.parameter != self.parameter:
+            return S.Zero
+        result = _delta_product(self.indices, by.indices)
+        if self.parameter.symmetric:
+            result += _delta_product(self.indices, by.indices[::-1])
+        return result
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.parameter.name}[{', '.join(map(str, self.indices))}]"
+
+
+def _delta_product(left: tuple[Expr, ...], right: tuple[Expr, ...]) -> Expr:
+    result: Expr = S.One
+    for a, b in zip(left, right, strict=True):
+        result *= Delta(a, b)
+    return result
+
+
+class Delta(Expr):
+    """Kronecker's delta of two indices of one layer, or of two states: 1 if they are equal, else 0.
+
+    Index sets are typed, so a sum over one of the indices contracts it with no case distinction.
+    """
+
+    is_commutative = True
+
+    def __new__(cls, a: Any, b: Any) -> Expr:
+        a, b = sympify(a), sympify(b)
+        if a == b:
+            return S.One
+        if a.is_Integer and b.is_Integer:
+            return S.Zero
+        first, second = sorted((a, b), key=lambda x: x.sort_key())
+        return Expr.__new__(cls, first, second)
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return S.Zero
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"delta({self.args[0]}, {self.args[1]})"

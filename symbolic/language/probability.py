@@ -1,0 +1,277 @@
+"""The energy as an opaque function, and the quantities defined by it: probabilities, expectations, free energy.
+
+Each node knows its definition in terms of e^{-E}, which is what the oracle evaluates; a derivation replaces nodes by their
+definitions, or recognises them, one named step at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Derivative, Expr, Tuple, exp, log
+from sympy.core.basic import Atom, Basic
+
+from symbolic.language.binders import ConfigSum
+from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State
+
+__all__ = [
+    "EnergyCall",
+    "EnergyFunction",
+    "Expectation",
+    "FreeEnergy",
+    "LogPartition",
+    "Probability",
+    "UnitProbability",
+]
+
+_VISIBLE_LABELS = "utrs"
+_HIDDEN_LABELS = "gfed"
+
+
+class EnergyFunction(Atom):
+    """The function E itself: what it is called, what it is equal to and which layers it takes.
+
+    An atom on purpose: rewriting an expression never reaches into the definition of E.
+    """
+
+    __slots__ = ("definition", "hidden", "name", "visible")
+    definition: Expr
+    visible: tuple[Layer, ...]
+    hidden: tuple[Layer, ...]
+    name: str
+
+    def __new__(
+        cls, definition: Expr, visible: tuple[Layer, ...], hidden: tuple[Layer, ...], name: str = "E"
+    ) -> EnergyFunction:
+        self = Basic.__new__(cls)
+        self.definition = definition
+        self.visible = tuple(visible)
+        self.hidden = tuple(hidden)
+        self.name = name
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.definition, self.visible, self.hidden, self.name
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.definition, self.visible, self.hidden, self.name
+
+    def _sympystr(self, printer: Any) -> str:
+        return self.name
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return self.visible + self.hidden
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(sorted(self.definition.atoms(Parameter), key=lambda p: p.name))
+
+    def free(self, layer: Layer) -> Configuration:
+        return Configuration(layer)
+
+    def bound(self, layer: Layer) -> Configuration:
+        """The layer's configuration under its own label: u for the visible layer, g for the hidden one."""
+        role, labels = (
+            (self.visible, _VISIBLE_LABELS) if layer in self.visible else (self.hidden, _HIDDEN_LABELS)
+        )
+        position = role.index(layer)
+        return Configuration(
+            layer, labels[position] if position < len(labels) else f"{labels[0]}{position}"
+        )
+
+    def __call__(self, *configurations: Configuration) -> EnergyCall:
+        """E at these configurations; layers not given are free."""
+        given = {c.layer: c for c in configurations}
+        return EnergyCall(self, *(given.get(layer, Configuration(layer)) for layer in self.layers))
+
+
+class EnergyCall(Expr):
+    """E(v, h^g): opaque until a step recalls its definition."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    def __new__(cls, function: EnergyFunction, *configurations: Configuration) -> EnergyCall:
+        return Expr.__new__(cls, function, *configurations)
+
+    function = property(lambda self: self.args[0])
+    configurations = property(lambda self: self.args[1:])
+
+    def definition(self) -> Expr:
+        """What E is, at these configurations."""
+        rule = {Configuration(c.layer): c for c in self.configurations if c.label}
+        return self.function.definition.xreplace(rule)
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return set(self.configurations) | set(self.function.parameters)
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return Derivative(self, by, evaluate=False)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.function}({', '.join(map(str, self.configurations))})"
+
+
+class Probability(Expr):
+    """p(subject | given) under e^{-E}/Z: p(v), p(h^g | v), p(v^u, h^g). Layers in neither place are summed out."""
+
+    is_commutative = True
+
+    def __new__(cls, function: EnergyFunction, subject: Any, given: Any = ()) -> Probability:
+        return Expr.__new__(cls, function, Tuple(*subject), Tuple(*given))
+
+    function = property(lambda self: self.args[0])
+    subject = property(lambda self: tuple(self.args[1]))
+    given = property(lambda self: tuple(self.args[2]))
+
+    def _bound_except(self, kept: tuple[Configuration, ...]) -> tuple[Configuration, ...]:
+        layers = {c.layer for c in kept}
+        return tuple(self.function.bound(layer) for layer in self.function.layers if layer not in layers)
+
+    def numerator(self) -> Expr:
+        """Σ over the layers summed out of e^{-E}."""
+        known = self.subject + self.given
+        summed = self._bound_except(known)
+        return ConfigSum(exp(-self.function(*known, *summed)), *summed)
+
+    def normaliser(self) -> Expr:
+        """The same, summed over the subject too; 1 / it makes a distribution of the numerator."""
+        summed = self._bound_except(self.given)
+        return ConfigSum(exp(-self.function(*self.given, *summed)), *summed)
+
+    def definition(self) -> Expr:
+        return self.numerator() / self.normaliser()
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {*self.subject, *self.given, *self.function.parameters}
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return Derivative(self, by, evaluate=False)
+
+    def _sympystr(self, printer: Any) -> str:
+        bar = f" | {', '.join(map(str, self.given))}" if self.given else ""
+        return f"p({', '.join(map(str, self.subject))}{bar})"
+
+
+class UnitProbability(Expr):
+    """p(h_j | v): the conditional probability of one unit's state, the rest of its layer summed out."""
+
+    is_commutative = True
+
+    def __new__(cls, function: EnergyFunction, state: State, given: Any) -> UnitProbability:
+        return Expr.__new__(cls, function, state, Tuple(*given))
+
+    function = property(lambda self: self.args[0])
+    state = property(lambda self: self.args[1])
+    given = property(lambda self: tuple(self.args[2]))
+
+    def definition(self) -> Expr:
+        layer = self.state.layer
+        bound = self.function.bound(layer)
+        joint = Probability(self.function, (bound,), self.given)
+        return ConfigSum(Delta(bound[self.state.index], self.state) * joint, bound)
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {*self.state.free_symbols, *self.given, *self.function.parameters}
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"p({self.state} | {', '.join(map(str, self.given))})"
+
+
+class Expectation(Expr):
+    """⟨statistic⟩ under a probability, whose subject it binds: ⟨v_i h_j⟩_v or ⟨v_i h_j⟩_vh."""
+
+    is_commutative = True
+
+    def __new__(cls, statistic: Expr, probability: Probability) -> Expectation:
+        return Expr.__new__(cls, statistic, probability)
+
+    statistic = property(lambda self: self.args[0])
+    probability = property(lambda self: self.args[1])
+
+    def definition(self) -> Expr:
+        return ConfigSum(self.probability * self.statistic, *self.probability.subject)
+
+    def displayed(self) -> Expr:
+        """The statistic without the labels it is bound under, as it stands between the brackets."""
+        return self.statistic.xreplace({c: Configuration(c.layer) for c in self.probability.subject})
+
+    @property
+    def averaged_over(self) -> tuple[Layer, ...]:
+        """The layers in the subscript: those clamped if there are any, else all that are averaged."""
+        return tuple(c.layer for c in self.probability.given or self.probability.subject)
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        free = self.statistic.free_symbols | self.probability.free_symbols
+        return free - set(self.probability.subject)
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        """d⟨f⟩ = ⟨df⟩ + ⟨f·(−dE)⟩ − ⟨f⟩⟨−dE⟩."""
+        probability = self.probability
+        call = probability.function(*probability.subject, *probability.given)
+        force = -call.definition().diff(by)
+        result = Expectation(self.statistic * force, probability) - self * Expectation(force, probability)
+        direct = self.statistic.diff(by)
+        return result if direct == 0 else result + Expectation(direct, probability)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"<{printer._print(self.displayed())}>_{''.join(layer.name for layer in self.averaged_over)}"
+
+
+class FreeEnergy(Expr):
+    """F(v) = −ln Σ_g e^{−E(v, h^g)}: all layers but those given are summed out."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    def __new__(cls, function: EnergyFunction, *given: Configuration) -> FreeEnergy:
+        return Expr.__new__(cls, function, *given)
+
+    function = property(lambda self: self.args[0])
+    given = property(lambda self: self.args[1:])
+
+    def definition(self) -> Expr:
+        known = {c.layer for c in self.given}
+        summed = tuple(self.function.bound(layer) for layer in self.function.layers if layer not in known)
+        return -log(ConfigSum(exp(-self.function(*self.given, *summed)), *summed))
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return {*self.given, *self.function.parameters}
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return Derivative(self, by, evaluate=False)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"F({', '.join(map(str, self.given))})"
+
+
+class LogPartition(Expr):
+    """ln Z = ln Σ_{u,g} e^{−E(v^u, h^g)}."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    def __new__(cls, function: EnergyFunction) -> LogPartition:
+        return Expr.__new__(cls, function)
+
+    function = property(lambda self: self.args[0])
+
+    def definition(self) -> Expr:
+        summed = tuple(self.function.bound(layer) for layer in self.function.layers)
+        return log(ConfigSum(exp(-self.function(*summed)), *summed))
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return set(self.function.parameters)
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return Derivative(self, by, evaluate=False)
+
+    def _sympystr(self, printer: Any) -> str:
+        return "ln Z"
