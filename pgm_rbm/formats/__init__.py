@@ -1,0 +1,1 @@
+"""Files that models are written to and read from."""

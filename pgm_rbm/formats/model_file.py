@@ -1,0 +1,116 @@
+"""Model files: safetensors with a versioned JSON header, written whole or not at all.
+
+The arrays lie in the file as safetensors lays them out, so any reader of that format can open them. The model's own
+data is one JSON text under the metadata key ``pgm_rbm``: ``{"version": 1, "kind": "rbm", …}``. Nothing in the file
+is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+__all__ = ["VERSION", "ModelFileError", "read", "write"]
+
+VERSION = 1
+"""The version that is written; older ones are read, newer ones refused."""
+
+_KEY = "pgm_rbm"
+
+
+class ModelFileError(ValueError):
+    """A file is no model file that can be read: it is damaged, of another kind, or from a later version."""
+
+
+def write(
+    path: str | os.PathLike[str], kind: str, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Write a model file.
+
+    The text goes to a temporary file beside ``path``, which takes its place once all of it is on the disk; when
+    anything fails, ``path`` is as it was and no other file is left.
+
+    Args:
+        path: where to; the directory exists.
+        kind: what the file holds, such as ``"rbm"``.
+        header: data that JSON can hold.
+        arrays: by name.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    text = json.dumps({"version": VERSION, "kind": kind, **header}, allow_nan=False)
+    content = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, {_KEY: text})
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _mode(path))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _mode(path: Path) -> int:
+    """The permissions of the file that is there, or those that a new one would get."""
+    try:
+        return path.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """The header and the arrays of a model file.
+
+    Args:
+        path: the file.
+        kind: what it must hold.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: it is damaged, something else, or of a version that this library does not know.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no model file {path}.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{path} is damaged or no model file: {error}. Use a file that RBM.save has written."
+        ) from error
+    if _KEY not in metadata:
+        raise ModelFileError(
+            f"{path} holds arrays, but no model of this library: its metadata has no {_KEY!r}. "
+            f"Use RBM.from_parameters to make a model from arrays."
+        )
+    try:
+        header = json.loads(metadata[_KEY])
+        version, found = header["version"], header["kind"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelFileError(f"{path} is damaged: its header cannot be read ({error!r}).") from error
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
+        raise ModelFileError(
+            f"{path} has format version {version!r}; this library reads versions 1 to {VERSION}. "
+            f"Update pgm-rbm to read a later one."
+        )
+    if found != kind:
+        raise ModelFileError(f"{path} holds a model of kind {found!r}; this reads {kind!r}.")
+    return header, arrays

@@ -1,0 +1,200 @@
+"""The door to the generated kernels, and the checks that stand in front of it.
+
+Every formula of a model comes from here: the drivers in `exact`, `sampling` and `learning` call these kernels on
+arrays and type no formula of their own. Kernels trust what they are given, so whatever a person passes in goes
+through `checked_states` or `checked_parameters` first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pgm_rbm.errors import ValueOutsideDomainError
+
+__all__ = [
+    "FloatArray",
+    "Kernels",
+    "Parameters",
+    "Phase",
+    "Rng",
+    "checked_dtype",
+    "checked_parameters",
+    "checked_states",
+    "layer_sizes",
+    "pairwise_kernels",
+    "parameter_shapes",
+    "states_of",
+]
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Parameters = Mapping[str, FloatArray]
+Phase = dict[str, FloatArray]
+Rng = np.random.Generator | int
+
+
+class Kernels(Protocol):
+    """What `symbolic` generates for one energy and one target.
+
+    Arrays of one call share one dtype, float32 or float64; states are float arrays with one configuration a row.
+    ``of`` names the layer that is given; the other one is summed out. A draw depends on the key, on
+    ``first_row`` plus its row, and on its unit, and on nothing else.
+    """
+
+    target: str
+    source: str
+    path: Path
+    layers: Mapping[str, str]
+    visible: tuple[str, ...]
+    hidden: tuple[str, ...]
+    parameters: Mapping[str, tuple[str, ...]]
+
+    def energy(self, v: FloatArray, h: FloatArray, **parameters: FloatArray) -> FloatArray: ...
+
+    def free_energy(self, x: FloatArray, of: str = "v", **parameters: FloatArray) -> FloatArray: ...
+
+    def mean(self, layer: str, x: FloatArray, **parameters: FloatArray) -> FloatArray: ...
+
+    def sample(
+        self, layer: str, x: FloatArray, rng: Rng, first_row: int = 0, **parameters: FloatArray
+    ) -> FloatArray: ...
+
+    def phase(
+        self, x: FloatArray, of: str = "v", row_weights: FloatArray | None = None, **parameters: FloatArray
+    ) -> Phase: ...
+
+    def phase_and_sample(
+        self,
+        x: FloatArray,
+        rng: Rng,
+        of: str = "v",
+        first_row: int = 0,
+        row_weights: FloatArray | None = None,
+        **parameters: FloatArray,
+    ) -> tuple[Phase, FloatArray]: ...
+
+
+@cache
+def pairwise_kernels(visible: str = "binary", hidden: str = "binary", target: str = "numba") -> Kernels:
+    """The kernels of E(v, h) = −Σ a_i v_i − Σ b_j h_j − Σ v_i w_ij h_j for two unit types.
+
+    Args:
+        visible, hidden: names of units, as in `symbolic.units`.
+        target: ``"numba"`` or ``"numpy"``.
+
+    Raises:
+        ValueError: there is no such unit or target; the message lists those there are.
+    """
+    from symbolic.codegen.build import ready_made
+
+    states_of(visible)
+    states_of(hidden)
+    kernels: Kernels = ready_made("pairwise", visible=visible, hidden=hidden, target=target)
+    return kernels
+
+
+def states_of(unit: str) -> tuple[float, ...]:
+    """The finite set of states of a unit, in increasing order.
+
+    Raises:
+        ValueError: there is no such unit; the message lists those there are.
+    """
+    from symbolic.units import lookup
+
+    return tuple(float(state) for state in lookup(unit).states)
+
+
+def checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """float32 or float64 as a dtype.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        result = np.dtype(object)
+    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype must be float32 or float64. Got {dtype!r}.")
+    return result
+
+
+def parameter_shapes(kernels: Kernels, sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter, given the number of units of every layer."""
+    return {name: tuple(sizes[layer] for layer in layers) for name, layers in kernels.parameters.items()}
+
+
+def layer_sizes(kernels: Kernels, parameters: Parameters) -> dict[str, int]:
+    """The number of units of every layer, read off the shapes of the parameters."""
+    sizes: dict[str, int] = {}
+    for name, layers in kernels.parameters.items():
+        sizes.update(zip(layers, parameters[name].shape, strict=True))
+    return sizes
+
+
+def checked_parameters(value: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """``value`` as an array of finite real numbers of the given shape (a view where it already is one).
+
+    Raises:
+        TypeError: it does not hold real numbers.
+        ValueError: the shape is another one, or a number is NaN or infinite.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers. Got an array of dtype {array.dtype}.")
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}. Got {array.shape}.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite. Got {array[where]} at {where}.")
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def checked_states(
+    value: npt.ArrayLike, name: str, unit: str, n_units: int, dtype: npt.DTypeLike | None = None
+) -> npt.NDArray[Any]:
+    """Configurations of one layer, one a row, every value a state of its unit.
+
+    Args:
+        value: array of shape (rows, n_units); real numbers of any dtype.
+        name: the argument's name, for messages.
+        unit: the unit of the layer, as in `symbolic.units`.
+        n_units: the number of units of the layer.
+        dtype: the dtype wanted; by default the one that ``value`` has, so that large data keep a small dtype.
+
+    Raises:
+        TypeError: it does not hold real numbers.
+        ValueError: wrong shape or no rows.
+        ValueOutsideDomainError: NaN, or another value that is no state of the unit.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers. Got an array of dtype {array.dtype}.")
+    if array.ndim != 2:
+        hint = f"; pass {name}[None, :] for one configuration" if array.shape == (n_units,) else ""
+        raise ValueError(f"{name} must have two axes, (rows, {n_units}){hint}. Got an array of shape {array.shape}.")
+    if array.shape[1] != n_units:
+        raise ValueError(f"{name} must have {n_units} columns, one a unit. Got shape {array.shape}.")
+    if len(array) == 0:
+        raise ValueError(f"{name} must have at least one row. Got shape {array.shape}.")
+    states = states_of(unit)
+    allowed = np.zeros(array.shape, dtype=bool)
+    for state in states:
+        allowed |= array == state
+    if not allowed.all():
+        row, column = (int(k) for k in np.argwhere(~allowed)[0])
+        wrong = array[row, column]
+        problem = "NaN" if math.isnan(wrong) else repr(wrong.item())
+        domain = ", ".join(f"{state:g}" for state in states)
+        raise ValueOutsideDomainError(
+            f"{name} must hold only states of a {unit} unit: {{{domain}}}. Got {problem} at row {row}, "
+            f"column {column}; replace missing values and convert other values first, for instance by a "
+            f"threshold: ({name} > 0.5)."
+        )
+    return array if dtype is None else np.ascontiguousarray(array, dtype=dtype)

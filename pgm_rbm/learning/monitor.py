@@ -1,0 +1,122 @@
+"""What an epoch is judged by: the exact mean ln p where it is within reach, else the pseudo-likelihood.
+
+The reconstruction error is not among the choices: contrastive divergence can lower it while ln p falls.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgm_rbm.exact import enumeration
+from pgm_rbm.kernels import Kernels, Parameters, layer_sizes, states_of
+from pgm_rbm.sampling.streams import Purpose, generator
+
+__all__ = ["EXACT_WORK", "MONITORS", "Monitor", "pseudo_log_likelihood"]
+
+MONITORS = ("auto", "exact", "pseudo", "none")
+
+EXACT_WORK = 2**31
+"""Configurations times weights up to which ``"auto"`` takes the exact measure: about a second an epoch."""
+
+_PSEUDO_ROWS = 2048
+
+
+class Monitor:
+    """Measures a model on training and held-out rows.
+
+    Args:
+        kernels, parameters: the model.
+        x: training rows.
+        held_out: rows that are not trained on, or None.
+        kind: ``"exact"``, ``"pseudo"``, ``"none"``, or ``"auto"``, which takes the exact measure where configurations
+            times weights do not exceed 2^31.
+        seed: 64-bit seed of the pseudo-likelihood's draws.
+        threads: how many threads to use.
+
+    Raises:
+        ValueError: there is no such kind.
+        EnumerationLimitError: ``"exact"`` is asked of a model too large for it.
+    """
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        parameters: Parameters,
+        x: npt.NDArray[Any],
+        held_out: npt.NDArray[Any] | None,
+        *,
+        kind: str,
+        seed: int,
+        threads: int | None,
+    ):
+        if kind not in MONITORS:
+            raise ValueError(f"monitor must be one of {', '.join(map(repr, MONITORS))}. Got {kind!r}.")
+        if kind == "auto":
+            kind = "exact" if _work(kernels, parameters) <= EXACT_WORK else "pseudo"
+        elif kind == "exact":
+            enumeration.make_plan(kernels, parameters, threads=threads)
+        self.kind = kind
+        self._kernels, self._parameters = kernels, parameters
+        self._data = {"": x} | ({} if held_out is None else {"held_out_": held_out})
+        self._seed, self._threads = seed, threads
+
+    def measure(self) -> dict[str, float]:
+        """The measures by their names in an `EpochRecord`."""
+        if self.kind == "exact":
+            log_z = enumeration.log_partition(self._kernels, self._parameters, threads=self._threads).value
+            return {
+                f"{prefix}log_likelihood": float(
+                    enumeration.log_probability(
+                        self._kernels, self._parameters, rows, log_z, threads=self._threads
+                    ).mean()
+                )
+                for prefix, rows in self._data.items()
+            }
+        if self.kind == "pseudo":
+            return {
+                f"{prefix}pseudo_log_likelihood": pseudo_log_likelihood(
+                    self._kernels, self._parameters, rows, self._seed, most_rows=_PSEUDO_ROWS
+                )
+                for prefix, rows in self._data.items()
+            }
+        return {}
+
+
+def _work(kernels: Kernels, parameters: Parameters) -> float:
+    sizes = layer_sizes(kernels, parameters)
+    bits = min(size * math.log2(len(states_of(kernels.layers[layer]))) for layer, size in sizes.items())
+    return 2.0**bits * math.prod(sizes.values()) if bits < 64 else math.inf
+
+
+def pseudo_log_likelihood(
+    kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any], seed: int, *, most_rows: int | None = None
+) -> float:
+    """An estimate of the mean over rows of Σ_i ln p(v_i | the other units), from one random unit i of each row.
+
+    ln p(v_i | rest) = −F(v) − ln Σ_s e^{−F(v with v_i = s)}, so it needs free energies and no ln Z (Besag 1975).
+
+    Args:
+        kernels, parameters: the model.
+        x: visible states, shape (rows, n_visible).
+        seed: 64-bit seed of the rows and units that are picked; the same seed picks the same ones.
+        most_rows: measure on so many random rows at most.
+    """
+    dtype = next(iter(parameters.values())).dtype
+    layer = kernels.visible[0]
+    rng = generator(seed, Purpose.MONITOR)
+    if most_rows is not None and len(x) > most_rows:
+        x = x[np.sort(rng.choice(len(x), most_rows, replace=False))]
+    v = np.ascontiguousarray(x, dtype=dtype)
+    rows = np.arange(len(v))
+    units = rng.integers(v.shape[1], size=len(v))
+    exponents = []
+    for state in states_of(kernels.layers[layer]):
+        changed = v.copy()
+        changed[rows, units] = state
+        exponents.append(-kernels.free_energy(changed, of=layer, **parameters).astype(np.float64))
+    kept = -kernels.free_energy(v, of=layer, **parameters).astype(np.float64)
+    return v.shape[1] * float((kept - np.logaddexp.reduce(exponents, axis=0)).mean())

@@ -1,0 +1,368 @@
+"""Training: CD-k, PCD-k and exact maximum likelihood, all as Term A − Term B.
+
+One step adds ∂ mean ln p / ∂θ, or an estimate of it, to the parameters. Term A is an average over the batch's rows.
+Term B is an average over chains that start at these rows (CD, Hinton 2002), over chains that go on from step to step
+(PCD, Tieleman 2008), or over all configurations (exact). Each average is divided by its own number of rows.
+
+The rows of a step are cut into blocks that depend on their number alone, workers take a block each, and partial sums
+are added in the order of the blocks; every random key follows from the seed and the step. So the weights come out
+the same, to the last bit, for any number of threads, and going on from a saved state is the same as never having
+stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgm_rbm.exact import enumeration
+from pgm_rbm.kernels import FloatArray, Kernels, Phase
+from pgm_rbm.learning.history import EpochRecord
+from pgm_rbm.learning.monitor import Monitor
+from pgm_rbm.learning.optimisers import SGD, Optimiser
+from pgm_rbm.sampling.gibbs import Chains, start_chains
+from pgm_rbm.sampling.streams import Purpose, derive_key, generator
+from pgm_rbm.workers import Workers, row_blocks, workers
+
+__all__ = ["ALGORITHMS", "Settings", "StepProgress", "TrainingState", "train"]
+
+ALGORITHMS = ("cd", "pcd", "exact")
+
+StepProgress = Callable[[int, int, EpochRecord | None], None]
+"""Called after every step with (steps done in this run, steps in all, the last epoch's record if there is one)."""
+
+_PIECE = 2**16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+        algorithm: ``"cd"``, ``"pcd"`` or ``"exact"``.
+        k: Gibbs sweeps a step, for CD and PCD.
+        batch_size: rows a step; the last batch of an epoch may be smaller.
+        learning_rate: η, positive.
+        optimiser: moves the parameters.
+        weight_decay: λ of the term −λ/2 Σ w² added to the mean ln p; it acts on weights, not on biases.
+        n_chains: persistent chains for PCD; by default as many as a batch has rows.
+        shuffle: whether each epoch goes through the rows in a new random order.
+    """
+
+    algorithm: str = "pcd"
+    k: int = 1
+    batch_size: int = 100
+    learning_rate: float = 0.01
+    optimiser: Optimiser = field(default_factory=SGD)
+    weight_decay: float = 0.0
+    n_chains: int | None = None
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            known = ", ".join(map(repr, ALGORITHMS))
+            raise ValueError(f"algorithm must be one of {known}. Got {self.algorithm!r}.")
+        counts = {"k": self.k, "batch_size": self.batch_size}
+        if self.n_chains is not None:
+            counts["n_chains"] = self.n_chains
+        for name, value in counts.items():
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name} must be a positive whole number. Got {value!r}.")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be positive and finite. Got {self.learning_rate!r}.")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay must be finite and not negative. Got {self.weight_decay!r}.")
+
+
+@dataclass
+class TrainingState:
+    """Where training stands; with the parameters and the data, enough to go on bit for bit.
+
+    Attributes:
+        settings: how it trains.
+        seed: 64-bit seed of everything random.
+        rows: number of training rows.
+        epoch: epochs that are finished.
+        batch: batches that are finished in the epoch under way.
+        step: parameter updates so far.
+        squares: sum of squared gradient norms over the finished batches of the epoch under way.
+        slots: by parameter, what the optimiser remembers.
+        chains: the persistent chains, for PCD.
+    """
+
+    settings: Settings
+    seed: int
+    rows: int
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    squares: float = 0.0
+    slots: dict[str, dict[str, FloatArray]] = field(default_factory=dict)
+    chains: Chains | None = None
+
+    def go_on(self, settings: Settings, rows: int) -> None:
+        """Take on these settings and this number of rows, and drop what no longer fits them: an epoch under way, what
+        another optimiser remembers, chains of another number."""
+        if rows != self.rows or settings.batch_size != self.settings.batch_size:
+            self.batch, self.squares = 0, 0.0
+        if settings.optimiser.slots != self.settings.optimiser.slots:
+            self.slots = {}
+        if settings.n_chains != self.settings.n_chains or settings.algorithm != "pcd":
+            self.chains = None
+        self.settings, self.rows = settings, rows
+
+
+def train(
+    kernels: Kernels,
+    parameters: Mapping[str, FloatArray],
+    x: npt.NDArray[Any],
+    state: TrainingState,
+    epochs: int,
+    monitor: Monitor,
+    *,
+    masks: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+    threads: int | None = None,
+    progress: StepProgress | None = None,
+) -> Iterator[EpochRecord]:
+    """Train for so many epochs, counting the one under way if there is one; yields each one's record as it ends.
+
+    An interrupt (SIGINT) is held back until the step under way is done, so parameters, optimiser and chains belong
+    together when `KeyboardInterrupt` is raised; a second one is not held back.
+
+    Args:
+        kernels: the model's kernels.
+        parameters: its parameters, changed in place; C-contiguous.
+        x: visible states, shape (rows, n_visible), any dtype.
+        state: where to start from, changed in place.
+        epochs: how many epochs.
+        monitor: measures the model at the end of each epoch.
+        masks: by parameter, which of its entries are trained; the others keep their values. All by default.
+        threads: how many threads to use; the result does not depend on it.
+        progress: called after every step.
+
+    Raises:
+        FloatingPointError: the gradient is no longer finite.
+    """
+    steps = _Steps(kernels, parameters, x, state, masks or {}, threads)
+    per_epoch = steps.batches
+    total, done = epochs * per_epoch - state.batch, 0
+    record: EpochRecord | None = None
+    for _ in range(epochs):
+        seconds = 0.0
+        order = steps.order()
+        with workers(threads) as pool, _interrupts_held() as release:
+            while state.batch < per_epoch:
+                begin = time.perf_counter()
+                steps.step(order, pool)
+                seconds += time.perf_counter() - begin
+                done += 1
+                if progress is not None:
+                    progress(done, total, record)
+                release()
+        norm = math.sqrt(state.squares / per_epoch)
+        state.epoch, state.batch, state.squares = state.epoch + 1, 0, 0.0
+        record = EpochRecord(state.epoch, state.step, norm, seconds, **monitor.measure())
+        yield record
+
+
+class _Steps:
+    """One run of training over one set of rows."""
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        parameters: Mapping[str, FloatArray],
+        x: npt.NDArray[Any],
+        state: TrainingState,
+        masks: Mapping[str, npt.NDArray[np.bool_]],
+        threads: int | None,
+    ):
+        self._kernels, self._parameters, self._x, self._state = kernels, dict(parameters), x, state
+        self._threads = threads
+        self._dtype = next(iter(self._parameters.values())).dtype
+        self._batch_size = min(state.settings.batch_size, len(x))
+        self.batches = -(-len(x) // self._batch_size)
+        self._flat = {name: value.reshape(-1) for name, value in self._parameters.items()}
+        self._masks = {name: mask.reshape(-1) for name, mask in masks.items()}
+        for name, value in self._parameters.items():
+            held = state.slots.setdefault(name, {})
+            for slot in state.settings.optimiser.slots:
+                held.setdefault(slot, np.zeros_like(value))
+        self._slots = {
+            name: {slot: array.reshape(-1) for slot, array in state.slots[name].items()} for name in self._flat
+        }
+        self._pieces = [
+            (name, slice(start, min(start + _PIECE, flat.size)))
+            for name, flat in self._flat.items()
+            for start in range(0, flat.size, _PIECE)
+        ]
+        if state.settings.algorithm == "pcd" and state.chains is None:
+            state.chains = self._first_chains()
+
+    def _first_chains(self) -> Chains:
+        n = self._state.settings.n_chains or self._batch_size
+        rows = generator(self._state.seed, Purpose.START).integers(len(self._x), size=n)
+        start = np.ascontiguousarray(self._x[rows], dtype=self._dtype)
+        return start_chains(self._kernels, self._parameters, n, self._state.seed, visible=start, threads=self._threads)
+
+    def order(self) -> npt.NDArray[np.intp]:
+        """The order of the rows in the epoch under way."""
+        if not self._state.settings.shuffle:
+            return np.arange(len(self._x))
+        return generator(self._state.seed, Purpose.SHUFFLE, self._state.epoch).permutation(len(self._x))
+
+    def step(self, order: npt.NDArray[np.intp], pool: Workers) -> None:
+        """One update of the parameters from the next batch."""
+        state = self._state
+        start = state.batch * self._batch_size
+        rows = order[start : start + self._batch_size]
+        match state.settings.algorithm:
+            case "cd":
+                parts = self._contrast(rows, pool)
+            case "pcd":
+                parts = self._persistent(rows, pool)
+            case _:
+                parts = [self._exact(rows)]
+        state.step += 1
+        flat = [{name: value.ravel() for name, value in part.items()} for part in parts]
+        square = math.fsum(pool.map(lambda piece: self._update(*piece, flat), self._pieces))
+        if not math.isfinite(square):
+            raise FloatingPointError(
+                f"the gradient of step {state.step} is not finite. Lower learning_rate (now "
+                f"{state.settings.learning_rate}) and start from finite parameters."
+            )
+        state.squares += square
+        state.batch += 1
+
+    def _key(self, purpose: Purpose, sweep: int) -> int:
+        return derive_key(self._state.seed, purpose, self._state.step, sweep)
+
+    def _rows(self, rows: npt.NDArray[np.intp]) -> FloatArray:
+        return np.ascontiguousarray(self._x[rows], dtype=self._dtype)
+
+    def _contrast(self, rows: npt.NDArray[np.intp], pool: Workers) -> list[Phase]:
+        """CD-k: chains of k sweeps from the batch's own rows."""
+        kernels, parameters, k = self._kernels, self._parameters, self._state.settings.k
+        (v,), (h,) = kernels.visible, kernels.hidden
+        first = self._key(Purpose.DATA_HIDDEN, 0)
+        keys = [(self._key(Purpose.VISIBLE, s), self._key(Purpose.HIDDEN, s)) for s in range(k)]
+
+        def work(block: slice) -> Phase:
+            lo, n = block.start, block.stop - block.start
+            share = np.full(n, 1 / len(rows), self._dtype)
+            states = self._rows(rows[block])
+            result, hidden = kernels.phase_and_sample(
+                states, first, of=v, first_row=lo, row_weights=share, **parameters
+            )
+            for sweep, (v_key, h_key) in enumerate(keys, 1):
+                states = kernels.sample(v, hidden, v_key, first_row=lo, **parameters)
+                if sweep < k:
+                    hidden = kernels.sample(h, states, h_key, first_row=lo, **parameters)
+            return _added(result, kernels.phase(states, of=v, row_weights=-share, **parameters))
+
+        return pool.map(work, row_blocks(len(rows)))
+
+    def _persistent(self, rows: npt.NDArray[np.intp], pool: Workers) -> list[Phase]:
+        """PCD-k: the persistent chains go on by k sweeps; data and chains may differ in number."""
+        kernels, parameters, k = self._kernels, self._parameters, self._state.settings.k
+        (v,), (h,) = kernels.visible, kernels.hidden
+        chains = self._state.chains
+        assert chains is not None
+        keys = [(self._key(Purpose.VISIBLE, s), self._key(Purpose.HIDDEN, s)) for s in range(k)]
+
+        def work(blocks: tuple[slice | None, slice | None]) -> Phase:
+            data, model = blocks
+            result: Phase | None = None
+            if data is not None:
+                share = np.full(data.stop - data.start, 1 / len(rows), self._dtype)
+                result = kernels.phase(self._rows(rows[data]), of=v, row_weights=share, **parameters)
+            if model is None:
+                assert result is not None
+                return result
+            lo, hidden = model.start, chains.hidden[model]
+            share = np.full(model.stop - model.start, -1 / len(chains), self._dtype)
+            for sweep, (v_key, h_key) in enumerate(keys, 1):
+                states = kernels.sample(v, hidden, v_key, first_row=lo, **parameters)
+                if sweep < k:
+                    hidden = kernels.sample(h, states, h_key, first_row=lo, **parameters)
+            # The h that belongs to the last v is drawn from the very field that Term B averages over.
+            phase, hidden = kernels.phase_and_sample(states, h_key, of=v, first_row=lo, row_weights=share, **parameters)
+            chains.visible[model], chains.hidden[model] = states, hidden
+            return phase if result is None else _added(result, phase)
+
+        parts = pool.map(work, list(zip_longest(row_blocks(len(rows)), row_blocks(len(chains)))))
+        self._state.chains = replace(chains, sweeps=chains.sweeps + k)
+        return parts
+
+    def _exact(self, rows: npt.NDArray[np.intp]) -> Phase:
+        """Maximum likelihood: Term B over all configurations."""
+        result = enumeration.gradient(self._kernels, self._parameters, self._x[rows], threads=self._threads).difference
+        return {name: value.astype(self._dtype, copy=False) for name, value in result.items()}
+
+    def _update(self, name: str, piece: slice, parts: list[Phase]) -> float:
+        """Move one piece of one parameter; returns the sum of squares of its gradient."""
+        settings = self._state.settings
+        gradient = parts[0][name][piece]
+        for part in parts[1:]:
+            gradient += part[name][piece]
+        parameter = self._flat[name][piece]
+        if settings.weight_decay and self._parameters[name].ndim > 1:
+            gradient -= settings.weight_decay * parameter
+        if name in self._masks:
+            gradient *= self._masks[name][piece]
+        square = float(np.dot(gradient, gradient))
+        settings.optimiser.update(
+            parameter,
+            gradient,
+            {slot: array[piece] for slot, array in self._slots[name].items()},
+            settings.learning_rate,
+            self._state.step,
+        )
+        return square
+
+
+def _added(total: Phase, more: Phase) -> Phase:
+    for name, value in more.items():
+        total[name] += value
+    return total
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[Callable[[], None]]:
+    """Hold SIGINT back; calling what is yielded lets one that came go where it would have gone. A second one is not
+    held back."""
+    previous = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    # Python runs handlers in the main thread only, and one that is ignored or set outside Python is not ours to move.
+    if not in_main or previous in (None, signal.SIG_IGN):
+        yield lambda: None
+        return
+    came = False
+
+    def hold(number: int, frame: Any) -> None:
+        nonlocal came
+        came = True
+        signal.signal(signal.SIGINT, previous)
+
+    def release() -> None:
+        nonlocal came
+        if came:
+            came = False
+            signal.raise_signal(signal.SIGINT)
+            signal.signal(signal.SIGINT, hold)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield release
+    finally:
+        signal.signal(signal.SIGINT, previous)
