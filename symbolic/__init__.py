@@ -34,7 +34,13 @@ _HOME = {
     "symbolic.language.energy": ("Energy",),
     "symbolic.derivation.trace": ("Branch", "Derivation", "Step"),
     "symbolic.check.verification": ("Check", "Verification"),
-    "symbolic.errors": ("CheckError", "EnergyError", "EnergySyntaxError", "NotSeparableError", "SymbolicError"),
+    "symbolic.errors": (
+        "CheckError",
+        "EnergyError",
+        "EnergySyntaxError",
+        "NotSeparableError",
+        "SymbolicError",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -24,17 +24,28 @@ def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
     visible = tuple(Configuration(layer) for layer in energy.visible)
     subject = derivative(log(Probability(energy.function, visible)), by)
 
-    start = Trace("ln p(v)", subject, context).apply(rules.definition, rules.log_quotient, rules.linearity)
-    a, b = _terms(start.line)
+    split = Trace("ln p(v)", subject, context)
+    split.apply(rules.definition, rules.log_quotient, rules.linearity)
+    a, b = _terms(split.line)
     term_a, term_b = _term("Term A", a, context), _term("Term B", b, context)
-    end = Trace("Result", start.line, Context(energy.function, closed_form=term_a.result - term_b.result))
-    end.line = start.line
-    return Derivation(
-        energy,
-        "gradient",
-        (start.branch(), term_a, term_b, _combine(subject, start.line, term_a, term_b)),
-        "Result",
+    together = Context(energy.function, closed_form=term_a.result - term_b.result)
+    result = Trace("Result", subject, together).apply(rules.combine)
+    return Derivation(energy, "gradient", (split.branch(), term_a, term_b, result.branch()), "Result")
+
+
+def _term(name: str, subject: Expr, context: Context) -> Branch:
+    """∂ ln Σ e^{−E} / ∂θ = ⟨−∂E/∂θ⟩, for the sum over the hidden configurations (A) or over all (B)."""
+    trace = Trace(name, subject, context)
+    trace.apply(
+        rules.log_derivative,
+        rules.interchange,
+        rules.exp_chain,
+        rules.differentiate_energy,
+        rules.recognise_probability,
+        rules.name_expectation,
     )
+    trace.apply(rules.clamped, everywhere=True, optional=True)
+    return trace.branch()
 
 
 def _terms(difference: Expr) -> tuple[Expr, Expr]:

@@ -16,7 +16,6 @@ from sympy import Add, Derivative, Expr, Mul, Pow, S, exp, log
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
-from symbolic.language.functions import StableFunction
 from symbolic.language.layers import Configuration, Index, State
 from symbolic.language.probability import (
     EnergyCall,
@@ -149,7 +148,9 @@ def differentiate_energy(node: Expr, context: Context) -> Expr | None:
     return recalled.diff(found[1])
 
 
-@_rule("recognise_probability", "Recognise the probability", "Boltzmann weight ÷ the sum of all = probability")
+@_rule(
+    "recognise_probability", "Recognise the probability", "Boltzmann weight ÷ the sum of all = probability"
+)
 def recognise_probability(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, Mul):
         return None
@@ -181,17 +182,11 @@ def name_expectation(node: Expr, context: Context) -> Expr | None:
     return None
 
 
-@_rule("clamped", "Clamped units are constant", "⟨f(v) g(h)⟩ᵥ = f(v) ⟨g(h)⟩ᵥ")
+@_rule("clamped", "Clamped units are constant", "⟨f(v)⟩ᵥ = f(v): there is nothing left to average")
 def clamped(node: Expr, context: Context) -> Expr | None:
-    if not isinstance(node, Expectation):
-        return None
-    averaged = set(node.probability.subject)
-    factors = Mul.make_args(node.statistic)
-    outside = [f for f in factors if not f.free_symbols & averaged]
-    inside = [f for f in factors if f.free_symbols & averaged]
-    if not outside or node.statistic == 1:
-        return None
-    return Mul(*outside, Expectation(Mul(*inside), node.probability) if inside else S.One)
+    if isinstance(node, Expectation) and not node.statistic.free_symbols & set(node.probability.subject):
+        return node.statistic
+    return None
 
 
 @_rule("combine", "Put the terms together", "∂ ln p(v) = Term A − Term B")
@@ -272,18 +267,15 @@ def sum_states(node: Expr, context: Context) -> Expr | None:
     return Add(*(node.body.xreplace({state: S(value)}) for value in lookup(state.layer.unit).states))
 
 
-@_rule("name_log_partition", "Name the unit's log-partition", "ln of the sum over one unit's states")
-def name_log_partition(node: Expr, context: Context) -> Expr | None:
+@_rule("unit_log_partition", "Sum over the states", "ln Σ e^φ over one unit's states, its log-partition Γ")
+def unit_log_partition(node: Expr, context: Context) -> Expr | None:
     separation = context.separation
-    if not isinstance(node, log) or separation is None:
+    if not isinstance(node, log) or not isinstance(node.args[0], UnitSum) or separation is None:
         return None
-    for index in node.free_symbols:
-        if isinstance(index, Index) and index.layer == separation.layer:
-            states = lookup(separation.layer.unit).states
-            weights = Add(*(exp(separation.potential_at(s, index)) for s in states))
-            if node.args[0] == weights:
-                return separation.log_partition(index)
-    return None
+    state = node.args[0].state
+    if node.args[0].body != exp(separation.potential(state)):
+        return None
+    return separation.log_partition(state.index)
 
 
 @_rule("hidden_in_closed_form", "Sum out one layer", "Σ e^(−E) over a layer = e^(−F)")
@@ -360,8 +352,6 @@ def mean_of_unit(node: Expr, context: Context) -> Expr | None:
 
 @_rule("name_mean", "Name the mean", "the derivative Γ′ of the unit's log-partition")
 def name_mean(node: Expr, context: Context) -> Expr | None:
-    if context.closed_form is None or isinstance(node, StableFunction) or node.has(UnitSum):
-        return None
     return context.closed_form
 
 

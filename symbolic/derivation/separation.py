@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sympy import Add, Expr, Mul, S
+from sympy import Add, Dummy, Expr, Mul, S
 
 from symbolic.errors import NotSeparableError
 from symbolic.language.binders import IndexSum
@@ -57,6 +57,13 @@ class Separation:
     def log_partition(self, index: Expr) -> Expr:
         """Γ = ln Σ_s e^{φ(s)} of unit ``index``, in its unit's closed form."""
         return lookup(self.layer.unit).log_partition(lambda value: self.potential_at(value, index))
+
+    def mean(self, index: Expr) -> Expr:
+        """The mean Γ′ of unit ``index``: the derivative of Γ by a field x added to φ(s) as x·s, at x = 0."""
+        x = Dummy("x", real=True)
+        unit = lookup(self.layer.unit)
+        shifted = unit.log_partition(lambda value: self.potential_at(value, index) + x * value)
+        return shifted.diff(x).xreplace({x: S.Zero})
 
 
 def separate(function: EnergyFunction, layer: Layer, *, free: bool = False) -> Separation:
@@ -117,7 +124,9 @@ def _monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
                 for term in factor.args:
                     walk([*pending, *Mul.make_args(term)], done, binders)
                 return
-            elif factor.is_Pow and factor.exp.is_Integer and factor.exp > 0 and factor.base.has(IndexSum, Add):
+            elif (
+                factor.is_Pow and factor.exp.is_Integer and factor.exp > 0 and factor.base.has(IndexSum, Add)
+            ):
                 pending.extend([factor.base] * int(factor.exp))
             else:
                 done.append(factor)

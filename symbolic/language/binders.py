@@ -21,7 +21,7 @@ from sympy.core.basic import Basic
 from symbolic.errors import EnergyError
 from symbolic.language.layers import Configuration, Delta, Index, State
 
-__all__ = ["ConfigSum", "IndexProduct", "IndexSum", "Sum", "UnitSum", "contract", "height"]
+__all__ = ["ConfigSum", "IndexProduct", "IndexSum", "Sum", "IndexBinder", "UnitSum", "contract", "height"]
 
 
 def height(expression: Basic) -> int:
@@ -128,8 +128,7 @@ class IndexSum(IndexBinder):
         return contract(body.diff(by), *indices)
 
     def _sympystr(self, printer: Any) -> str:
-        names = ", ".join(f"{i.name} in {i.layer.name}" for i in self.indices)
-        return f"Sum({printer._print(self.body)}, {names})"
+        return f"sum({', '.join(map(printer._print, self.args))})"
 
 
 def _check_indices(indices: tuple[Any, ...]) -> None:
@@ -177,7 +176,7 @@ class IndexProduct(IndexBinder):
         return cls._canonical(body, (index,))
 
     def _sympystr(self, printer: Any) -> str:
-        return f"Product({printer._print(self.body)}, {self.indices[0].name} in {self.indices[0].layer.name})"
+        return f"product({', '.join(map(printer._print, self.args))})"
 
 
 class ConfigSum(Expr):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Energy"]
 
-_VISIBLE_INDICES = ("i", "k", "m", "p")
-_HIDDEN_INDICES = ("j", "l", "n", "q")
+_VISIBLE_INDICES = ("i", "m", "p")
+_HIDDEN_INDICES = ("j", "n", "q")
 
 
 class Energy:
@@ -179,7 +179,9 @@ class Energy:
             names = self.index_of[layer]
             position = used.get(layer, 0)
             used[layer] = position + 1
-            indices.append(names[position] if position < len(names) else Index(f"{names[0].name}{position}", layer))
+            indices.append(
+                names[position] if position < len(names) else Index(f"{names[0].name}{position}", layer)
+            )
         return found[tuple(indices)]
 
     def layer(self, layer: Layer | str) -> Layer:

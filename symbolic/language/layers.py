@@ -70,6 +70,10 @@ class Layer(Atom):
         raise TypeError(f"layer {self.name} has a symbolic number of units; sum over an index instead.")
 
 
+# What bound indices are called in text; the names an energy gives to single units (i, j, ...) are not among them.
+DUMMY_NAMES = ("k", "l", "r", "s", "t", *(f"k{n}" for n in range(1, 96)))
+
+
 class Index(AtomicExpr):
     """An index that runs over the units of one layer. Two indices are equal if name and layer are."""
 
@@ -103,7 +107,7 @@ class Index(AtomicExpr):
         return {self}
 
     def _sympystr(self, printer: Any) -> str:
-        return self.name
+        return DUMMY_NAMES[int(self.name[1:]) - 1] if self.name.startswith("·") else self.name
 
 
 class Configuration(Atom):

@@ -11,6 +11,7 @@ from typing import Any
 from sympy import Derivative, Expr, Tuple, exp, log
 from sympy.core.basic import Atom, Basic
 
+from symbolic.errors import EnergyError
 from symbolic.language.binders import ConfigSum
 from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State
 
@@ -76,9 +77,7 @@ class EnergyFunction(Atom):
             (self.visible, _VISIBLE_LABELS) if layer in self.visible else (self.hidden, _HIDDEN_LABELS)
         )
         position = role.index(layer)
-        return Configuration(
-            layer, labels[position] if position < len(labels) else f"{labels[0]}{position}"
-        )
+        return Configuration(layer, labels[position] if position < len(labels) else f"{labels[0]}{position}")
 
     def __call__(self, *configurations: Configuration) -> EnergyCall:
         """E at these configurations; layers not given are free."""
@@ -188,6 +187,11 @@ class Expectation(Expr):
     is_commutative = True
 
     def __new__(cls, statistic: Expr, probability: Probability) -> Expectation:
+        averaged = {c.layer: c for c in probability.subject}
+        for found in statistic.atoms(Configuration):
+            if averaged.get(found.layer, found) != found:
+                # Between the brackets labels are not shown, so two configurations of one layer would look the same.
+                raise EnergyError(f"an average over {averaged[found.layer]} cannot hold {found} as a constant.")
         return Expr.__new__(cls, statistic, probability)
 
     statistic = property(lambda self: self.args[0])
