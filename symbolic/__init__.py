@@ -1,8 +1,8 @@
 """Energies of layered models, as mathematics: derive, check, typeset and generate code from one expression.
 
-Write an energy with :class:`Layer`, :class:`Parameter` and :data:`Sum` (or as text, :meth:`Energy.parse`), then ask it for the
-gradient of the log-likelihood, its free energy, its conditionals, its kernels or a lecture. Names are loaded when first
-asked for, so importing the package costs nothing.
+Write an energy with :class:`Layer`, :class:`Parameter` and :data:`Sum` (or as text, :meth:`Energy.parse`), then ask
+it for the gradient of the log-likelihood, its free energy, its conditionals, its kernels or a lecture. Names are
+loaded when first asked for, so importing the package costs nothing.
 """
 
 from __future__ import annotations

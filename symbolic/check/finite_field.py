@@ -1,13 +1,13 @@
 """An exact oracle: evaluates an expression at a random point of a small model, in a finite field.
 
-Two expressions that are equal as functions of the parameters agree at every point; two that are not agree at a random point
-with probability about degree / 2^60 (Schwartz 1980, Zippel 1979). Nothing is simplified and SymPy's ``diff`` is not used:
-derivatives are carried out by dual numbers.
+Two expressions that are equal as functions of the parameters agree at every point; two that are not agree at a random
+point with probability about degree / 2^60 (Schwartz 1980, Zippel 1979). Nothing is simplified and SymPy's ``diff`` is
+not used: derivatives are carried out by dual numbers.
 
-The trick that makes exponentials exact: a parameter's value is the *logarithm* of a random element, θ = ln X with X in the
-field F_p, so that every Boltzmann weight e^{−E} is a product of powers of such X, an element of the field. A value is
-therefore a pair r + ln R. The prime p = 2q + 1 is a safe one and X is a square, so the X form a group of prime order q in which
-rational powers (the ½ of a spin's field, say) exist and are unique.
+The trick that makes exponentials exact: a parameter's value is the *logarithm* of a random element, θ = ln X with X
+in the field F_p, so that every Boltzmann weight e^{−E} is a product of powers of such X, an element of the field. A
+value is therefore a pair r + ln R. The prime p = 2q + 1 is a safe one and X is a square, so the X form a group of
+prime order q in which rational powers (the ½ of a spin's field, say) exist and are unique.
 
 The oracle evaluates models of fixed, small sizes; it does not prove a statement for all sizes.
 """
@@ -38,7 +38,7 @@ from symbolic.language.probability import (
 )
 from symbolic.units import lookup
 
-__all__ = ["P", "Q", "Dual", "Value", "World", "free_names"]
+__all__ = ["Dual", "P", "Q", "Value", "World", "free_names"]
 
 P = 2305843009213691579  # = 2Q + 1, both prime
 Q = 1152921504606845789
@@ -127,9 +127,7 @@ class Dual:
         self.slope = slope
 
     def __add__(self, other: Dual) -> Dual:
-        slope = (
-            other.slope if self.slope is None else self.slope if other.slope is None else self.slope + other.slope
-        )
+        slope = other.slope if self.slope is None else self.slope if other.slope is None else self.slope + other.slope
         return Dual(self.value + other.value, slope)
 
     def __mul__(self, other: Dual) -> Dual:
@@ -154,7 +152,8 @@ class Dual:
 def free_names(node: Any) -> set[Configuration | Index]:
     """The free configurations and indices of an expression.
 
-    SymPy leaves the variable of a derivative out of ``free_symbols`` where the function is opaque in it; here it counts.
+    SymPy leaves the variable of a derivative out of ``free_symbols`` where the function is opaque in it; here it
+    counts.
     """
     if isinstance(node, Derivative):
         return free_names(node.expr).union(*map(free_names, node.variables))
@@ -193,9 +192,12 @@ class World:
     def place(self, *expressions: Expr) -> None:
         """Give every free configuration and index of the expressions a value."""
         free = set().union(*map(free_names, expressions))
-        for configuration in sorted((c for c in free if isinstance(c, Configuration)), key=str):
-            if configuration.label:
-                raise CheckError(f"unbound label {configuration.label} (of layer {configuration.layer.name})")
+        configurations = sorted((c for c in free if isinstance(c, Configuration)), key=str, reverse=True)
+        unbound = [c for c in configurations if c.label]
+        if unbound:
+            places = ", ".join(f"{c.layer.name}^{c.label}" for c in unbound)
+            raise CheckError(f"unbound label {', '.join(c.label for c in unbound)} (in {places})")
+        for configuration in configurations:
             if configuration not in self.states:
                 self.states[configuration] = self._configuration(configuration.layer)
         for index in sorted((i for i in free if isinstance(i, Index)), key=lambda i: i.name):
@@ -255,10 +257,14 @@ class World:
             return alone
         if state.configuration not in self.states:
             label = state.configuration.label
-            raise CheckError(f"unbound label {label} (of layer {state.layer.name})" if label else f"no value for {state}")
+            raise CheckError(
+                f"unbound label {label} (of layer {state.layer.name})" if label else f"no value for {state}"
+            )
         row = self.states[state.configuration]
         if position >= len(row):
-            raise CheckError(f"unit {position} of layer {state.layer.name} does not exist in a model of {len(row)} units.")
+            raise CheckError(
+                f"unit {position} of layer {state.layer.name} does not exist in a model of {len(row)} units."
+            )
         return row[position]
 
     def _parameter(self, entry: Entry) -> Dual:

@@ -1,7 +1,7 @@
 """Summing a layer out: free energy, conditionals, the phases of learning and ln Z in closed form.
 
-The steps are those of Fischer and Igel, "An Introduction to Restricted Boltzmann Machines" (CIARP 2012), section 3, written
-for any layer that separates into independent units.
+The steps are those of Fischer and Igel, "An Introduction to Restricted Boltzmann Machines" (CIARP 2012), section 3,
+written for any layer that separates into independent units.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from symbolic.derivation import rules
 from symbolic.derivation.rules import Context
 from symbolic.derivation.separation import separate
-from symbolic.derivation.trace import Branch, Derivation, Trace
+from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError
 from symbolic.language.layers import Configuration, Entry, Layer
 from symbolic.language.probability import (
@@ -111,7 +111,8 @@ def phase(energy: Energy, by: Entry, kept: tuple[Layer, ...]) -> Derivation:
 
 
 def log_partition(energy: Energy) -> Derivation:
-    """ln Z with the last hidden layer (the only one) summed in closed form and the visible configurations summed as they are.
+    """ln Z with the last hidden layer (the only one) summed in closed form and the visible configurations summed as
+    they are.
 
     Raises:
         NotSeparableError: as :func:`free_energy`.

@@ -2,8 +2,8 @@
 
 A rule's ``match`` looks at one node and returns what the node becomes, or None. Rules know nothing of derivations; a
 derivation is a script that says which rules apply in which order (:mod:`~symbolic.derivation.gradient`,
-:mod:`~symbolic.derivation.marginal`). Whether a rewriting is true is not taken on a rule's word: the checker evaluates both
-lines.
+:mod:`~symbolic.derivation.marginal`). Whether a rewriting is true is not taken on a rule's word: the checker
+evaluates both lines.
 """
 
 from __future__ import annotations
@@ -148,9 +148,7 @@ def differentiate_energy(node: Expr, context: Context) -> Expr | None:
     return recalled.diff(found[1])
 
 
-@_rule(
-    "recognise_probability", "Recognise the probability", "Boltzmann weight ÷ the sum of all = probability"
-)
+@_rule("recognise_probability", "Recognise the probability", "Boltzmann weight ÷ the sum of all = probability")
 def recognise_probability(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, Mul):
         return None
@@ -218,9 +216,7 @@ def exp_product(node: Expr, context: Context) -> Expr | None:
             continue
         if node.args[0] == separation.collected(configuration):
             index = Index.fresh(layer)
-            return exp(separation.constant) * IndexProduct(
-                exp(separation.potential(configuration[index])), index
-            )
+            return exp(separation.constant) * IndexProduct(exp(separation.potential(configuration[index])), index)
     return None
 
 

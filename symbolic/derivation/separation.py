@@ -1,8 +1,8 @@
 """How a layer falls apart into independent units, given the rest: −E = c + Σ_j φ_j(h_j).
 
-The log-weight −E is flattened into monomials that keep their index binders. A monomial that touches no unit of the layer
-belongs to the constant c, one that touches a single unit to that unit's potential φ_j; one that touches two ties them
-together, and the layer cannot be summed out unit by unit.
+The log-weight −E is flattened into monomials that keep their index binders. A monomial that touches no unit of the
+layer belongs to the constant c, one that touches a single unit to that unit's potential φ_j; one that touches two
+ties them together, and the layer cannot be summed out unit by unit.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def separate(function: EnergyFunction, layer: Layer, *, free: bool = False) -> S
         unit = state.index
         if unit not in binders:
             raise NotSeparableError(
-                f"the term {Mul(*factors)} singles out unit {unit} of layer {layer.name}; give that unit a layer of its own."
+                f"the term {Mul(*factors)} singles out unit {unit} of layer {layer.name}; "
+                "give that unit a layer of its own."
             )
         rule = {unit: index}
         moved = [f.xreplace(rule) for f in factors]
@@ -124,9 +125,7 @@ def _monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
                 for term in factor.args:
                     walk([*pending, *Mul.make_args(term)], done, binders)
                 return
-            elif (
-                factor.is_Pow and factor.exp.is_Integer and factor.exp > 0 and factor.base.has(IndexSum, Add)
-            ):
+            elif factor.is_Pow and factor.exp.is_Integer and factor.exp > 0 and factor.base.has(IndexSum, Add):
                 pending.extend([factor.base] * int(factor.exp))
             else:
                 done.append(factor)

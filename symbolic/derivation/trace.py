@@ -73,8 +73,8 @@ class Derivation:
     Attributes:
         energy: the energy asked.
         kind: ``"gradient"``, ``"free energy"``, ``"conditional"``, ``"phase"`` or ``"log partition"``.
-        branches: the chains of equalities in reading order; together they are a tree: the branches "Term A" and "Term B" grow
-            out of the last line of "ln p(v)" and meet in "Result".
+        branches: the chains of equalities in reading order; together they are a tree: the branches "Term A" and "Term
+            B" grow out of the last line of "ln p(v)" and meet in "Result".
         conclusion: the name of the branch whose last line is the result.
     """
 
@@ -203,9 +203,7 @@ class Trace:
         return Branch(self.name, self.subject, tuple(self.steps))
 
 
-def _rewrite(
-    node: Any, rule: Rule, context: Context, found: list[tuple[Expr, Expr]], everywhere: bool
-) -> Any:
+def _rewrite(node: Any, rule: Rule, context: Context, found: list[tuple[Expr, Expr]], everywhere: bool) -> Any:
     if found and not everywhere:
         return node
     new = rule.match(node, context) if isinstance(node, Expr) else None

@@ -5,8 +5,9 @@
 * :class:`UnitSum` Σ_{h_j} runs over the states of one unit.
 
 Index binders are alpha-canonical: their bound indices are renamed by the height of the binder in the expression, so two
-sums that differ in the names of their dummies are one object, and no index of a user's can be captured. The rule for anyone
-who edits under one: :meth:`IndexBinder.open` it first (its indices become fresh ones), edit, and build it anew.
+sums that differ in the names of their dummies are one object, and no index of a user's can be captured. The rule for
+anyone who edits under one: :meth:`IndexBinder.open` it first (its indices become fresh ones), edit, and build it
+anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sympy.core.basic import Basic
 from symbolic.errors import EnergyError
 from symbolic.language.layers import Configuration, Delta, Index, State
 
-__all__ = ["ConfigSum", "IndexProduct", "IndexSum", "Sum", "IndexBinder", "UnitSum", "contract", "height"]
+__all__ = ["ConfigSum", "IndexBinder", "IndexProduct", "IndexSum", "Sum", "UnitSum", "contract", "height"]
 
 
 def height(expression: Basic) -> int:
@@ -61,9 +62,7 @@ class IndexBinder(Expr):
         ]
         orders = itertools.product(*(itertools.permutations(group) for group in groups))
         candidates = [close(tuple(itertools.chain(*order))) for order in orders]
-        closed, names = (
-            min(candidates, key=lambda c: c[0].sort_key()) if len(candidates) > 1 else candidates[0]
-        )
+        closed, names = min(candidates, key=lambda c: c[0].sort_key()) if len(candidates) > 1 else candidates[0]
         return Expr.__new__(cls, closed, *names)
 
     @property
@@ -95,8 +94,8 @@ class IndexBinder(Expr):
 class IndexSum(IndexBinder):
     """Σ over the units of layers: ``IndexSum(v[i]*w[i, j]*h[j], i, j)``.
 
-    Nested sums become one; factors without a bound index are pulled out; an index that does not occur contributes the size
-    of its layer.
+    Nested sums become one; factors without a bound index are pulled out; an index that does not occur contributes the
+    size of its layer.
     """
 
     def __new__(cls, body: Any, *indices: Index) -> Expr:

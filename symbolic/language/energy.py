@@ -28,8 +28,8 @@ class Energy:
     """An energy E over layers of units, with p(v, h) = e^{−E(v, h)} / Z.
 
     Args:
-        expression: a SymPy expression in unit states ``v[i]`` and parameter entries ``w[i, j]``; every index is bound by
-            a :class:`~symbolic.language.binders.Sum`.
+        expression: a SymPy expression in unit states ``v[i]`` and parameter entries ``w[i, j]``; every index is bound
+            by a :class:`~symbolic.language.binders.Sum`.
         visible: the layers that data are about, in order.
         hidden: the layers that are summed out of p(v), in order.
 
@@ -52,9 +52,7 @@ class Energy:
         self._validate()
         self.function = EnergyFunction(self.expression, self.visible, self.hidden)
         self.layers: Mapping[str, Layer] = MappingProxyType({x.name: x for x in self.visible + self.hidden})
-        self.parameters: Mapping[str, Parameter] = MappingProxyType(
-            {p.name: p for p in self.function.parameters}
-        )
+        self.parameters: Mapping[str, Parameter] = MappingProxyType({p.name: p for p in self.function.parameters})
 
     @classmethod
     def parse(
@@ -109,7 +107,8 @@ class Energy:
             for layer in parameter.layers:
                 if layer not in layers:
                     raise EnergyError(
-                        f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible nor hidden."
+                        f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible "
+                        "nor hidden."
                     )
         by_name: dict[str, Parameter] = {}
         for parameter in expression.atoms(Parameter):
@@ -169,9 +168,7 @@ class Energy:
             parameter = parameter.parameter
         name = parameter.name if isinstance(parameter, Parameter) else parameter
         if not isinstance(name, str) or name not in self.parameters:
-            raise EnergyError(
-                f"the energy has no parameter {name!r}; it has: {', '.join(self.parameters) or 'none'}."
-            )
+            raise EnergyError(f"the energy has no parameter {name!r}; it has: {', '.join(self.parameters) or 'none'}.")
         found = self.parameters[name]
         used: dict[Layer, int] = {}
         indices = []
@@ -179,9 +176,7 @@ class Energy:
             names = self.index_of[layer]
             position = used.get(layer, 0)
             used[layer] = position + 1
-            indices.append(
-                names[position] if position < len(names) else Index(f"{names[0].name}{position}", layer)
-            )
+            indices.append(names[position] if position < len(names) else Index(f"{names[0].name}{position}", layer))
         return found[tuple(indices)]
 
     def layer(self, layer: Layer | str) -> Layer:
@@ -213,7 +208,9 @@ class Energy:
         return log_likelihood_gradient(self, self.entry(parameter))
 
     def free_energy(self, of: Layer | str | None = None) -> Derivation:
-        """F(v) = −ln Σ_h e^{−E(v, h)} in closed form; ``of`` names the layer that is kept (by default the visible ones)."""
+        """F(v) = −ln Σ_h e^{−E(v, h)} in closed form; ``of`` names the layer that is kept (by default the visible
+        ones).
+        """
         from symbolic.derivation.marginal import free_energy
 
         return free_energy(self, self._kept(of))
@@ -231,7 +228,9 @@ class Energy:
         return phase(self, self.entry(parameter), self._kept(of))
 
     def log_partition(self) -> Derivation:
-        """ln Z as an exact sum that can be lowered to code: over the visible configurations, the hidden ones in closed form."""
+        """ln Z as an exact sum that can be lowered to code: over the visible configurations, the hidden ones in
+        closed form.
+        """
         from symbolic.derivation.marginal import log_partition
 
         return log_partition(self)
@@ -246,7 +245,9 @@ class Energy:
         return compile_energy(self, target)
 
     def lecture(self) -> Lecture:
-        """The whole lesson: the energy, the gradient as Term A − Term B, free energy, conditionals and a worked example."""
+        """The whole lesson: the energy, the gradient as Term A − Term B, free energy, conditionals and a worked
+        example.
+        """
         from symbolic.lecture.compose import lecture_of_energy
 
         return lecture_of_energy(self)

@@ -277,7 +277,8 @@ class Entry(Expr):
         return result
 
     def _sympystr(self, printer: Any) -> str:
-        return f"{self.parameter.name}[{', '.join(map(str, self.indices))}]"
+        indices = ", ".join(map(str, self.indices))
+        return f"{self.parameter.name}[{indices}]" if indices else self.parameter.name
 
 
 def _delta_product(left: tuple[Expr, ...], right: tuple[Expr, ...]) -> Expr:

@@ -1,7 +1,7 @@
 """The energy as an opaque function, and the quantities defined by it: probabilities, expectations, free energy.
 
-Each node knows its definition in terms of e^{-E}, which is what the oracle evaluates; a derivation replaces nodes by their
-definitions, or recognises them, one named step at a time.
+Each node knows its definition in terms of e^{-E}, which is what the oracle evaluates; a derivation replaces nodes by
+their definitions, or recognises them, one named step at a time.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ class EnergyFunction(Atom):
 
     def bound(self, layer: Layer) -> Configuration:
         """The layer's configuration under its own label: u for the visible layer, g for the hidden one."""
-        role, labels = (
-            (self.visible, _VISIBLE_LABELS) if layer in self.visible else (self.hidden, _HIDDEN_LABELS)
-        )
+        role, labels = (self.visible, _VISIBLE_LABELS) if layer in self.visible else (self.hidden, _HIDDEN_LABELS)
         position = role.index(layer)
         return Configuration(layer, labels[position] if position < len(labels) else f"{labels[0]}{position}")
 
