@@ -1,0 +1,159 @@
+"""LaTeX from the layout tree, in the commands that base LaTeX, amsmath, MathJax and KaTeX share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr
+
+from symbolic.errors import SymbolicError
+from symbolic.notation import typeset
+from symbolic.notation.tree import (
+    BigOperator,
+    Fence,
+    Fraction,
+    FunctionName,
+    Identifier,
+    Layout,
+    Marked,
+    Number,
+    Operator,
+    Row,
+    Script,
+    is_tall,
+)
+
+if TYPE_CHECKING:
+    from symbolic.derivation.trace import Derivation
+
+__all__ = ["derivation", "equation", "expression", "render"]
+
+_GREEK = {letter: f"\\{name}" for name, letter in typeset.GREEK.items()} | {"ο": "o", "π": r"\pi"}
+_OPERATORS = {
+    "−": "-",
+    "·": r"\cdot",
+    "∣": r"\mid",
+    "∂": r"\partial",
+    "≈": r"\approx",
+    "∝": r"\propto",
+    "×": r"\times",
+    "→": r"\to",
+    "\u2061": "",
+    "\u2062": " ",
+}
+_BIG = {"∑": r"\sum", "∏": r"\prod"}
+_FENCES = {"⟨": r"\langle", "⟩": r"\rangle"}
+_FUNCTIONS = frozenset(["ln", "log", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "coth", "min", "max"])
+_TEXT = {
+    "−": "$-$",
+    "∂": r"$\partial$",
+    "Σ": r"$\Sigma$",
+    "Π": r"$\Pi$",
+    "Γ": r"$\Gamma$",
+    "′": "$'$",
+    "·": r"$\cdot$",
+    "÷": r"$\div$",
+    "⟨": r"$\langle$",
+    "⟩": r"$\rangle$",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+} | {c: f"\\{c}" for c in "&%$#_{}"}
+
+Theme = Callable[[str, str], str]
+
+
+def render(layout: Layout, mark: Theme | None = None) -> str:
+    """LaTeX of a layout. ``mark(role, latex)`` dresses marked parts; without it they are set like the rest.
+
+    Raises:
+        SymbolicError: the layout holds a node this printer does not know.
+    """
+    return re.sub(r" {2,}", " ", _render(layout, mark)).strip()
+
+
+def expression(expr: Expr, **options: Any) -> str:
+    """LaTeX of an expression; options as :func:`symbolic.notation.typeset.typeset`."""
+    return render(typeset.typeset(expr, **options))
+
+
+def equation(left: Expr, right: Expr, **options: Any) -> str:
+    """LaTeX of ``left`` = ``right``."""
+    return render(typeset.equation(left, right, **options))
+
+
+def derivation(derivation: Derivation) -> str:
+    """The derivation as one ``align*`` environment, the rules' names in its right column."""
+    layers = derivation.energy.visible + derivation.energy.hidden
+    rows: list[str] = []
+    for branch in derivation.branches:
+        rows.append(rf"& \textbf{{{text(branch.name)}}}")
+        left = expression(branch.subject, layers=layers)
+        if not branch.steps:
+            rows.append(f"& {left}")
+        for step in branch.steps:
+            name = rf"&& \text{{{text(step.name)}}}"
+            rows.append(f"{left} &= {expression(step.after, layers=layers)} {name}".strip())
+            left = ""
+    return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+
+
+def text(words: str) -> str:
+    """Plain words as LaTeX text, for use in ``\\text{}``."""
+    return "".join(_TEXT.get(c, c) for c in words)
+
+
+def _render(layout: Layout, mark: Theme | None) -> str:
+    def inner(part: Layout) -> str:
+        return _render(part, mark)
+
+    match layout:
+        case Identifier(name, bold):
+            plain = _GREEK.get(name, name)
+            if bold:
+                return rf"\boldsymbol{{{plain}}}" if plain.startswith("\\") else rf"\mathbf{{{plain}}}"
+            if name in {"′", "″"}:
+                return r"\prime" if name == "′" else r"\prime\prime"
+            return plain if len(name) == 1 else rf"\mathrm{{{text(name)}}}"
+        case Number(digits):
+            return digits
+        case Operator(symbol, form):
+            spelt = _OPERATORS.get(symbol, symbol)
+            if form == "infix" and spelt.strip():
+                return f" {spelt} "
+            return f"{spelt} " if form == "separator" or len(spelt) > 1 else spelt
+        case Row(items):
+            return _join([inner(item) for item in items])
+        case Fraction(above, below):
+            return rf"\frac{{{inner(above).strip()}}}{{{inner(below).strip()}}}"
+        case Script(base, below, above):
+            spelt = inner(base)
+            if not isinstance(base, (Identifier, Number, Fence)):
+                spelt = f"{{{spelt}}}"
+            low = "" if below is None else f"_{{{inner(below).strip()}}}"
+            high = "" if above is None else f"^{{{inner(above).strip()}}}"
+            return spelt + low + high
+        case BigOperator(symbol, below):
+            return rf"{_BIG[symbol]}_{{{inner(below).strip()}}} "
+        case Fence(left, right, body):
+            sizes = (r"\left", r"\right") if is_tall(body) else ("", "")
+            opening, closing = _FENCES.get(left, left), _FENCES.get(right, right)
+            return _join([sizes[0] + opening, inner(body).strip(), sizes[1] + closing])
+        case FunctionName(name):
+            return (rf"\{name}" if name in _FUNCTIONS else rf"\operatorname{{{name}}}") + " "
+        case Marked(role, body):
+            spelt = inner(body)
+            return spelt if mark is None else mark(role, spelt)
+    raise SymbolicError(f"there is no LaTeX for {type(layout).__name__}.")
+
+
+def _join(parts: list[str]) -> str:
+    """The parts in a row, with a space where a command would run into a letter, and after a fraction."""
+    out = ""
+    for part in parts:
+        after_command = re.search(r"\\[A-Za-z]+$", out) and part[:1].isalpha()
+        if after_command or (out.endswith("}") and part[:1] == "\\" and part[1:2].isalpha()):
+            out += " "
+        out += part
+    return out

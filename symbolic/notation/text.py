@@ -1,0 +1,336 @@
+"""Two-dimensional characters from the layout tree, for terminals: Unicode, or plain ASCII.
+
+A box is a list of lines of one width and the number of its baseline. Configurations are plain v and h: the bold letters
+of Unicode are wider than a column in many terminals.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr
+
+from symbolic.errors import SymbolicError
+from symbolic.notation import typeset
+from symbolic.notation.tree import (
+    PARTIAL,
+    BigOperator,
+    Fence,
+    Fraction,
+    FunctionName,
+    Identifier,
+    Layout,
+    Marked,
+    Number,
+    Operator,
+    Row,
+    Script,
+    row,
+)
+
+if TYPE_CHECKING:
+    from symbolic.derivation.trace import Branch, Derivation
+
+__all__ = ["derivation", "equation", "expression", "render"]
+
+_SUPERSCRIPTS = dict(
+    zip("0123456789+−=()abcdefghijklmnoprstuvwxyz′", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ′", strict=True)
+)
+_SUBSCRIPTS = dict(zip("0123456789+−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+_BIG = {"∑": (["⎲", "⎳"], 1), "∏": (["┬─┬", "│ │"], 1)}
+_BIG_ASCII = {"∑": (["__", "\\ ", "/_"], 1), "∏": (["___", "| |"], 1)}
+_ASCII_FENCES = {"(": "/|\\", ")": "\\|/"}
+_FENCES = {"(": "⎛⎜⎝", ")": "⎞⎟⎠", "⟨": "⟨⟨⟨", "⟩": "⟩⟩⟩"}
+_ASCII = str.maketrans(
+    {
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "─": "-",
+        "·": "*",
+        "×": "x",
+        "÷": "/",
+        "∣": "|",
+        "∂": "d",
+        "⟨": "<",
+        "⟩": ">",
+        "′": "'",
+        "≈": "~",
+        "∝": "~",
+        "→": "->",
+        "≠": "!=",
+        "Σ": "sum",
+        "Π": "prod",
+        "Γ": "Gamma",
+        "ᶠ": "^f",
+        "ᵠ": "^phi",
+        "ᵥ": "_v",
+        "ₕ": "_h",
+        "½": "1/2",
+        "²": "^2",
+        "✓": "+",
+        "✗": "x",
+    }
+)
+_GREEK_NAMES = {letter: name for name, letter in typeset.GREEK.items()} | {"π": "pi"}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of characters."""
+
+    lines: tuple[str, ...]
+    base: int = 0
+
+    @property
+    def width(self) -> int:
+        return max(map(len, self.lines), default=0)
+
+    @property
+    def height(self) -> int:
+        return len(self.lines)
+
+
+def expression(expr: Expr, *, ascii: bool = False, **options: Any) -> str:
+    """The expression in characters; other options as :func:`symbolic.notation.typeset.typeset`."""
+    return render(typeset.typeset(expr, **options), ascii=ascii)
+
+
+def equation(left: Expr, right: Expr, *, ascii: bool = False, **options: Any) -> str:
+    """``left`` = ``right`` in characters."""
+    return render(typeset.equation(left, right, **options), ascii=ascii)
+
+
+def render(layout: Layout, *, ascii: bool = False) -> str:
+    """The layout in characters, one string with line ends, no trailing blanks.
+
+    Raises:
+        SymbolicError: the layout holds a node this printer does not know.
+    """
+    return "\n".join(line.rstrip() for line in _Printer(ascii).box(layout).lines)
+
+
+def derivation(derivation: Derivation, *, ascii: bool = False, width: int = 100) -> str:
+    """The derivation in characters: rules in a left margin, one step a row, aligned on the equals sign.
+
+    Args:
+        derivation: what is printed.
+        ascii: plain ASCII instead of Unicode.
+        width: columns to keep within; a line is broken at its outermost signs where it can be.
+    """
+    printer = _Printer(ascii)
+    layers = derivation.energy.visible + derivation.energy.hidden
+    blocks = [_branch(branch, printer, layers, width) for branch in derivation.branches]
+    return "\n\n".join(blocks)
+
+
+def _branch(branch: Branch, printer: _Printer, layers: Any, width: int) -> str:
+    rule = ("-" if printer.ascii else "─") * width
+    title = printer.plain(branch.name)
+    out = [title, rule]
+    subject = printer.box(typeset.typeset(branch.subject, layers=layers))
+    if not branch.steps:
+        return "\n".join([*out, *(line.rstrip() for line in subject.lines)])
+    margin = min(26, max(14, width // 4))
+    bar = printer.plain(" │ ") if not printer.ascii else " | "
+    room = width - margin - len(bar) - 2  # for the equals sign and its blank
+    rights = [typeset.typeset(step.after, layers=layers) for step in branch.steps]
+    # The subject stands left of the first equals sign where that leaves every line room; else in a row of its own.
+    widest = max(printer.box(right).width for right in rights)
+    inline = subject.width + 1 + widest <= room
+    indent = subject.width + 1 if inline else 2
+    if not inline:
+        out += [(" " * margin + bar + line).rstrip() for line in subject.lines]
+        out.append((" " * margin + bar).rstrip())
+    for number, (step, right) in enumerate(zip(branch.steps, rights, strict=True)):
+        left = subject if inline and number == 0 else Box((" " * indent,))
+        pieces = printer.broken(right, room - indent)
+        rows = [_beside(Box((_fill(left, indent),)) if left is not subject else left, Box((" = ",)), pieces[0])]
+        rows += [_beside(Box((" " * indent,)), Box(("   ",)), piece) for piece in pieces[1:]]
+        formula = [line for box in rows for line in box.lines]
+        out += _with_margin(printer, step.name, step.hint, formula, rows[0].base, margin, bar)
+    while out and out[-1].strip() in {"", bar.strip()}:
+        out.pop()
+    return "\n".join(out)
+
+
+def _fill(box: Box, width: int) -> str:
+    return box.lines[0].ljust(width)
+
+
+def _with_margin(
+    printer: _Printer, name: str, hint: str, formula: list[str], base: int, margin: int, bar: str
+) -> list[str]:
+    """The formula's lines with the rule's name, level with the baseline, and its hint to their left."""
+    words = textwrap.wrap(printer.plain(name), margin)
+    notes = words + textwrap.wrap(printer.plain(hint), margin)
+    start = max(0, base - len(words) + 1) if len(notes) - len(words) + base < len(formula) else 0
+    start = min(start, max(0, len(formula) - len(notes)))
+    height = max(len(formula), start + len(notes))
+    lines = []
+    for k in range(height):
+        note = notes[k - start] if 0 <= k - start < len(notes) else ""
+        part = formula[k] if k < len(formula) else ""
+        lines.append((note.rjust(margin) + bar + part).rstrip())
+    return [*lines, (" " * margin + bar).rstrip()]
+
+
+def _beside(*boxes: Box) -> Box:
+    up = max(box.base for box in boxes)
+    down = max(box.height - box.base for box in boxes)
+    lines = [""] * (up + down)
+    for box in boxes:
+        blank = " " * box.width
+        padded = [blank] * (up - box.base) + [line.ljust(box.width) for line in box.lines]
+        padded += [blank] * (up + down - len(padded))
+        lines = [left + right for left, right in zip(lines, padded, strict=True)]
+    return Box(tuple(lines), up)
+
+
+def _centred(lines: tuple[str, ...], width: int) -> list[str]:
+    """The block of lines in the middle of ``width`` columns; its own columns stay aligned."""
+    own = max(map(len, lines), default=0)
+    left = (width - own) // 2
+    return [(" " * left + line).ljust(width) for line in lines]
+
+
+class _Printer:
+    def __init__(self, ascii: bool):
+        self.ascii = ascii
+
+    def plain(self, words: str) -> str:
+        if not self.ascii:
+            return words
+        spelt = "".join(_GREEK_NAMES.get(c, c) for c in words.translate(_ASCII))
+        return spelt.encode("ascii", "replace").decode("ascii")
+
+    def box(self, layout: Layout) -> Box:
+        match layout:
+            case Identifier(name):
+                return Box((self.plain(name) if self.ascii else name,))
+            case Number(digits):
+                return Box((digits,))
+            case Operator(symbol, form):
+                return Box((self._operator(symbol, form),))
+            case Row(items):
+                return self._row(items)
+            case Fraction(above, below):
+                return self._fraction(self.box(above), self.box(below))
+            case Script(base, below, above):
+                return self._script(base, below, above)
+            case BigOperator(symbol, below):
+                return self._big(symbol, self.box(below))
+            case Fence(left, right, body):
+                return self._fence(left, right, self.box(body))
+            case FunctionName(name):
+                return Box((name,))
+            case Marked(_, body):
+                return self.box(body)
+        raise SymbolicError(f"there is no text form for {type(layout).__name__}.")
+
+    def _operator(self, symbol: str, form: str) -> str:
+        if symbol == "\u2061":
+            return ""
+        if symbol == "\u2062":
+            return " "
+        shown = self.plain(symbol)
+        if form == "separator":
+            return f"{shown} "
+        return shown if form == "prefix" else f" {shown} "
+
+    def _row(self, items: tuple[Layout, ...]) -> Box:
+        boxes: list[Box] = []
+        for position, item in enumerate(items):
+            box = self.box(item)
+            before = items[position - 1] if position else None
+            after = items[position + 1] if position + 1 < len(items) else None
+            pad_left = isinstance(item, FunctionName) and (
+                before == PARTIAL or not isinstance(before, (Operator, type(None)))
+            )
+            pad_right = (isinstance(item, FunctionName) and not isinstance(after, Fence)) or isinstance(
+                item, BigOperator
+            )
+            # An operator such as ∂/∂w is kept apart from what it acts on.
+            pad_right = pad_right or (
+                isinstance(item, Fraction) and after is not None and not isinstance(after, (Operator, FunctionName))
+            )
+            boxes += [Box((" ",))] * pad_left + [box] + [Box((" ",))] * pad_right
+        return _beside(*boxes) if boxes else Box(("",))
+
+    def _fraction(self, above: Box, below: Box) -> Box:
+        width = max(above.width, below.width)
+        bar = ("-" if self.ascii else "─") * width
+        lines = [*_centred(above.lines, width), bar, *_centred(below.lines, width)]
+        return Box(tuple(lines), above.height)
+
+    def _script(self, base: Layout, below: Layout | None, above: Layout | None) -> Box:
+        main = self.box(base)
+        low = None if below is None else self.box(below)
+        high = None if above is None else self.box(above)
+        if main.height == 1:
+            inline = self._inline_script(main.lines[0], low, high)
+            if inline is not None:
+                return Box((inline,))
+        width = max(low.width if low else 0, high.width if high else 0)
+        column = [line.ljust(width) for line in (high.lines if high else ())]
+        column += [" " * width] * main.height
+        column += [line.ljust(width) for line in (low.lines if low else ())]
+        return _beside(main, Box(tuple(column), (high.height if high else 0) + main.base))
+
+    def _inline_script(self, main: str, low: Box | None, high: Box | None) -> str | None:
+        """The scripts within the line: with Unicode's small letters, or in ASCII as w_ij and h_j^g."""
+        if any(script is not None and script.height > 1 for script in (low, high)):
+            return None
+        lower = low.lines[0] if low else ""
+        upper = high.lines[0] if high else ""
+        if self.ascii:
+            if not all(part.replace("'", "").isalnum() for part in (lower, upper) if part) or main == "e":
+                return None
+            if upper == "'":
+                return main + (f"_{lower}" if lower else "") + "'"
+            return main + (f"_{lower}" if lower else "") + (f"^{upper}" if upper else "")
+        lower, upper = lower.replace(", ", ""), upper.replace(", ", "")
+        if any(c not in _SUBSCRIPTS for c in lower) or any(c not in _SUPERSCRIPTS for c in upper):
+            return None
+        if main == "e" and len(upper) > 2:
+            return None
+        return main + "".join(_SUBSCRIPTS[c] for c in lower) + "".join(_SUPERSCRIPTS[c] for c in upper)
+
+    def _big(self, symbol: str, below: Box) -> Box:
+        sign, base = (_BIG_ASCII if self.ascii else _BIG)[symbol]
+        tight = Box(tuple(line.replace(", ", ",") for line in below.lines), below.base)
+        width = max(tight.width, len(sign[0]))
+        lines = [*_centred(tuple(sign), width), *_centred(tight.lines, width)]
+        return Box(tuple(lines), base)
+
+    def _fence(self, left: str, right: str, body: Box) -> Box:
+        if body.height == 1 or left == "⟨":
+            shown = [self.plain(left), self.plain(right)]
+            return _beside(Box((shown[0],)), body, Box((shown[1],)))
+        sides = []
+        for bracket in (left, right):
+            pieces = (_ASCII_FENCES if self.ascii else _FENCES)[bracket]
+            lines = [pieces[0], *[pieces[1]] * (body.height - 2), pieces[2]]
+            sides.append(Box(tuple(lines), body.base))
+        return _beside(sides[0], body, sides[1])
+
+    def broken(self, layout: Layout, width: int) -> list[Box]:
+        """The layout in pieces of at most ``width`` columns, where its outermost signs let it be broken."""
+        whole = self.box(layout)
+        if whole.width <= width or not isinstance(layout, Row):
+            return [whole]
+        pieces: list[list[Layout]] = [[]]
+        for item in layout.items:
+            breakable = isinstance(item, Operator) and item.form == "infix" and item.symbol in "+−·"
+            if breakable and pieces[-1]:
+                pieces.append([])
+            pieces[-1].append(item)
+        lines: list[list[Layout]] = []
+        for piece in pieces:
+            if lines and self.box(row(*lines[-1], *piece)).width <= width:
+                lines[-1] += piece
+            else:
+                lines.append(list(piece))
+        return [self.box(row(*line)) for line in lines]

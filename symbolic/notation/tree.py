@@ -1,0 +1,178 @@
+"""The layout tree: what a formula looks like, before it is LaTeX, MathML or characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = [
+    "APPLY",
+    "COMMA",
+    "DOT",
+    "EQUALS",
+    "GIVEN",
+    "MINUS",
+    "NEGATIVE",
+    "PARTIAL",
+    "PLUS",
+    "TIMES",
+    "BigOperator",
+    "Fence",
+    "Fraction",
+    "FunctionName",
+    "Identifier",
+    "Layout",
+    "Marked",
+    "Number",
+    "Operator",
+    "Row",
+    "Script",
+    "comma_row",
+    "is_tall",
+    "row",
+    "walk",
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Parts side by side."""
+
+    items: tuple[Layout, ...]
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """A name: one letter (Latin or Greek) is set in italics, a longer one upright; ``bold`` marks a configuration."""
+
+    name: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Number:
+    """Digits, without a sign."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A sign between or before parts; ``form`` is ``"infix"``, ``"prefix"`` or ``"separator"``."""
+
+    symbol: str
+    form: str = "infix"
+
+
+@dataclass(frozen=True)
+class Fraction:
+    above: Layout
+    below: Layout
+
+
+@dataclass(frozen=True)
+class Script:
+    """``base`` with a subscript, a superscript or both."""
+
+    base: Layout
+    below: Layout | None = None
+    above: Layout | None = None
+
+
+@dataclass(frozen=True)
+class BigOperator:
+    """∑ or ∏ with what it runs over below it."""
+
+    symbol: str
+    below: Layout
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Brackets around ``body``; ``spoken`` is what a screen reader says for the opening one."""
+
+    left: str
+    right: str
+    body: Layout
+    spoken: str = ""
+
+
+@dataclass(frozen=True)
+class FunctionName:
+    """ln, tanh, ...: upright, applied to what follows."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A part that plays a role in a derivation, such as ``"new"`` or ``"old"``, or that carries a term's colour."""
+
+    role: str
+    body: Layout
+
+
+Layout: TypeAlias = (
+    Row | Identifier | Number | Operator | Fraction | Script | BigOperator | Fence | FunctionName | Marked
+)
+
+PLUS = Operator("+")
+MINUS = Operator("−")
+NEGATIVE = Operator("−", "prefix")
+EQUALS = Operator("=")
+DOT = Operator("·")
+TIMES = Operator("\u2062")
+APPLY = Operator("\u2061")
+COMMA = Operator(",", "separator")
+GIVEN = Operator("∣")
+PARTIAL = Operator("∂", "prefix")
+
+
+def row(*items: Layout) -> Layout:
+    """The items side by side; rows within rows are opened, and a row of one item is that item."""
+    flat: list[Layout] = []
+    for item in items:
+        flat.extend(item.items if isinstance(item, Row) else (item,))
+    return flat[0] if len(flat) == 1 else Row(tuple(flat))
+
+
+def comma_row(items: list[Layout]) -> Layout:
+    """The items with commas between them."""
+    spaced: list[Layout] = []
+    for item in items:
+        spaced += [COMMA, item] if spaced else [item]
+    return row(*spaced)
+
+
+def children(layout: Layout) -> tuple[Layout, ...]:
+    match layout:
+        case Row(items):
+            return items
+        case Fraction(above, below):
+            return above, below
+        case Script(base, below, above):
+            return tuple(part for part in (base, below, above) if part is not None)
+        case BigOperator(_, below):
+            return (below,)
+        case Fence(_, _, body) | Marked(_, body):
+            return (body,)
+    return ()
+
+
+def walk(layout: Layout) -> Iterator[Layout]:
+    """The layout and every part of it, outermost first."""
+    yield layout
+    for child in children(layout):
+        yield from walk(child)
+
+
+def is_tall(layout: Layout) -> bool:
+    """Whether brackets around the layout have to grow."""
+    match layout:
+        case Fraction() | BigOperator():
+            return True
+        case Script(base):
+            return is_tall(base)
+        case _:
+            return any(is_tall(child) for child in children(layout))

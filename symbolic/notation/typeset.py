@@ -1,0 +1,575 @@
+"""From a SymPy expression to its layout, in the order and notation of the lecture RBM Mathematics (module 11.2).
+
+SymPy keeps sums and products in an order of its own, and binders canonical index names. Here they get the lecture's:
+probabilities before Boltzmann factors before states before couplings, v before h, negative terms last unless they lead,
+configurations in bold with their label as a superscript, and dummy indices called k, l, ... such that none is captured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sympy import Add, Derivative, Expr, Function, Integer, Mul, Pow, Rational, Symbol, exp, log, pi
+from sympy.core.basic import Basic
+
+from symbolic.errors import SymbolicError
+from symbolic.language.binders import ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
+from symbolic.language.functions import StableFunction, log2cosh, sigmoid, softplus
+from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State
+from symbolic.language.probability import (
+    EnergyCall,
+    EnergyFunction,
+    Expectation,
+    FreeEnergy,
+    LogPartition,
+    Probability,
+    UnitProbability,
+)
+from symbolic.notation.tree import (
+    APPLY,
+    DOT,
+    EQUALS,
+    GIVEN,
+    MINUS,
+    NEGATIVE,
+    PARTIAL,
+    PLUS,
+    TIMES,
+    BigOperator,
+    Fence,
+    Fraction,
+    FunctionName,
+    Identifier,
+    Layout,
+    Marked,
+    Number,
+    Script,
+    comma_row,
+    row,
+)
+
+__all__ = ["equation", "reading_order", "typeset"]
+
+_GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho ς "
+    "sigma tau upsilon phi chi psi omega"
+)
+GREEK = {name: chr(0x3B1 + place) for place, name in enumerate(_GREEK_NAMES.split()) if name.isascii()}
+
+# k and l for the first two layers, as the lecture's i and j; q comes late because it has no Unicode subscript.
+_DUMMIES = "klrstmqxyz"
+
+_BIG = (ConfigSum, IndexBinder, UnitSum)
+
+
+def typeset(
+    expression: Expr,
+    *,
+    layers: Iterable[Layer] = (),
+    names: Mapping[Index, str] | None = None,
+    marks: Mapping[Expr, str] | None = None,
+    taken: Iterable[str] = (),
+) -> Layout:
+    """The layout of an expression.
+
+    Args:
+        expression: any expression in the nodes of :mod:`symbolic.language`.
+        layers: the layers in reading order; by default the energy's own order, where the expression names the energy.
+        names: what free indices are called, where that is not their own name: ``{i: "1"}`` prints w_1j.
+        marks: parts to be marked, and as what. A part that SymPy has merged into a larger sum or product is found
+            there, term by term or factor by factor; a part that does not occur is left out.
+        taken: names that no dummy index may get, besides the free ones of the expression.
+
+    Raises:
+        SymbolicError: the expression holds a node that has no notation.
+    """
+    order = tuple(layers) or reading_order(expression)
+    setter = _Typesetter(order, dict(names or {}), _reserved(expression, taken), _locate(expression, marks or {}))
+    return setter.layout(expression)
+
+
+def equation(left: Expr, right: Expr, **options: Any) -> Layout:
+    """``left`` = ``right``; a dummy of one side never takes the name of a free index of the other."""
+    options.setdefault("layers", reading_order(left, right))
+    taken = {*options.pop("taken", ()), *_reserved(left), *_reserved(right)}
+    sides = (typeset(side, taken=taken, **options) for side in (left, right))
+    return row(next(sides), EQUALS, next(sides))
+
+
+def reading_order(*expressions: Expr) -> tuple[Layer, ...]:
+    """The layers of expressions, in the order they are read: the energy's, else the order of the parameters' axes."""
+    functions = {f for e in expressions for f in e.atoms(EnergyFunction)}
+    known: dict[Layer, None] = {}
+    for function in sorted(functions, key=lambda f: tuple(layer.name for layer in f.layers)):
+        known |= dict.fromkeys(function.layers)
+    parameters = {p for e in expressions for p in e.atoms(Parameter)}
+    for parameter in sorted(parameters, key=lambda p: (-len(p.layers), p.name)):
+        known |= dict.fromkeys(parameter.layers)
+    rest = {c.layer for e in expressions for c in e.atoms(Configuration)}
+    rest |= {i.layer for e in expressions for i in e.atoms(Index)}
+    known |= dict.fromkeys(sorted(rest, key=lambda layer: (layer.name[0] in "hz", layer.name)))
+    return tuple(known)
+
+
+def _reserved(expression: Expr, taken: Iterable[str] = ()) -> frozenset[str]:
+    free = {s.name for s in expression.free_symbols if isinstance(s, Index)}
+    labels = {c.label for c in expression.atoms(Configuration)}
+    things = {p.name for p in expression.atoms(Parameter)}
+    things |= {c.layer.name for c in expression.atoms(Configuration)}
+    return frozenset(free | labels | things | set(taken))
+
+
+# Where the parts to be marked are
+
+
+class _Located:
+    """Roles of whole nodes, and of some arguments of a sum or product."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Basic, str] = {}
+        self.arguments: dict[tuple[Basic, Basic], str] = {}
+
+
+def _locate(expression: Expr, marks: Mapping[Expr, str]) -> _Located:
+    located = _Located()
+    for part, role in marks.items():
+        for candidate in (part, -part):
+            if _locate_one(expression, candidate, role, located):
+                break
+    return located
+
+
+def _locate_one(expression: Expr, part: Expr, role: str, located: _Located) -> bool:
+    if part.is_Number:
+        return False
+    if _occurs(expression, part):
+        located.nodes[part] = role
+        return True
+    if not isinstance(part, (Add, Mul)):
+        return False
+    wanted = {a for a in part.args if not a.is_Number}
+    hosts = [n for n in _nodes(expression) if isinstance(n, type(part)) and wanted & set(n.args)]
+    if not hosts:
+        return False
+    most = max(len(wanted & set(host.args)) for host in hosts)
+    for host in hosts:
+        shared = wanted & set(host.args)
+        if len(shared) == most:
+            located.arguments |= {(host, argument): role for argument in shared}
+    return True
+
+
+def _nodes(expression: Basic) -> Iterable[Basic]:
+    yield expression
+    if not isinstance(expression, EnergyFunction):
+        for argument in expression.args:
+            yield from _nodes(argument)
+
+
+def _occurs(expression: Expr, part: Expr) -> bool:
+    return any(node == part for node in _nodes(expression))
+
+
+# Typesetting
+
+
+def _identifier(name: str) -> tuple[Layout, str]:
+    """A name as an italic letter (or an upright word) and a number that belongs in its subscript: h1 is h with 1."""
+    stem = name.rstrip("0123456789")
+    number = name[len(stem) :]
+    stem = stem.rstrip("_") or name
+    return Identifier(GREEK.get(stem, stem)), number
+
+
+def _subscript(number: str, indices: list[Layout]) -> Layout | None:
+    """Indices run together (w_ij) unless one is longer than a sign (w_1,12)."""
+    parts: list[Layout] = [Number(number)] if number else []
+    if all(len(_text_of(index)) == 1 for index in indices):
+        parts += [row(*indices)] if indices else []
+    else:
+        parts += indices
+    return comma_row(parts) if parts else None
+
+
+def _text_of(layout: Layout) -> str:
+    match layout:
+        case Identifier(name):
+            return name
+        case Number(text):
+            return text
+    return "  "
+
+
+def _scripted(base: Layout, below: Layout | None = None, above: Layout | None = None) -> Layout:
+    return base if below is None and above is None else Script(base, below, above)
+
+
+def _negative(term: Expr) -> bool:
+    return bool(term.as_coeff_Mul()[0] < 0)
+
+
+class _Typesetter:
+    def __init__(
+        self,
+        order: tuple[Layer, ...],
+        names: dict[Index, str],
+        taken: frozenset[str],
+        located: _Located,
+    ):
+        self.order = order
+        self.names = names
+        self.taken = taken
+        self.located = located
+
+    def layout(self, node: Expr) -> Layout:
+        """The layout of a node, marked if it is to be."""
+        role = self.located.nodes.get(node)
+        plain = self._plain(node)
+        return plain if role is None else Marked(role, plain)
+
+    def _plain(self, node: Expr) -> Layout:
+        for kind in type(node).__mro__:
+            printer = _NOTATION.get(kind)
+            if printer is not None:
+                return printer(self, node)
+        raise SymbolicError(
+            f"there is no notation for {type(node).__name__} (in {node}); an expression is made of the nodes of "
+            "symbolic.language and SymPy's sums, products, powers, exp and log."
+        )
+
+    # Atoms
+
+    def number(self, node: Expr) -> Layout:
+        size = abs(node)
+        plain: Layout = Number(str(size)) if size.is_Integer else Fraction(Number(str(size.p)), Number(str(size.q)))
+        return row(NEGATIVE, plain) if node < 0 else plain
+
+    def pi(self, node: Expr) -> Layout:
+        return Identifier("π")
+
+    def symbol(self, node: Symbol) -> Layout:
+        head, _, tail = node.name.partition("_")
+        if tail:
+            return Script(_identifier(head)[0], _identifier(tail)[0])
+        base, number = _identifier(node.name)
+        return _scripted(base, _subscript(number, []))
+
+    def index(self, node: Index) -> Layout:
+        name = self.names.get(node, node.name)
+        return Number(name) if name.isdigit() else Identifier(GREEK.get(name, name))
+
+    def configuration(self, node: Configuration) -> Layout:
+        base, number = _identifier(node.layer.name)
+        assert isinstance(base, Identifier)
+        bold = Identifier(base.name, bold=True)
+        return _scripted(bold, _subscript(number, []), self._label(node))
+
+    def _label(self, configuration: Configuration) -> Layout | None:
+        if not configuration.label:
+            return None
+        return Identifier(configuration.label.replace("'", "′"))
+
+    def state(self, node: State) -> Layout:
+        base, number = _identifier(node.layer.name)
+        return _scripted(base, _subscript(number, [self.layout(node.index)]), self._label(node.configuration))
+
+    def entry(self, node: Entry) -> Layout:
+        base, number = _identifier(node.parameter.name)
+        indices = [self.layout(index) for index in node.indices]
+        if node.parameter.symmetric:
+            indices.sort(key=_text_of)
+        return _scripted(base, _subscript(number, indices))
+
+    def delta(self, node: Delta) -> Layout:
+        return Script(Identifier("δ"), comma_row(sorted(map(self.layout, node.args), key=_text_of)))
+
+    # Sums, products and powers
+
+    def add(self, node: Add) -> Layout:
+        parts: list[Layout] = []
+        for term in sorted(node.args, key=self._term_key):
+            negative = _negative(term)
+            sign = ([MINUS] if negative else [PLUS]) if parts else ([NEGATIVE] if negative else [])
+            role = self.located.arguments.get((node, term))
+            shown = self._fenced_if(isinstance(-term, Add), -term) if negative else self.layout(term)
+            if negative and role is None:
+                role = self.located.nodes.get(term)
+            parts += [*sign, shown if role is None else Marked(role, shown)]
+        return row(*parts)
+
+    def _term_key(self, term: Expr) -> tuple[Any, ...]:
+        """Positive terms first; then plain ones before sums, double sums before single ones, and v before h."""
+        _, rest = term.as_coeff_Mul()
+        big = next((f for f in Mul.make_args(rest) if isinstance(f, _BIG)), None)
+        indices = big.indices if isinstance(big, IndexBinder) else ()
+        first = min((self._position(i.layer) for i in indices), default=0)
+        # A constant leads (1 + e^x), and an average over fewer layers comes before one over more.
+        weight = len(rest.averaged_over) if isinstance(rest, Expectation) else 0
+        return _negative(term), big is not None, -len(indices), first, not term.is_Number, weight, str(rest)
+
+    def _position(self, layer: Layer) -> int:
+        return self.order.index(layer) if layer in self.order else len(self.order)
+
+    def mul(self, node: Mul) -> Layout:
+        coefficient, rest = node.as_coeff_Mul()
+        if coefficient < 0:
+            return row(NEGATIVE, self._fenced_if(isinstance(-node, Add), -node))
+        factors = Mul.make_args(rest)
+        below = [f for f in factors if isinstance(f, Pow) and f.exp.could_extract_minus_sign()]
+        above = [f for f in factors if f not in below]
+        if not below:
+            leading = [] if coefficient == 1 else [self.number(coefficient)]
+            return self._product(node, above, leading)
+        denominator = self._product(
+            node, [f.base ** (-f.exp) for f in below], [Number(str(coefficient.q))] if coefficient.q != 1 else []
+        )
+        # A derivative not yet carried out stays behind its factor: (1/Σ) · ∂/∂w Σ, as the lecture writes it.
+        if any(f.has(Derivative) for f in above):
+            one_over = Fraction(Number(str(coefficient.p)), denominator)
+            role = next(
+                (r for f in below if (r := self.located.arguments.get((node, f)) or self.located.nodes.get(f))), None
+            )
+            return row(one_over if role is None else Marked(role, one_over), DOT, self._product(node, above, []))
+        leading = [Number(str(coefficient.p))] if coefficient.p != 1 or not above else []
+        return Fraction(self._product(node, above, leading), denominator)
+
+    def _product(self, node: Expr, factors: list[Expr], leading: list[Layout]) -> Layout:
+        ordered = sorted(factors, key=self._factor_key)
+        parts: list[Layout] = list(leading)
+        group: list[Layout] = []
+        group_role: str | None = None
+
+        def close() -> None:
+            nonlocal group
+            if group:
+                parts.append(row(*group) if group_role is None else Marked(group_role, row(*group)))
+            group = []
+
+        for position, factor in enumerate(ordered):
+            last = position == len(ordered) - 1
+            shown = self._fenced_if(
+                len(ordered) + len(leading) > 1 and (isinstance(factor, Add) or (not last and _open_ended(factor))),
+                factor,
+            )
+            role = self.located.arguments.get((node, factor))
+            joint = (DOT if isinstance(factor, Derivative) else TIMES) if parts or group else None
+            if role != group_role or role is None:
+                close()
+                if joint is not None:
+                    parts.append(joint)
+            elif joint is not None:
+                group.append(joint)
+            group_role = role
+            group.append(shown)
+        close()
+        return row(*parts)
+
+    def _factor_key(self, factor: Expr) -> tuple[Any, ...]:
+        base = factor.base if isinstance(factor, Pow) else factor
+        where: tuple[Any, ...] = ()
+        match base:
+            case Probability() | UnitProbability():
+                rank = 1
+            case exp():
+                rank = 2
+            case Entry() if len(base.indices) < 2:
+                rank = 3
+            case State():
+                rank, where = 4, (self._position(base.layer), _text_of(self.index(base.index)))
+            case Entry():
+                rank = 5
+            case Delta():
+                rank = 6
+            case Symbol():
+                rank = 0
+            case Derivative() if not _open_ended(base):
+                rank = 10
+            case Add():
+                rank = 9
+            case _ if _open_ended(base):
+                rank = 11
+            case _:
+                rank = 8
+        return rank, *where, str(factor)
+
+    def _fenced_if(self, condition: bool, node: Expr) -> Layout:
+        shown = self.layout(node)
+        return Fence("(", ")", shown) if condition else shown
+
+    def power(self, node: Pow) -> Layout:
+        if node.exp.could_extract_minus_sign():
+            return self.mul(node)
+        base = node.base
+        simple = isinstance(base, (Symbol, Entry)) or (isinstance(base, State) and not base.configuration.label)
+        if simple:
+            shown = self.layout(base)
+            exponent = self.layout(node.exp)
+            if isinstance(shown, Script) and shown.above is None:
+                return Script(shown.base, shown.below, exponent)
+            return Script(shown, None, exponent)
+        return Script(self._fenced_if(not base.is_Integer, base), None, self.layout(node.exp))
+
+    def exponential(self, node: exp) -> Layout:
+        return Script(Identifier("e"), None, self.layout(node.args[0]))
+
+    def logarithm(self, node: log) -> Layout:
+        inside = node.args[0]
+        fenced = isinstance(inside, (Add, Mul, Pow)) or _negative(inside)
+        return row(FunctionName("ln"), self._fenced_if(fenced, inside))
+
+    # Functions
+
+    def softplus(self, node: softplus) -> Layout:
+        inside = row(Number("1"), PLUS, Script(Identifier("e"), None, self.layout(node.args[0])))
+        return row(FunctionName("ln"), Fence("(", ")", inside))
+
+    def sigmoid(self, node: sigmoid) -> Layout:
+        return row(Identifier("σ"), APPLY, Fence("(", ")", self.layout(node.args[0])))
+
+    def log2cosh(self, node: log2cosh) -> Layout:
+        inside = row(Number("2"), TIMES, FunctionName("cosh"), Fence("(", ")", self.layout(node.args[0])))
+        return row(FunctionName("ln"), Fence("(", ")", inside))
+
+    def stable_function(self, node: StableFunction) -> Layout:
+        return self.layout(node.definition())
+
+    def function(self, node: Function) -> Layout:
+        arguments = comma_row([self.layout(argument) for argument in node.args])
+        return row(FunctionName(type(node).__name__), Fence("(", ")", arguments))
+
+    # Probability
+
+    def _call(self, name: str, arguments: Iterable[Expr]) -> Layout:
+        return row(Identifier(name), APPLY, Fence("(", ")", comma_row([self.layout(a) for a in arguments])))
+
+    def energy_call(self, node: EnergyCall) -> Layout:
+        return self._call(node.function.name, node.configurations)
+
+    def free_energy(self, node: FreeEnergy) -> Layout:
+        return self._call("F", node.given)
+
+    def log_partition(self, node: LogPartition) -> Layout:
+        return row(FunctionName("ln"), Identifier("Z"))
+
+    def probability(self, node: Probability) -> Layout:
+        return self._distribution(node.subject, node.given)
+
+    def unit_probability(self, node: UnitProbability) -> Layout:
+        return self._distribution((node.state,), node.given)
+
+    def _distribution(self, subject: tuple[Expr, ...], given: tuple[Expr, ...]) -> Layout:
+        inside = comma_row([self.layout(s) for s in subject])
+        if given:
+            inside = row(inside, GIVEN, comma_row([self.layout(c) for c in given]))
+        return row(Identifier("p"), APPLY, Fence("(", ")", inside))
+
+    def expectation(self, node: Expectation) -> Layout:
+        averaged = sorted(node.averaged_over, key=self._position)
+        below = row(*(self.layout(Configuration(layer)) for layer in averaged))
+        body = self.layout(node.displayed())
+        return Script(Fence("⟨", "⟩", body, spoken="expected value of"), below)
+
+    # Derivatives
+
+    def derivative(self, node: Derivative) -> Layout:
+        inside = node.expr
+        variables = [self.layout(variable) for variable in node.variables]
+        below = row(*(part for variable in variables for part in (PARTIAL, variable)))
+        sign: Layout = PARTIAL if len(variables) == 1 else Script(PARTIAL, None, Number(str(len(variables))))
+        if _compact(inside):
+            return Fraction(row(sign, self._fenced_if(_negative(inside), inside)), below)
+        fenced = isinstance(inside, (Add, Mul)) or _negative(inside)
+        return row(Fraction(sign, below), self._fenced_if(fenced, inside))
+
+    # Binders
+
+    def _under(self, indices: Iterable[Index], body: Expr) -> tuple[Layout, Layout]:
+        """What stands below the operator, and its body, with readable names for the bound indices."""
+        shown_names = set(self.names.values())
+        inner = dict(self.names)
+        ordered = sorted(indices, key=lambda i: (self._position(i.layer), i.name))
+        for index in ordered:
+            name = _dummy(self._position(index.layer), len(self.order), self.taken | shown_names)
+            inner[index] = name
+            shown_names.add(name)
+        scope = _Typesetter(self.order, inner, self.taken, self.located)
+        return comma_row([scope.index(index) for index in ordered]), scope._operand(body)
+
+    def _operand(self, body: Expr) -> Layout:
+        return self._fenced_if(isinstance(body, Add) or _negative(body), body)
+
+    def index_sum(self, node: IndexSum) -> Layout:
+        below, body = self._under(node.indices, node.body)
+        return row(BigOperator("∑", below), body)
+
+    def index_product(self, node: IndexProduct) -> Layout:
+        below, body = self._under(node.indices, node.body)
+        return row(BigOperator("∏", below), body)
+
+    def config_sum(self, node: ConfigSum) -> Layout:
+        below = comma_row([Identifier(c.label or c.layer.name) for c in node.configurations])
+        return row(BigOperator("∑", below), self._operand(node.body))
+
+    def unit_sum(self, node: UnitSum) -> Layout:
+        return row(BigOperator("∑", self.layout(node.state)), self._operand(node.body))
+
+
+def _dummy(position: int, layers: int, taken: Iterable[str]) -> str:
+    """A name for a dummy: the layer's own first (k, l, ...), then those no layer owns, then with a number."""
+    used = set(taken)
+    own = _DUMMIES[position : position + 1]
+    candidates = [*own, *_DUMMIES[max(layers, 2) :], *_DUMMIES]
+    for name in candidates:
+        if name not in used:
+            return name
+    return next(name for n in range(2, 10_000) for name in (f"k{n}",) if name not in used)
+
+
+def _compact(inside: Expr) -> bool:
+    """Whether a derivative of it is one fraction, ∂f/∂w, rather than an operator before it, ∂/∂w Σ."""
+    _, rest = inside.as_coeff_Mul()
+    if isinstance(rest, log):
+        rest = rest.args[0]
+    return isinstance(rest, (Probability, UnitProbability, EnergyCall, FreeEnergy, LogPartition, exp, State, Entry))
+
+
+def _open_ended(node: Expr) -> bool:
+    """Whether what is written after it would be read as part of it."""
+    return isinstance(node, (*_BIG, log, LogPartition, softplus, log2cosh)) or (
+        isinstance(node, Derivative) and not _compact(node.expr)
+    )
+
+
+_NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
+    Integer: _Typesetter.number,
+    Rational: _Typesetter.number,
+    type(pi): _Typesetter.pi,
+    Symbol: _Typesetter.symbol,
+    Index: _Typesetter.index,
+    Configuration: _Typesetter.configuration,
+    State: _Typesetter.state,
+    Entry: _Typesetter.entry,
+    Delta: _Typesetter.delta,
+    Add: _Typesetter.add,
+    Mul: _Typesetter.mul,
+    Pow: _Typesetter.power,
+    exp: _Typesetter.exponential,
+    log: _Typesetter.logarithm,
+    softplus: _Typesetter.softplus,
+    sigmoid: _Typesetter.sigmoid,
+    log2cosh: _Typesetter.log2cosh,
+    StableFunction: _Typesetter.stable_function,
+    Function: _Typesetter.function,
+    EnergyCall: _Typesetter.energy_call,
+    FreeEnergy: _Typesetter.free_energy,
+    LogPartition: _Typesetter.log_partition,
+    Probability: _Typesetter.probability,
+    UnitProbability: _Typesetter.unit_probability,
+    Expectation: _Typesetter.expectation,
+    Derivative: _Typesetter.derivative,
+    IndexSum: _Typesetter.index_sum,
+    IndexProduct: _Typesetter.index_product,
+    ConfigSum: _Typesetter.config_sum,
+    UnitSum: _Typesetter.unit_sum,
+}
