@@ -32,6 +32,7 @@ from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.sampling.gibbs import Chains, Clamp, run_chains, start_chains
 from pgm_rbm.sampling.streams import resolve_seed
+from pgm_rbm.workers import thread_count
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -542,6 +543,7 @@ class RBM:
         if held_out is not None:
             measured = checked_states(held_out, "held_out", self.visible_units, self.n_visible)
         _checked_count("epochs", epochs, 0)
+        thread_count(threads)
         changes: dict[str, Any] = {
             "algorithm": algorithm,
             "k": k,
@@ -612,6 +614,7 @@ class RBM:
 
         Raises:
             OSError: it cannot be written.
+            ValueError: a parameter is not finite.
             TypeError: it was trained with an optimiser that is not one of this library's.
         """
         from pgm_rbm.formats import model_file
@@ -623,7 +626,10 @@ class RBM:
             "seed": self._seed,
             "history": self._history.as_data(),
         }
-        arrays: dict[str, npt.NDArray[Any]] = {f"parameters.{name}": value for name, value in self._parameters.items()}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            f"parameters.{name}": checked_parameters(value, name, value.shape)
+            for name, value in self._parameters.items()
+        }
         if self._mask is not None:
             arrays["mask"] = self._mask
         if self._training is not None:
@@ -660,7 +666,7 @@ class RBM:
             if "training" in header:
                 prefix = "training."
                 held = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-                rbm._training = unpack(header["training"], held)
+                rbm._training = unpack(header["training"], held, rbm._parameters, rbm._kernels)
         except (KeyError, TypeError, ValueError) as error:
             raise model_file.ModelFileError(f"{path} is damaged: its parts do not fit ({error}).") from error
         return rbm

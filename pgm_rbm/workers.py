@@ -20,7 +20,10 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 __all__ = ["ROWS", "Workers", "row_blocks", "thread_count", "workers"]
 
 ROWS = 64
-"""Rows a worker takes at once: enough for an efficient matrix product, few enough to share a small batch."""
+"""Rows a worker takes at once at least: enough for an efficient matrix product, few enough to share a small batch."""
+
+# Below so many values a block is done sooner than another thread takes it up.
+_VALUES = 2**16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,9 +45,14 @@ def thread_count(threads: int | None) -> int:
     return threads
 
 
-def row_blocks(rows: int, size: int = ROWS) -> list[slice]:
-    """Slices of about ``size`` rows each, of nearly equal length, that cover ``rows`` rows in order."""
-    n = max(1, round(rows / size))
+def row_blocks(rows: int, units: int) -> list[slice]:
+    """Slices of nearly equal length that cover ``rows`` rows in order, a worker's share each.
+
+    Args:
+        rows: how many rows there are.
+        units: how many units a row has, in all layers; rows of few units come in larger blocks.
+    """
+    n = max(1, round(rows / max(ROWS, _VALUES // units)))
     return [slice(rows * k // n, rows * (k + 1) // n) for k in range(n)]
 
 

@@ -352,7 +352,7 @@ def data_phase(kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any], *,
         return kernels.phase(np.ascontiguousarray(x[rows], dtype=np.float64), of=layer, **lifted)
 
     with workers(threads) as pool:
-        parts = pool.map(work, row_blocks(len(x), 512))
+        parts = pool.map(work, row_blocks(len(x), sum(layer_sizes(kernels, parameters).values())))
     total = parts[0]
     for part in parts[1:]:
         for name, value in part.items():
@@ -391,7 +391,7 @@ def log_probability(
         out[rows] = -kernels.free_energy(states, of=kernels.visible[0], **lifted) - log_z
 
     with workers(threads) as pool:
-        pool.map(work, row_blocks(len(x), 512))
+        pool.map(work, row_blocks(len(x), sum(layer_sizes(kernels, parameters).values())))
     return out
 
 

@@ -1,12 +1,13 @@
 """Model files: safetensors with a versioned JSON header, written whole or not at all.
 
 The arrays lie in the file as safetensors lays them out, so any reader of that format can open them. The model's own
-data is one JSON text under the metadata key ``pgm_rbm``: ``{"version": 1, "kind": "rbm", …}``. Nothing in the file
-is ever run.
+data is one JSON text under the metadata key ``pgm_rbm``: ``{"version": 1, "kind": "rbm", "sha256": …, …}``, the hash
+being of the arrays' bytes. Nothing in the file is ever run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -49,8 +50,9 @@ def write(
         OSError: the file cannot be written.
     """
     path = Path(path)
-    text = json.dumps({"version": VERSION, "kind": kind, **header}, allow_nan=False)
-    content = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, {_KEY: text})
+    held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    text = json.dumps({"version": VERSION, "kind": kind, "sha256": _digest(held), **header}, allow_nan=False)
+    content = to_bytes(held, {_KEY: text})
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -113,4 +115,14 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
         )
     if found != kind:
         raise ModelFileError(f"{path} holds a model of kind {found!r}; this reads {kind!r}.")
+    if header.pop("sha256", None) != _digest(arrays):
+        raise ModelFileError(f"{path} is damaged: its arrays are not the ones that were written. Use another copy.")
     return header, arrays
+
+
+def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()

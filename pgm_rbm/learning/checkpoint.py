@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pgm_rbm.kernels import FloatArray
+import numpy.typing as npt
+
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes
 from pgm_rbm.learning.optimisers import optimiser_from, optimiser_settings
 from pgm_rbm.learning.trainer import Settings, TrainingState
 from pgm_rbm.sampling.gibbs import Chains
 
 __all__ = ["pack", "unpack"]
+
+_COUNTERS = ("seed", "rows", "epoch", "batch", "step", "squares")
 
 
 def pack(state: TrainingState) -> tuple[dict[str, Any], dict[str, FloatArray]]:
@@ -22,7 +26,7 @@ def pack(state: TrainingState) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     """
     data: dict[str, Any] = {
         "settings": asdict(state.settings) | {"optimiser": optimiser_settings(state.settings.optimiser)},
-        **{name: getattr(state, name) for name in ("seed", "rows", "epoch", "batch", "step", "squares")},
+        **{name: getattr(state, name) for name in _COUNTERS},
     }
     arrays = {f"slots.{name}.{slot}": array for name, held in state.slots.items() for slot, array in held.items()}
     if state.chains is not None:
@@ -31,21 +35,37 @@ def pack(state: TrainingState) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     return data, arrays
 
 
-def unpack(data: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> TrainingState:
-    """The state that `pack` took apart."""
+def unpack(
+    data: Mapping[str, Any], arrays: Mapping[str, FloatArray], parameters: Parameters, kernels: Kernels
+) -> TrainingState:
+    """The state that `pack` took apart, for a model with these parameters.
+
+    Raises:
+        KeyError, TypeError, ValueError: something is missing or does not fit the model.
+    """
     settings = dict(data["settings"])
     settings["optimiser"] = optimiser_from(**settings["optimiser"])
     slots: dict[str, dict[str, FloatArray]] = {}
     for name, array in arrays.items():
         if name.startswith("slots."):
             _, parameter, slot = name.split(".")
-            slots.setdefault(parameter, {})[slot] = array
+            slots.setdefault(parameter, {})[slot] = _fitting(
+                array, name, parameters[parameter].shape, parameters[parameter].dtype
+            )
     chains = None
     if "chains" in data:
-        chains = Chains(arrays["chains.visible"], arrays["chains.hidden"], **data["chains"])
-    return TrainingState(
-        Settings(**settings),
-        **{name: data[name] for name in ("seed", "rows", "epoch", "batch", "step", "squares")},
-        slots=slots,
-        chains=chains,
-    )
+        sizes, dtype = layer_sizes(kernels, parameters), next(iter(parameters.values())).dtype
+        visible, hidden = arrays["chains.visible"], arrays["chains.hidden"]
+        n = len(visible)
+        chains = Chains(
+            _fitting(visible, "chains.visible", (n, sizes[kernels.visible[0]]), dtype),
+            _fitting(hidden, "chains.hidden", (n, sizes[kernels.hidden[0]]), dtype),
+            **data["chains"],
+        )
+    return TrainingState(Settings(**settings), **{name: data[name] for name in _COUNTERS}, slots=slots, chains=chains)
+
+
+def _fitting(array: FloatArray, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> FloatArray:
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{name} must be {dtype} of shape {shape}. Got {array.dtype} of shape {array.shape}.")
+    return array

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.exact import enumeration
-from pgm_rbm.kernels import FloatArray, Kernels, Phase
+from pgm_rbm.kernels import FloatArray, Kernels, Phase, layer_sizes
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
 from pgm_rbm.learning.optimisers import SGD, Optimiser
@@ -192,6 +192,7 @@ class _Steps:
         self._dtype = next(iter(self._parameters.values())).dtype
         self._batch_size = min(state.settings.batch_size, len(x))
         self.batches = -(-len(x) // self._batch_size)
+        self._units = sum(layer_sizes(kernels, self._parameters).values())
         self._flat = {name: value.reshape(-1) for name, value in self._parameters.items()}
         self._masks = {name: mask.reshape(-1) for name, mask in masks.items()}
         for name, value in self._parameters.items():
@@ -270,7 +271,7 @@ class _Steps:
                     hidden = kernels.sample(h, states, h_key, first_row=lo, **parameters)
             return _added(result, kernels.phase(states, of=v, row_weights=-share, **parameters))
 
-        return pool.map(work, row_blocks(len(rows)))
+        return pool.map(work, row_blocks(len(rows), self._units))
 
     def _persistent(self, rows: npt.NDArray[np.intp], pool: Workers) -> list[Phase]:
         """PCD-k: the persistent chains go on by k sweeps; data and chains may differ in number."""
@@ -300,7 +301,9 @@ class _Steps:
             chains.visible[model], chains.hidden[model] = states, hidden
             return phase if result is None else _added(result, phase)
 
-        parts = pool.map(work, list(zip_longest(row_blocks(len(rows)), row_blocks(len(chains)))))
+        parts = pool.map(
+            work, list(zip_longest(row_blocks(len(rows), self._units), row_blocks(len(chains), self._units)))
+        )
         self._state.chains = replace(chains, sweeps=chains.sweeps + k)
         return parts
 
@@ -312,22 +315,24 @@ class _Steps:
     def _update(self, name: str, piece: slice, parts: list[Phase]) -> float:
         """Move one piece of one parameter; returns the sum of squares of its gradient."""
         settings = self._state.settings
-        gradient = parts[0][name][piece]
-        for part in parts[1:]:
-            gradient += part[name][piece]
-        parameter = self._flat[name][piece]
-        if settings.weight_decay and self._parameters[name].ndim > 1:
-            gradient -= settings.weight_decay * parameter
-        if name in self._masks:
-            gradient *= self._masks[name][piece]
-        square = float(np.dot(gradient, gradient))
-        settings.optimiser.update(
-            parameter,
-            gradient,
-            {slot: array[piece] for slot, array in self._slots[name].items()},
-            settings.learning_rate,
-            self._state.step,
-        )
+        # What overflows here is reported once, by the step as a whole.
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient = parts[0][name][piece]
+            for part in parts[1:]:
+                gradient += part[name][piece]
+            parameter = self._flat[name][piece]
+            if settings.weight_decay and self._parameters[name].ndim > 1:
+                gradient -= settings.weight_decay * parameter
+            if name in self._masks:
+                gradient *= self._masks[name][piece]
+            square = float(np.dot(gradient, gradient))
+            settings.optimiser.update(
+                parameter,
+                gradient,
+                {slot: array[piece] for slot, array in self._slots[name].items()},
+                settings.learning_rate,
+                self._state.step,
+            )
         return square
 
 

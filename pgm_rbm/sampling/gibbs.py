@@ -117,7 +117,7 @@ def start_chains(
         out_h[rows] = _draw(kernels, h, states, h_key, rows, parameters, clamps)
 
     with workers(threads) as pool:
-        pool.map(work, row_blocks(n))
+        pool.map(work, row_blocks(n, sum(sizes.values())))
     return Chains(out_v, out_h, seed)
 
 
@@ -142,6 +142,7 @@ def run_chains(
     clamps = clamps or {}
     (v,), (h,) = kernels.visible, kernels.hidden
     out_v, out_h = chains.visible.copy(), chains.hidden.copy()
+    units = out_v.shape[1] + out_h.shape[1]
     done, last = chains.sweeps, chains.sweeps + steps
     with workers(threads) as pool:
         while done < last:
@@ -159,6 +160,6 @@ def run_chains(
                     states_h = _draw(kernels, h, states_v, h_key, rows, parameters, clamps)
                 out_v[rows], out_h[rows] = states_v, states_h
 
-            pool.map(work, row_blocks(len(chains)))
+            pool.map(work, row_blocks(len(chains), units))
             done = sweeps[-1]
     return Chains(out_v, out_h, chains.seed, last)
