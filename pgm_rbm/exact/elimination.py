@@ -181,9 +181,7 @@ def log_marginals(
         if chosen.complete and chosen.marginal_memory <= memory_limit:
             found = _Buckets(tables, cardinalities, chosen.order).marginals()
             return {name: found[name] if name in found else np.zeros(1) for name in variables}
-    return {
-        name: log_marginal(tables, cardinalities, [name], memory_limit=memory_limit) for name in variables
-    }
+    return {name: log_marginal(tables, cardinalities, [name], memory_limit=memory_limit) for name in variables}
 
 
 @dataclass
@@ -280,16 +278,12 @@ class _Buckets:
             bucket.messages = []
         return found
 
-    def _sum(
-        self, tables: list[tuple[tuple[int, ...], FloatArray]], place: int
-    ) -> tuple[tuple[int, ...], FloatArray]:
+    def _sum(self, tables: list[tuple[tuple[int, ...], FloatArray]], place: int) -> tuple[tuple[int, ...], FloatArray]:
         members = {place}.union(*(scope for scope, _ in tables)) if tables else {place}
         cluster = tuple(sorted(members))
         return cluster, self._expand(tables, cluster)
 
-    def _expand(
-        self, tables: list[tuple[tuple[int, ...], FloatArray]], cluster: tuple[int, ...]
-    ) -> FloatArray:
+    def _expand(self, tables: list[tuple[tuple[int, ...], FloatArray]], cluster: tuple[int, ...]) -> FloatArray:
         """The sum of the tables as one new array with an axis for each variable of ``cluster``.
 
         Small tables are added to each other first: the partial sums then grow with the union of their scopes,

@@ -202,6 +202,7 @@ def arrays_from_graph(graph: nx.Graph) -> GraphArrays:
             f"The graph has the factor {graph.factors[0].name!r}, which arrays of an RBM cannot hold. "
             "Keep it as a GraphModel, or compose the factor with the RBM."
         )
+    units = (_layer_units(graph, visible, "visible"), _layer_units(graph, hidden, "hidden"))
     row = {node: position for position, node in enumerate(visible)}
     column = {node: position for position, node in enumerate(hidden)}
     weights = np.zeros((len(visible), len(hidden)))
@@ -218,7 +219,7 @@ def arrays_from_graph(graph: nx.Graph) -> GraphArrays:
         _layer_bias(graph, visible),
         _layer_bias(graph, hidden),
         None if mask.all() else mask,
-        (_layer_units(graph, visible, "visible"), _layer_units(graph, hidden, "hidden")),
+        units,
     )
 
 
@@ -502,18 +503,13 @@ class RBMGraph(GraphModel):
         model.add_edges_from((u, v, attributes.copy()) for u, v, attributes in self.edges(data=True))
         return model
 
-    def number_of_edges(self, u: Hashable | None = None, v: Hashable | None = None) -> int:
-        """Number of edges, or of those between ``u`` and ``v`` (0 or 1)."""
-        if u is None and self.arrays is not None:
-            mask = self.arrays.mask
-            return int(self.arrays.weights.size if mask is None else np.count_nonzero(mask))
-        return int(super().number_of_edges(u, v))
-
     def size(self, weight: str | None = None) -> int | float:
         """Number of edges, or with ``weight="weight"`` the sum of their weights."""
-        if weight is None:
-            return self.number_of_edges()
-        return float(super().size(weight=weight))
+        if weight is None and self.arrays is not None:
+            mask = self.arrays.mask
+            return int(self.arrays.weights.size if mask is None else np.count_nonzero(mask))
+        total: int | float = super().size(weight=weight)
+        return total
 
     def _couplings(self) -> _Couplings:
         if self.arrays is None:
@@ -525,6 +521,4 @@ class RBMGraph(GraphModel):
         present = weights != 0 if mask is None else (weights != 0) & mask
         first, second = np.nonzero(present)
         values = weights[first, second].astype(np.float64)
-        for name in (("v", 0), ("h", 0)):
-            self.domain(name)
         return _Couplings(first, second + weights.shape[0], values)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pgm_rbm.errors import VariableConflictError
 from pgm_rbm.graph.bipartite import require_simple
-from pgm_rbm.graph.model import FactorAxis, GraphModel, free_name
+from pgm_rbm.graph.model import FactorAxis, GraphModel
 
 __all__ = ["compose"]
 
@@ -18,10 +18,11 @@ __all__ = ["compose"]
 def compose(first: Any, second: Any, *more: Any) -> GraphModel:
     """The product of models: p(x) is proportional to the product of all their potentials.
 
-    Variables of one name are one variable. Biases and couplings add, factors are all kept (a second factor of one
-    name becomes "name (2)"), so the energy of the result is the sum of the energies, and its Z is a new, global one.
-    A conditional table P(y | v) whose y stands nowhere else leaves the distribution of the rest as it was; a prior
-    over v multiplies it (Koller & Friedman, Probabilistic Graphical Models, 2009, section 4.2.1).
+    Variables of one name are one variable. Biases and couplings add, factors are all kept (a second one of
+    the same name over the same variables becomes "name (2)"), so the energy of the result is the sum of the
+    energies, and its Z is a new, global one. A conditional table P(y | v) whose y stands nowhere else leaves
+    the distribution of the rest as it was; a prior over v multiplies it (Koller & Friedman, Probabilistic
+    Graphical Models, 2009, section 4.2.1).
 
     Args:
         first, second, *more: each a :class:`GraphModel`, any other undirected networkx graph (attributes ``units``,
@@ -87,10 +88,8 @@ def _multiply(product: GraphModel, model: GraphModel) -> None:
             product.add_coupling(u, v, attributes["weight"])
         for key, value in attributes.items():
             merged.setdefault(key, value)
-    taken = {factor.name for factor in product.factors}
     for factor in model.factors:
-        unique = free_name(factor.name, taken)
-        taken.add(unique)
+        unique = product.unused_factor_name(factor.name, factor.scope)
         product.add_factor(factor.scope, log_table=factor.log_table, name=unique)
 
 
@@ -101,8 +100,8 @@ def _merge_variable(product: GraphModel, model: GraphModel, name: Hashable, own:
             f"Variable {name!r} has units {here!r} in one model and {there!r} in another. Rename one of the two "
             "with networkx.relabel_nodes, or bring them to the same units (recoded changes binary and spin)."
         )
-    states_here, states_there = len(product.domain(name)), len(model.domain(name))
-    if states_here != states_there:
+    states_here, states_there = product.nodes[name].get("states"), own.get("states")
+    if here == "categorical" and states_here != states_there:
         raise VariableConflictError(
             f"Variable {name!r} has {states_here} states in one model and {states_there} in another. Rename one of "
             "the two with networkx.relabel_nodes, or give both the same states."

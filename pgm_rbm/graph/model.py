@@ -176,9 +176,9 @@ class GraphModel(nx.Graph):
                 f"u and v must differ. Got {u!r} twice; a term in x_u alone is a bias or a factor over [{u!r}]."
             )
         for name in (u, v):
-            if self.units(name) not in TWO_STATE_UNITS:
+            if self.units(name) == "categorical":
                 raise ModelError(
-                    f"A coupling needs binary or spin variables. Got {name!r} with units "
+                    f"A coupling needs variables with numbers for values. Got {name!r} with units "
                     f"{self.units(name)!r}; "
                     "use add_factor for a table over it."
                 )
@@ -201,7 +201,7 @@ class GraphModel(nx.Graph):
             table: potentials, zero or positive, of shape (states of scope[0], states of scope[1], ...); each
                 axis runs over the domain in the order of :meth:`domain`.
             log_table: their logarithms instead; ``-inf`` stands for a potential of zero.
-            name: a name that no factor of the model has; one is made from the scope when left out.
+            name: a name that no factor over the same variables has; made from the scope when left out.
 
         Raises:
             UnknownVariableError: a variable of the scope is not in the model.
@@ -209,8 +209,7 @@ class GraphModel(nx.Graph):
                 is zero, or the name is taken.
         """
         self._require_mutable()
-        scope = _scope(scope)
-        self._require_known(scope, "scope")
+        scope = self._members(scope, "scope")
         if len(set(scope)) < len(scope):
             raise ModelError(f"scope must name each variable once. Got {list(scope)!r}.")
         if (table is None) == (log_table is None):
@@ -222,20 +221,28 @@ class GraphModel(nx.Graph):
             raise ModelError(
                 f"{argument} over {list(scope)!r} must have shape {shape}, an axis for each variable. Got {logs.shape}."
             )
-        taken = {factor.name for factor in self.factors}
         if name is None:
-            name = free_name(f"phi({', '.join(map(str, scope))})", taken)
-        elif name in taken:
-            raise ModelError(f"name {name!r} belongs to another factor. Choose another name.")
+            name = self.unused_factor_name(f"phi({', '.join(map(str, scope))})", scope)
+        elif self._holds(_factor_key(name, scope), scope):
+            raise ModelError(f"name {name!r} belongs to another factor over {list(scope)!r}. Choose another name.")
         logs.setflags(write=False)
-        # The scope is part of the key so that two factors of one name survive in one graph unless they are
-        # over the same variables.
-        key = f"factor {name} over ({', '.join(map(repr, scope))})"
+        key = _factor_key(name, scope)
         for axis, member in enumerate(scope):
             self.nodes[member][key] = FactorAxis(name, logs, axis)
             for other in scope[:axis]:
                 if not self.has_edge(member, other):
                     self.add_edge(member, other)
+
+    def unused_factor_name(self, wanted: str, scope: Sequence[Hashable]) -> str:
+        """``wanted``, or ``wanted (2)``, ``wanted (3)``, ... if a factor over the same variables has it."""
+        name, number = wanted, 1
+        while self._holds(_factor_key(name, scope), scope):
+            number += 1
+            name = f"{wanted} ({number})"
+        return name
+
+    def _holds(self, key: str, scope: Sequence[Hashable]) -> bool:
+        return any(key in self._node[member] for member in scope)
 
     def add_conditional(
         self,
@@ -258,7 +265,8 @@ class GraphModel(nx.Graph):
         Raises:
             ModelError: a column does not sum to one within 1e-8, besides what :meth:`add_factor` raises.
         """
-        parents = _scope(given) if len(given) else ()
+        parents = () if isinstance(given, list | tuple) and not given else self._members(given, "given")
+        self._require_known((child,), "child")
         columns = np.asarray(table, dtype=np.float64)
         if columns.ndim == 0 or not np.allclose(columns.sum(axis=0), 1.0, rtol=0.0, atol=1e-8):
             raise ModelError(
@@ -267,7 +275,7 @@ class GraphModel(nx.Graph):
             )
         if name is None:
             condition = f" | {', '.join(map(str, parents))}" if parents else ""
-            name = free_name(f"P({child}{condition})", {factor.name for factor in self.factors})
+            name = self.unused_factor_name(f"P({child}{condition})", [child, *parents])
         self.add_factor([child, *parents], columns, name=name)
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -350,8 +358,9 @@ class GraphModel(nx.Graph):
 
     def bias(self, name: Hashable) -> float | FloatArray:
         """The bias of a variable: a number, or an array of shape (k,) for a categorical one."""
-        states = len(self.domain(name))
-        return _read_bias(name, self.units(name), self._node[name].get("bias"), states)
+        units = self.units(name)
+        states = len(self.domain(name)) if units == "categorical" else 2
+        return _read_bias(name, units, self._node[name].get("bias"), states)
 
     def copy(self, as_view: bool = False) -> GraphModel:
         """An independent model of the same class and content, or with ``as_view=True`` a read-only view."""
@@ -415,7 +424,7 @@ class GraphModel(nx.Graph):
         if not len(self):
             raise ModelError("A constant needs a variable to be held by. Add a variable first.")
         first = self.variables[0]
-        name = free_name("constant", {factor.name for factor in self.factors})
+        name = self.unused_factor_name("constant", [first])
         self.add_factor([first], log_table=np.full(len(self.domain(first)), value), name=name)
 
     # -- the numbers -------------------------------------------------------------------------------------
@@ -483,7 +492,7 @@ class GraphModel(nx.Graph):
         observed = self._evidence(evidence)
         cardinalities = self._cardinalities(observed)
         self._refuse_if_intractable(observed, cardinalities, (), memory_limit)
-        tables = elimination.condition(self._log_tables(), observed)
+        tables = elimination.condition(self.log_tables(), observed)
         value = elimination.log_partition(tables, cardinalities, memory_limit=memory_limit)
         if value == -math.inf:
             raise _impossible(evidence)
@@ -541,7 +550,7 @@ class GraphModel(nx.Graph):
         cardinalities = self._cardinalities(observed)
         free = [name for name in names if name not in observed]
         self._refuse_if_intractable(observed, cardinalities, free if joint or len(free) < 2 else (), memory_limit)
-        tables = elimination.condition(self._log_tables(), observed)
+        tables = elimination.condition(self.log_tables(), observed)
         if joint or len(free) < 2:
             logs = elimination.log_marginal(tables, cardinalities, free, memory_limit=memory_limit)
             table = _normalised(logs, evidence)
@@ -607,9 +616,9 @@ class GraphModel(nx.Graph):
             if number == 0.0:
                 continue
             for name in (u, v):
-                if self.units(name) not in TWO_STATE_UNITS:
+                if self.units(name) == "categorical":
                     raise ModelError(
-                        f"Edge ({u!r}, {v!r}) has a weight, but {name!r} has units {self.units(name)!r}. "
+                        f"Edge ({u!r}, {v!r}) has a weight, but {name!r} is categorical. "
                         "Remove the weight and use add_factor."
                     )
             if u == v:
@@ -631,8 +640,13 @@ class GraphModel(nx.Graph):
             return scopes
         return [tuple(name for name in scope if name not in observed) for scope in scopes]
 
-    def _log_tables(self) -> list[elimination.LogTable]:
-        """The model as a product of tables, in logs."""
+    def log_tables(self) -> list[elimination.LogTable]:
+        """The model as a product of tables, in logs: exp of their sum at x is exp(-E(x)).
+
+        Returns:
+            (scope, log_table) pairs for the biases and couplings that are not zero and for the factors; axes run over
+            :meth:`domain`.
+        """
         names = self.variables
         domains = [self.domain(name).astype(np.float64) for name in names]
         tables: list[elimination.LogTable] = []
@@ -674,6 +688,18 @@ class GraphModel(nx.Graph):
                     f"{argument}: the model has no variable {name!r}. Known are {_listed(self._node)}."
                 )
 
+    def _members(self, scope: Any, argument: str) -> tuple[Hashable, ...]:
+        """A scope as a tuple of known variables; a single variable stands for itself."""
+        if _is_hashable(scope) and scope in self._node:
+            return (scope,)
+        if isinstance(scope, str) or not isinstance(scope, Iterable):
+            self._require_known((scope,), argument)
+        members = tuple(scope)
+        if not members:
+            raise ModelError(f"{argument} is empty. Name at least one variable; add_constant multiplies by a number.")
+        self._require_known(members, argument)
+        return members
+
     def _names(self, variables: Any) -> list[Hashable]:
         if _is_hashable(variables) and variables in self:
             return [variables]
@@ -711,7 +737,7 @@ class GraphModel(nx.Graph):
             guess = np.clip(np.searchsorted(domain, values), 0, len(domain) - 1)
             indices = np.where(domain[guess] == values, guess, -1)
         if (indices < 0).any():
-            wrong = values[indices < 0].ravel()[0] if values.ndim else values[()]
+            wrong = values.reshape(-1)[indices.reshape(-1) < 0].tolist()[0]
             allowed = domain.tolist() if len(domain) <= 8 else f"0..{len(domain) - 1}"
             raise ValueOutsideDomainError(
                 f"{name!r} has units {self.units(name)!r} and takes the values {allowed}. Got {wrong!r}."
@@ -766,23 +792,12 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
-def _scope(scope: Any) -> tuple[Hashable, ...]:
-    if isinstance(scope, str) or not isinstance(scope, Iterable):
-        raise ModelError(f"scope must be a list of variables. Got {scope!r}; write [{scope!r}].")
-    members = tuple(scope)
-    if not members:
-        raise ModelError("scope is empty. Name at least one variable; add_constant multiplies by a number.")
-    return members
+def _factor_key(name: str, scope: Sequence[Hashable]) -> str:
+    """The attribute that holds a factor's axes.
 
-
-def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """``wanted``, or ``wanted (2)``, ``wanted (3)``, ... if it is taken."""
-    occupied = set(taken)
-    name, number = wanted, 1
-    while name in occupied:
-        number += 1
-        name = f"{wanted} ({number})"
-    return name
+    The scope is part of it so that factors of one name live side by side unless they are over the same variables.
+    """
+    return f"factor {name} over ({', '.join(map(repr, scope))})"
 
 
 def _finite_number(value: Any, what: str) -> float:

@@ -1,0 +1,243 @@
+"""Variable elimination against brute force and closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pgm_rbm.errors import ImpossibleEvidenceError, IntractableError
+from pgm_rbm.exact import elimination
+from pgm_rbm.graph.model import GraphModel
+from tests.pgm_rbm import brute_force
+
+# Sums of a few thousand terms in float64, taken in another order: 1e-12 relative is some hundred roundings.
+RELATIVE = 1e-12
+
+
+def spins(count, edges, coupling, bias=0.0):
+    model = GraphModel()
+    for name in count if not isinstance(count, int) else range(count):
+        model.add_variable(name, "spin", bias=bias)
+    for u, v in edges:
+        model.add_coupling(u, v, coupling)
+    return model
+
+
+def grid(rows, columns, coupling, *, periodic):
+    sites = [(i, j) for i in range(rows) for j in range(columns)]
+    right = [((i, j), (i, (j + 1) % columns)) for i, j in sites if periodic or j + 1 < columns]
+    down = [((i, j), ((i + 1) % rows, j)) for i, j in sites if periodic or i + 1 < rows]
+    return spins(sites, right + down, coupling)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0])
+def test_log_partition_is_that_of_all_assignments(seed, scale):
+    model = brute_force.random_model(seed, scale)
+    assert model.log_partition() == pytest.approx(brute_force.log_partition(model), rel=RELATIVE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("evidence", [{}, {"a": 1}, {"s": -1, "k": 2}, {("v", 0): 1, "t": 1, "lone": 3}])
+def test_marginals_are_those_of_all_assignments(seed, evidence):
+    model = brute_force.random_model(seed)
+    free = [name for name in model if name not in evidence]
+    together = model.query(free, evidence)
+    for name in free:
+        expected = brute_force.marginal(model, [name], evidence)
+        np.testing.assert_allclose(together[name], expected, rtol=RELATIVE, atol=1e-15)
+        np.testing.assert_allclose(model.query(name, evidence), expected, rtol=RELATIVE, atol=1e-15)
+    pair = [free[-3], free[0], free[1]]
+    np.testing.assert_allclose(
+        model.query(pair, evidence, joint=True),
+        brute_force.marginal(model, pair, evidence),
+        rtol=RELATIVE,
+        atol=1e-15,
+    )
+
+
+def test_two_passes_agree_with_one_elimination_for_each_variable():
+    tables = grid(4, 4, 0.7, periodic=True).log_tables()
+    cardinalities = {(i, j): 2 for i in range(4) for j in range(4)}
+    rng = np.random.default_rng(3)
+    tables += [((name,), 3 * rng.normal(size=2)) for name in cardinalities]
+    both = elimination.log_marginals(tables, cardinalities, list(cardinalities))
+    for name in cardinalities:
+        alone = elimination.log_marginal(tables, cardinalities, [name])
+        np.testing.assert_allclose(both[name] - both[name][0], alone - alone[0], rtol=0, atol=1e-12)
+
+
+def test_marginals_without_room_for_two_passes_are_the_same():
+    model = grid(4, 4, 0.7, periodic=True)
+    model.nodes[0, 0]["bias"] = 0.3
+    plan = elimination.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
+    assert plan.memory < plan.marginal_memory
+    roomy = model.query(list(model))
+    tight = model.query(list(model), memory_limit=plan.marginal_memory - 1)
+    for name in model:
+        np.testing.assert_allclose(tight[name], roomy[name], rtol=RELATIVE)
+
+
+@pytest.mark.parametrize("coupling", [-2.0, 0.0, 0.3, 1.0, 50.0])
+@pytest.mark.parametrize("count", [3, 10, 200])
+def test_ising_chain(count, coupling):
+    log_2cosh = abs(coupling) + math.log1p(math.exp(-2 * abs(coupling)))
+    path = [(i, i + 1) for i in range(count - 1)]
+    open_chain = math.log(2) + (count - 1) * log_2cosh
+    assert spins(count, path, coupling).log_partition() == pytest.approx(open_chain, rel=RELATIVE)
+    ring = count * log_2cosh + math.log1p(math.tanh(coupling) ** count)
+    if math.tanh(coupling) > -1:
+        closed = spins(count, [*path, (count - 1, 0)], coupling).log_partition()
+        assert closed == pytest.approx(ring, rel=RELATIVE)
+
+
+@pytest.mark.parametrize(
+    ("coupling", "expected"),
+    [
+        (0.2, 11.771470358541581),
+        (0.5 * math.log1p(math.sqrt(2)), 15.521915458755284),
+        (0.6, 20.056532884346808),
+    ],
+)
+def test_ising_torus_of_kaufman(coupling, expected):
+    # The published value at the critical point is for K = 0.4406867935, 1e-11 from the exact one: dlnZ/dK is about 25.
+    relative = RELATIVE if coupling in (0.2, 0.6) else 2e-11
+    assert grid(4, 4, coupling, periodic=True).log_partition() == pytest.approx(expected, rel=relative)
+
+
+def test_a_grid_of_20_by_20_at_zero_field_is_symmetric():
+    model = grid(20, 20, 0.44, periodic=False)
+    assert model.tractability().induced_width <= 20
+    np.testing.assert_allclose(model.query((7, 9)), [0.5, 0.5], rtol=RELATIVE)
+
+
+def test_zero_weights_give_the_sum_of_single_units():
+    rng = np.random.default_rng(0)
+    model = GraphModel()
+    for i, bias in enumerate(10 * rng.normal(size=300)):
+        model.add_variable(i, bias=bias)
+    expected = math.fsum(np.logaddexp(0.0, model.nodes[i]["bias"]) for i in model)
+    assert model.log_partition() == pytest.approx(expected, rel=RELATIVE)
+
+
+@pytest.mark.parametrize("size", [1e5, -1e5, 1e8])
+def test_huge_weights_stay_finite(size):
+    model = GraphModel()
+    for name in "abc":
+        model.add_variable(name, bias=size / 3)
+    model.add_coupling("a", "b", size)
+    model.add_coupling("b", "c", -size)
+    assert model.log_partition() == pytest.approx(brute_force.log_partition(model), rel=RELATIVE)
+    for name, table in model.query(["a", "b", "c"]).items():
+        np.testing.assert_allclose(table, brute_force.marginal(model, [name]), atol=1e-12)
+
+
+def test_evidence_that_a_table_thought_impossible_is_answered_from_the_logs():
+    # In linear arithmetic the smaller of the two potentials is zero long before the evidence asks for it.
+    model = GraphModel()
+    for name in "abc":
+        model.add_variable(name)
+    model.add_factor(["a", "b"], log_table=[[0.0, -2e3], [-3e3, -1e5]])
+    model.add_factor(["b", "c"], log_table=[[0.0, 0.0], [0.0, 1e5]])
+    np.testing.assert_allclose(model.query("a", {"b": 1}), [1.0, 0.0], atol=1e-300)
+    assert model.log_partition({"a": 1, "b": 1}) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_disconnected_parts_factor():
+    left, right = grid(3, 3, 0.4, periodic=False), spins(5, [(i, i + 1) for i in range(4)], -1.0, bias=0.2)
+    both = GraphModel(left)
+    for name, attributes in right.nodes(data=True):
+        both.add_variable(name, "spin", bias=attributes["bias"])
+    for u, v, weight in right.edges(data="weight"):
+        both.add_coupling(u, v, weight)
+    assert both.log_partition() == pytest.approx(left.log_partition() + right.log_partition(), rel=RELATIVE)
+    assert both.tractability().parts == 2
+    np.testing.assert_allclose(both.query([2, (0, 0)])[2], right.query(2), rtol=RELATIVE)
+
+
+def test_a_hub_with_many_leaves_is_cheap():
+    model = GraphModel()
+    model.add_variable("hub", states=3)
+    for i in range(500):
+        model.add_variable(i, bias=0.01 * i - 2)
+        model.add_conditional(i, ["hub"], [[0.5, 0.4, 0.9], [0.5, 0.6, 0.1]])
+    report = model.tractability()
+    assert report.induced_width == 1
+    table = model.query(list(model))
+    direct = np.zeros(3)
+    for i in range(500):
+        direct += np.log([[0.5, 0.4, 0.9], [0.5, 0.6, 0.1]][0] + np.exp(0.01 * i - 2) * np.array([0.5, 0.6, 0.1]))
+    expected = np.exp(direct - np.logaddexp.reduce(direct))
+    np.testing.assert_allclose(table["hub"], expected, rtol=1e-10)  # 500 logarithms up to 2e2 are exponentiated
+
+
+def test_empty_model():
+    assert GraphModel().log_partition() == 0.0
+
+
+def test_variables_without_any_table_count():
+    model = GraphModel()
+    model.add_variable("a")
+    model.add_variable("k", states=5)
+    assert model.log_partition() == pytest.approx(math.log(10), rel=RELATIVE)
+
+
+def test_condition_slices_tables():
+    table = np.arange(6.0).reshape(2, 3)
+    ((scope, sliced),) = elimination.condition([(("x", "y"), table)], {"x": 1})
+    assert scope == ("y",)
+    np.testing.assert_array_equal(sliced, [3, 4, 5])
+    ((scope, sliced),) = elimination.condition([(("x", "y"), table)], {"y": 2, "x": 0})
+    assert scope == ()
+    assert sliced == 2.0
+
+
+def test_a_dense_model_is_refused_before_it_starts():
+    names = range(40)
+    model = spins(40, [(i, j) for i in names for j in names if i < j], 0.1)
+    with pytest.raises(
+        IntractableError, match=r"induced width of 39, that is .* of tables; memory_limit allows 1.0 GiB"
+    ):
+        model.log_partition()
+    with pytest.raises(IntractableError, match="sampling") as caught:
+        model.query(3)
+    assert caught.value.induced_width == 39
+    assert caught.value.memory > caught.value.memory_limit == 2**30
+
+
+def test_the_limit_can_be_lowered_and_raised():
+    model = grid(4, 4, 0.2, periodic=True)
+    with pytest.raises(IntractableError, match="memory_limit"):
+        model.log_partition(memory_limit=1000)
+    assert math.isfinite(model.log_partition(memory_limit=100_000))
+
+
+def test_a_joint_table_that_is_too_large_is_refused():
+    model = spins(60, [], 0.0)
+    with pytest.raises(IntractableError):
+        model.query(list(range(60)), joint=True)
+
+
+def test_contradictory_evidence():
+    model = GraphModel()
+    model.add_variable("a")
+    model.add_variable("b")
+    model.add_factor(["a", "b"], [[1, 0], [1, 1]])
+    for ask in (model.log_partition, lambda evidence: model.query("a", evidence)):
+        with pytest.raises(ImpossibleEvidenceError, match=r"'b': 1.*probability zero"):
+            ask({"a": 0, "b": 1})
+    with pytest.raises(ImpossibleEvidenceError):
+        model.query(["a", "b"], {"a": 0, "b": 1})
+
+
+def test_factors_that_rule_everything_out():
+    model = GraphModel()
+    model.add_variable("a")
+    model.add_variable("b")
+    model.add_factor(["a"], [1, 0])
+    model.add_factor(["a"], [0, 1])
+    for ask in (model.log_partition, lambda: model.query("b"), lambda: model.query(["a", "b"])):
+        with pytest.raises(ImpossibleEvidenceError, match="Every assignment has potential zero"):
+            ask()
