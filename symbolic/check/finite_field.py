@@ -118,7 +118,7 @@ _ZERO, _ONE = Value.of(0), Value.of(1)
 
 
 class Dual:
-    """value + slope·ε with ε² = 0; the slope is the derivative by the entry the world is seeded with (None is 0)."""
+    """value + slope·ε with ε² = 0; the slope is the derivative by the entry that is being varied (None is 0)."""
 
     __slots__ = ("slope", "value")
 
@@ -171,21 +171,23 @@ class World:
 
     Args:
         sizes: the number of units of each layer.
-        rng: the source of the point.
-        shift: numbers the points. Free indices over different layers, or two over one layer, get different values where
-            there are enough units, and no free configuration is constant: a swapped index, or a state that is 0
-            everywhere, would hide a mistake.
+        seed: of the random numbers.
+        point: which point this is. A swapped index, or a state that is 0 everywhere, would hide a mistake; so free
+            indices over different layers, or two over one, get different values where there are enough units, the same
+            in four points; points 2n and 2n + 1 mirror each other's states, so that no unit stands in one state at
+            both; and any two of up to four units differ somewhere in four points.
     """
 
-    def __init__(self, sizes: Mapping[Layer, int], rng: random.Random, shift: int = 0):
+    def __init__(self, sizes: Mapping[Layer, int], seed: int = 0, point: int = 0):
         self.sizes = dict(sizes)
-        self.rng = rng
-        self.shift = shift
+        self.point = point
+        self.seed = seed
+        self.rng = random.Random(f"{seed}/{point}")
         self.parameters: dict[tuple[str, tuple[int, ...]], Value] = {}
         self.states: dict[Configuration, tuple[int, ...]] = {}
         self.units: dict[tuple[Configuration, int], int] = {}
         self.indices: dict[Index, int] = {}
-        self.seed: tuple[str, tuple[int, ...]] | None = None
+        self.by: tuple[str, tuple[int, ...]] | None = None
         self._memo: dict[Any, Dual] = {}
         self._free: dict[Expr, tuple[Any, ...]] = {}
 
@@ -204,14 +206,19 @@ class World:
             if index not in self.indices:
                 # Over different layers, and within one, different values as long as there are enough units.
                 offset = list(self.sizes).index(index.layer) + sum(i.layer == index.layer for i in self.indices)
-                self.indices[index] = (self.shift + offset) % self.size(index.layer)
+                self.indices[index] = (self.point // 4 + offset) % self.size(index.layer)
 
     def _configuration(self, layer: Layer) -> tuple[int, ...]:
+        # Units are numbered at random and stand in the states that a digit of their number names.
         domain = lookup(layer.unit).states
-        while True:
-            states = tuple(self.rng.choice(domain) for _ in range(self.size(layer)))
-            if len(states) == 1 or len(set(states)) > 1:
-                return states
+        n, base = self.size(layer), len(domain)
+        numbers = random.Random(f"{self.seed}/{layer.name}").sample(range(n), n)
+        digits = 1
+        while base**digits < n:
+            digits += 1
+        place = base ** (self.point // 2 % digits)
+        states = domain[::-1] if self.point % 2 else domain
+        return tuple(states[number // place % base] for number in numbers)
 
     def size(self, layer: Layer) -> int:
         try:
@@ -236,7 +243,7 @@ class World:
             free = tuple(free_names(node))
             self._free[node] = free
         here = tuple(self.indices.get(s) if isinstance(s, Index) else self.states.get(s) for s in free)
-        key = (node, here, tuple(self.units.items()), self.seed)
+        key = (node, here, tuple(self.units.items()), self.by)
         value = self._memo.get(key)
         if value is None:
             value = self._memo[key] = rule(self, node)
@@ -275,7 +282,7 @@ class World:
         value = self.parameters.get(key)
         if value is None:
             value = self.parameters[key] = Value(0, Fraction(0), pow(self.rng.randrange(2, P - 1), 2, P))
-        return Dual(value, _ONE if self.seed == key else None)
+        return Dual(value, _ONE if self.by == key else None)
 
     @contextmanager
     def _bound(self, table: dict[Any, Any], keys: tuple[Any, ...]) -> Iterator[None]:
@@ -342,13 +349,13 @@ class World:
         positions = tuple(self._index(i) for i in by.indices)
         if by.parameter.symmetric:
             positions = tuple(sorted(positions))
-        before, self.seed = self.seed, (by.parameter.name, positions)
+        before, self.by = self.by, (by.parameter.name, positions)
         if before is not None:
             raise CheckError("a derivative of a derivative has no exact value here.")
         try:
             slope = self._dual(node.expr).slope
         finally:
-            self.seed = before
+            self.by = before
         return Dual(_ZERO if slope is None else slope)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -96,9 +95,9 @@ def _layer_sizes(energy: Energy, sizes: Mapping[str, int] | None) -> dict[Layer,
     return {energy.layers[name]: chosen[name] for name in energy.layers}
 
 
-def worlds(sizes: Mapping[Layer, int], *, points: int = 3, seed: int = 0) -> tuple[World, ...]:
+def worlds(sizes: Mapping[Layer, int], *, points: int = 4, seed: int = 0) -> tuple[World, ...]:
     """The random points at which expressions are compared. One set serves all steps: equal parts are evaluated once."""
-    return tuple(World(sizes, random.Random(f"{seed}/{point}"), shift=point) for point in range(points))
+    return tuple(World(sizes, seed, point) for point in range(points))
 
 
 def difference(before: Expr, after: Expr, points: Iterable[World]) -> str:
@@ -115,7 +114,7 @@ def difference(before: Expr, after: Expr, points: Iterable[World]) -> str:
 
 
 def verify(
-    derivation: Derivation, *, sizes: Mapping[str, int] | None = None, points: int = 3, seed: int = 0
+    derivation: Derivation, *, sizes: Mapping[str, int] | None = None, points: int = 4, seed: int = 0
 ) -> Verification:
     """Check a derivation: each step's two lines, the joints between them, and that the result is what was asked.
 

@@ -1,0 +1,139 @@
+"""Layers, binders and the energy: equality up to dummies, no capture, derivatives, errors that name the thing."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from sympy import Integer, exp, log
+
+from symbolic import Energy, EnergyError, Layer, Parameter, Sum
+from symbolic.language.binders import ConfigSum, IndexProduct, contract
+from symbolic.language.layers import Configuration, Delta
+from symbolic.language.probability import Expectation, Probability
+from tests.symbolic.models import biased_energy, layers
+
+v, h = layers()
+i, k, j = v.index("i"), v.index("k"), h.index("j")
+w, a = Parameter("w", v, h), Parameter("a", v)
+
+
+def test_sums_that_differ_in_dummies_are_one_object() -> None:
+    assert Sum(a[i] * v[i], i) == Sum(a[k] * v[k], k)
+    assert Sum(v[i] * w[i, j] * h[j], i, j) == Sum(v[k] * w[k, j] * h[j], j, k)
+    assert Sum(v[i] * Sum(w[i, j] * h[j], j), i) == Sum(v[i] * w[i, j] * h[j], i, j)
+
+
+def test_indices_of_one_layer_may_stand_for_each_other() -> None:
+    coupling = Parameter("L", v, v)
+    assert Sum(coupling[i, k] * v[i] * v[k], i, k) == Sum(coupling[k, i] * v[k] * v[i], i, k)
+
+
+def test_a_sum_pulls_out_what_it_does_not_bind() -> None:
+    assert Sum(3 * a[k] * v[i], i) == 3 * a[k] * Sum(v[i], i)
+    assert Sum(Integer(1), i) == v.size
+    assert Sum(a[i], i, j) == h.size * Sum(a[i], i)
+
+
+def test_derivative_contracts_the_delta_without_capture() -> None:
+    energy = Sum(v[i] * w[i, j] * h[j], i, j)
+    assert energy.diff(w[i, j]) == v[i] * h[j]  # SymPy's own Sum answers Sum(h_j v_i) here
+    assert energy.diff(w[k, j]) == v[k] * h[j]
+    assert Sum(a[i] ** 2, i).diff(a[k]) == 2 * a[k]
+    assert Sum(exp(a[i] * v[i]), i).diff(a[i]) == v[i] * exp(a[i] * v[i])
+
+
+def test_substitution_does_not_capture() -> None:
+    inner = Sum(w[i, j] * v[i], i)
+    assert inner.xreplace({j: h.index("i")}) == Sum(w[k, h.index("i")] * v[k], k)
+    outer = IndexProduct(exp(h[j] * inner), j)
+    replaced = outer.xreplace({Configuration(h): Configuration(h, "g")})
+    assert replaced == IndexProduct(exp(Configuration(h, "g")[j] * inner), j)
+
+
+def test_symmetric_parameters_count_each_pair_twice() -> None:
+    symmetric = Parameter("L", v, v, symmetric=True)
+    assert symmetric[i, k] == symmetric[k, i]
+    half = Sum(symmetric[i, k] * v[i] * v[k], i, k) / 2
+    assert half.diff(symmetric[i, k]) == v[i] * v[k]
+
+
+def test_delta_contracts_only_bound_indices() -> None:
+    assert contract(Delta(i, k) * a[i], i) == a[k]
+    assert contract(Delta(i, k) ** 2 * a[i], i) == a[k]
+    assert contract(Delta(j, h.index("n")) * a[i], i) == Delta(j, h.index("n")) * Sum(a[i], i)
+
+
+def test_configuration_sums_hide_their_label() -> None:
+    g = Configuration(h, "g")
+    total = ConfigSum(exp(g[j]), g)
+    assert g not in total.free_symbols
+    assert total.diff(g[j]) == 0
+
+
+def test_a_probability_knows_its_definition() -> None:
+    function = biased_energy().function
+    p = Probability(function, (function.bound(h),), (Configuration(v),))
+    assert p.definition() == p.numerator() / p.normaliser()
+    assert Probability(function, (Configuration(v),)).numerator().configurations == (function.bound(h),)
+
+
+def test_an_average_refuses_a_second_configuration_of_its_layer() -> None:
+    function = biased_energy().function
+    both = Probability(function, (function.bound(v), function.bound(h)))
+    with pytest.raises(EnergyError, match="cannot hold v as a constant"):
+        Expectation(v[i], both)
+
+
+def test_derivative_of_an_average_is_a_covariance() -> None:
+    function = biased_energy().function
+    g = function.bound(h)
+    average = Expectation(g[j], Probability(function, (g,), (Configuration(v),)))
+    derivative = average.diff(Parameter("b", h)[j])
+    squared = Expectation(g[j] ** 2, average.probability)
+    assert derivative == squared - average**2
+
+
+@pytest.mark.parametrize("thing", [v, i, v[i], w, w[i, j], Sum(a[i] * v[i], i), biased_energy().function])
+def test_pickles(thing: object) -> None:
+    assert pickle.loads(pickle.dumps(thing)) == thing
+
+
+def test_energy_knows_its_parts() -> None:
+    energy = biased_energy()
+    assert set(energy.parameters) == {"w", "a", "b"}
+    assert energy.layers["v"] == v
+    assert energy.entry("w") == w[i, j]
+    assert energy == biased_energy()
+    assert hash(energy) == hash(biased_energy())
+
+
+u = Layer("u", "binary")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Layer("v", "purple"), "no unit called 'purple'; the units are: binary"),
+        (lambda: Layer("2v"), "identifier"),
+        (lambda: w[j, i], "index j runs over layer h, but axis 1 of w takes an index of layer v"),
+        (lambda: w[i], "parameter w has 2 axes"),
+        (lambda: v[-1], "takes an index of layer v"),
+        (lambda: Sum(v[i], "i"), "layer.index"),
+        (lambda: Sum(v[i], i, i), "binds each index once"),
+        (lambda: Parameter("L", v, h, symmetric=True), "symmetric"),
+        (lambda: Energy(v[i], visible=[v]), "index i is not bound"),
+        (lambda: Energy(Sum(v[i], i), visible=[v, v]), "listed twice"),
+        (lambda: Energy(Sum(v[i], i), visible=[]), "at least one visible"),
+        (lambda: Energy(Sum(h[j], j), visible=[v]), "layer h occurs in the energy"),
+        (lambda: Energy(Sum(v[i] * Parameter("u", v)[i], i), visible=[v, u]), "names a layer and a parameter"),
+        (lambda: Energy(Sum(v[i] * w[i, 0], i), visible=[v]), "axis over layer h"),
+        (lambda: Energy(log(v[0]) * exp(Layer("q").size), visible=[v]), "n_q is a plain symbol"),
+        (lambda: biased_energy().entry("q"), "no parameter 'q'; it has: a, b, w"),
+        (lambda: biased_energy().conditional("q"), "no layer 'q'; it has: v, h"),
+        (lambda: iter(v), "symbolic number of units"),
+    ],
+)
+def test_errors_name_the_thing(make: object, message: str) -> None:
+    with pytest.raises((EnergyError, TypeError), match=message):
+        make()  # type: ignore[operator]

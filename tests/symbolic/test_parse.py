@@ -1,0 +1,91 @@
+"""The text form: the same object as the Python form, and errors that point at the place."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from symbolic import Energy, EnergyError, EnergySyntaxError, Layer, Parameter, Sum
+from tests.symbolic.models import biased_energy
+
+BINARY = {"visible": {"v": "binary"}, "hidden": {"h": "binary"}}
+
+
+def test_text_and_python_give_the_same_object() -> None:
+    text = "-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)"
+    assert Energy.parse(text, **BINARY) == biased_energy()
+    nested = "-(sum(v[k]*(sum(w[k,l]*h[l], l) + a[k]), k) + sum(h[k]*b[k], k))"
+    parsed = Energy.parse(nested, **BINARY)
+    assert parsed.parameters.keys() == {"w", "a", "b"}
+    assert str(parsed.log_likelihood_gradient("w").result) == "<h[j]*v[i]>_v - <h[j]*v[i]>_vh"
+
+
+def test_an_index_name_may_be_used_again_in_another_sum() -> None:
+    energy = Energy.parse("-sum(a[i]*v[i], i) - sum(b[i]*h[i], i)", **BINARY)
+    assert energy.parameters["b"].layers == (Layer("h", "binary"),)
+
+
+def test_numbers_powers_and_signs() -> None:
+    v = Layer("v", "spin")
+    i, c = v.index("i"), Parameter("c")
+    parsed = Energy.parse("--1.5e-1*sum(v[i], i)^2 + c*v[0]/4", visible={"v": "spin"}, hidden={}, parameters={"c": ()})
+    assert parsed == Energy(Sum(v[i], i) ** 2 * 3 / 20 + c[()] * v[0] / 4, visible=[v])
+
+
+def test_printed_energies_can_be_read_again() -> None:
+    energy = biased_energy()
+    assert Energy.parse(str(energy.expression), **BINARY) == energy
+
+
+def test_declared_axes_settle_what_the_text_leaves_open() -> None:
+    energy = Energy.parse("-sum(w[i, j], i, j)", **BINARY, parameters={"w": ("v", "h")})
+    assert [layer.name for layer in energy.parameters["w"].layers] == ["v", "h"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "column"),
+    [
+        ("", "empty", 1),
+        ("v[i]", "index i is not bound", 3),
+        ("sum(v[i], j)", "index j does not occur", 11),
+        ("sum(v[i]*w[i,j], i)", "index j is not bound", 14),
+        ("sum(v[i]*h[i], i)", "index i runs over layer v, but here an index of layer h is needed", 12),
+        ("sum(v[i]*foo(h[j]), i, j)", "no function 'foo'", 10),
+        ("v", "layer v needs an index", 1),
+        ("sum(v[i, i], i)", "one index; it was given 2", 5),
+        ("(sum(v[i], i)", "to close the parenthesis", 14),
+        ("sum(v[i]^99, i)", "exponent", 10),
+        ("sum(v[i]^0.5, i)", "exponent", 10),
+        ("sum(v[i]*1e999, i)", "digits", 10),
+        ("__import__('os')", "has no meaning", 12),
+        ("v.__class__", "has no meaning", 2),
+        ("sum(v[i], i) v", "does not continue", 14),
+        ("sum(v[i]*i, i)", "index i is not a number", 10),
+        ("sum(v[i], i, i)", "bound twice", 14),
+        ("sum(v[i])", "names the indices", 1),
+        ("sum(w[i]*v[i],i) + sum(w[i,j]*v[i]*h[j],i,j)", "1 axes elsewhere", 24),
+        ("sum(w[i, j], i, j)", "nothing says which layer", 7),
+        ("c*sum(v[i], i)", "unknown name 'c'", 1),
+        ("sum(v[i] +, i)", "expected a number, a name", 11),
+        ("(" * 100 + "1" + ")" * 100, "nested deeper", 61),
+    ],
+)
+def test_errors_point_at_the_column(text: str, message: str, column: int) -> None:
+    with pytest.raises(EnergySyntaxError, match=message) as caught:
+        Energy.parse(text, **BINARY)
+    assert caught.value.position + 1 == column
+    assert f"column {column}:" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "-" * 10_000 + "1", "(" * 15_000, "1+" * 8_000 + "1"])
+def test_hostile_text_is_refused_quickly(text: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(EnergyError):
+        Energy.parse(text, **BINARY)
+    assert time.perf_counter() - start < 5  # a bound on the work, not a measurement: it takes milliseconds
+
+
+def test_layers_that_share_a_functions_name_are_refused() -> None:
+    with pytest.raises(EnergyError, match="'exp' is a function"):
+        Energy.parse("sum(exp[i], i)", visible={"exp": "binary"})
