@@ -26,13 +26,12 @@ from pgm_rbm.errors import (
 )
 from pgm_rbm.exact import elimination
 from pgm_rbm.graph.structure import DEFAULT_MEMORY_LIMIT, Tractability
+from pgm_rbm.partition import LogPartition
+from symbolic.units import TABLE
 
-__all__ = ["TWO_STATE_UNITS", "Factor", "GraphModel"]
+__all__ = ["Factor", "GraphModel"]
 
 FloatArray = NDArray[np.float64]
-
-#: Values of the units with two states, in the order in which tables and marginals list them.
-TWO_STATE_UNITS: Mapping[str, tuple[int, int]] = {"binary": (0, 1), "spin": (-1, 1)}
 
 # Couplings are evaluated this many at a time, so that a batch of assignments needs little memory.
 _BLOCK = 65_536
@@ -90,8 +89,7 @@ class GraphModel(nx.Graph):
     0..k-1), ``bias`` (a number, or an array of shape (k,) for a categorical variable) and, for categorical
     variables, ``states`` = k. Edges carry ``weight``. Factors sit in the attributes of the nodes of their
     scope, whose members are joined by edges. A node or edge without these attributes is a binary variable
-    without bias, or no coupling,
-    so any networkx graph can be read: ``GraphModel(graph)``.
+    without bias, or no coupling, so any networkx graph can be read: ``GraphModel(graph)``.
 
     ``networkx.compose`` follows its own rule, by which the attributes of the second graph replace those of
     the first; :func:`pgm_rbm.compose` multiplies the potentials.
@@ -109,7 +107,7 @@ class GraphModel(nx.Graph):
         array([0.7311, 0.2689])
         >>> model.query("rain", evidence={"lawn": 1}).round(4)
         array([0.5694, 0.4306])
-        >>> round(model.log_partition(), 4)
+        >>> round(float(model.log_partition()), 4)
         1.0064
     """
 
@@ -127,8 +125,7 @@ class GraphModel(nx.Graph):
         Args:
             name: any hashable but None.
             units: "binary" (the default), "spin" or "categorical" (the default when ``states`` is given).
-            bias: a number for two-state units; an array of shape (k,) for a categorical variable. Zero by
-                default.
+            bias: a number, or an array of shape (k,) for a categorical variable. Zero by default.
             states: for a categorical variable, the number of states k or a sequence of k labels. Labels are
                 kept in the node attribute ``labels``; values stay 0..k-1.
 
@@ -146,8 +143,8 @@ class GraphModel(nx.Graph):
         attributes: dict[str, Any] = {"units": units}
         if units == "categorical":
             attributes |= _read_states(name, states)
-        elif units not in TWO_STATE_UNITS:
-            raise ModelError(f'units of {name!r} must be "binary", "spin" or "categorical". Got {units!r}.')
+        elif units not in TABLE:
+            raise ModelError(f"units of {name!r} must be one of {_known_units()}. Got {units!r}.")
         elif states is not None:
             raise ModelError(
                 f"states of {name!r} belong to categorical units. Got units={units!r}; leave states out or "
@@ -162,7 +159,7 @@ class GraphModel(nx.Graph):
         A second coupling of the same pair adds to the first, as potentials multiply.
 
         Args:
-            u, v: two different variables with two states each.
+            u, v: two different variables, neither categorical.
             weight: any finite number.
 
         Raises:
@@ -346,14 +343,13 @@ class GraphModel(nx.Graph):
             ModelError: its units have no finite domain, or its states are missing.
         """
         units = self.units(name)
-        if units in TWO_STATE_UNITS:
-            return np.array(TWO_STATE_UNITS[units])
+        if units in TABLE:
+            return np.array(TABLE[units].states)
         if units == "categorical":
             return np.arange(_read_states(name, self._node[name].get("states"))["states"])
         raise ModelError(
-            f"{name!r} has units {units!r}, which have no finite domain. Tables, exact inference and this "
-            "energy need "
-            '"binary", "spin" or "categorical".'
+            f"{name!r} has units {units!r}, which have no finite domain. Tables, exact inference and this energy "
+            f"need one of {_known_units()}."
         )
 
     def bias(self, name: Hashable) -> float | FloatArray:
@@ -384,14 +380,15 @@ class GraphModel(nx.Graph):
         Raises:
             ModelError: ``units`` is neither.
         """
-        if units not in TWO_STATE_UNITS:
+        if units not in ("binary", "spin"):
             raise ModelError(f'units must be "binary" or "spin". Got {units!r}.')
         # old value = scale * new value + shift
         scale, shift = (2.0, -1.0) if units == "binary" else (0.5, 0.5)
         model = GraphModel(self)
-        moved = {name for name in self if self.units(name) in TWO_STATE_UNITS and self.units(name) != units}
+        other = "spin" if units == "binary" else "binary"
+        moved = {name for name in self if self.units(name) == other}
         constant = 0.0
-        biases = {name: float(self.bias(name)) for name in self if self.units(name) in TWO_STATE_UNITS}
+        biases = {name: float(self.bias(name)) for name in self if self.units(name) != "categorical"}
         for name in moved:
             constant += biases[name] * shift
             biases[name] *= scale
@@ -448,17 +445,17 @@ class GraphModel(nx.Graph):
         columns, batch = self._columns(assignment)
         indices = [self._state_indices(name, column) for name, column in zip(self.variables, columns, strict=True)]
         total = np.zeros(batch)
-        two_state = []
+        numbers = []
         for name, index in zip(self.variables, indices, strict=True):
-            if self.units(name) in TWO_STATE_UNITS:
+            if self.units(name) != "categorical":
                 values = self.domain(name)[index].astype(np.float64)
-                two_state.append(values)
+                numbers.append(values)
                 total -= float(self.bias(name)) * values
             else:
-                two_state.append(np.zeros(batch))
+                numbers.append(np.zeros(batch))
                 total -= np.asarray(self.bias(name))[index]
         couplings = self._couplings()
-        stacked = np.stack(two_state, axis=-1) if two_state else np.zeros((*batch, 0))
+        stacked = np.stack(numbers, axis=-1) if numbers else np.zeros((*batch, 0))
         for start in range(0, len(couplings.weights), _BLOCK):
             first, second, weights = (part[start : start + _BLOCK] for part in couplings)
             total -= (stacked[..., first] * stacked[..., second]) @ weights
@@ -472,16 +469,17 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
-    ) -> float:
+    ) -> LogPartition:
         """ln Z, exact, by variable elimination in logs.
 
         Args:
             evidence: variable -> observed value. The sum then runs over the assignments that agree with it,
-                so that ``log_partition(evidence) - log_partition()`` is the log-probability of the evidence.
+                so that ``log_partition(evidence).value - log_partition().value`` is the log-probability of
+                the evidence.
             memory_limit: bytes the largest step may hold.
 
         Returns:
-            ln Z as a float.
+            ln Z with the method that found it; ``float`` gives the number, in nats.
 
         Raises:
             IntractableError: the graph is too dense for ``memory_limit``; raised before any table is
@@ -496,7 +494,7 @@ class GraphModel(nx.Graph):
         value = elimination.log_partition(tables, cardinalities, memory_limit=memory_limit)
         if value == -math.inf:
             raise _impossible(evidence)
-        return value
+        return LogPartition(value, "elimination")
 
     @overload
     def query(
@@ -775,6 +773,10 @@ class GraphModel(nx.Graph):
         full = np.zeros([len(self.domain(name)) for name in names])
         full[tuple(observed.get(name, slice(None)) for name in names)] = table
         return full
+
+
+def _known_units() -> str:
+    return ", ".join(f'"{units}"' for units in (*TABLE, "categorical"))
 
 
 def _listed(names: Iterable[Hashable]) -> str:

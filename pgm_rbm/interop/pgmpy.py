@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgm_rbm.errors import ModelError
-from pgm_rbm.graph.model import TWO_STATE_UNITS, GraphModel
+from pgm_rbm.graph.model import GraphModel
+from symbolic.units import TABLE
 
 try:
     from pgmpy.factors.discrete import DiscreteFactor
@@ -205,7 +206,7 @@ def _tables(model: GraphModel) -> list[tuple[tuple[Hashable, ...], NDArray[np.fl
 
 def _add_variable(model: GraphModel, name: Hashable, states: list[Hashable], units: str | None) -> None:
     if units is None:
-        units = next((key for key, values in TWO_STATE_UNITS.items() if list(values) == states), "categorical")
+        units = next((unit.name for unit in TABLE.values() if list(unit.states) == states), "categorical")
     if units != "categorical":
         model.add_variable(name, units)
     elif states == list(range(len(states))):

@@ -36,7 +36,7 @@ def grid(rows, columns, coupling, *, periodic):
 @pytest.mark.parametrize("scale", [0.0, 1.0, 30.0])
 def test_log_partition_is_that_of_all_assignments(seed, scale):
     model = brute_force.random_model(seed, scale)
-    assert model.log_partition() == pytest.approx(brute_force.log_partition(model), rel=RELATIVE)
+    assert float(model.log_partition()) == pytest.approx(brute_force.log_partition(model), rel=RELATIVE)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -86,10 +86,10 @@ def test_ising_chain(count, coupling):
     log_2cosh = abs(coupling) + math.log1p(math.exp(-2 * abs(coupling)))
     path = [(i, i + 1) for i in range(count - 1)]
     open_chain = math.log(2) + (count - 1) * log_2cosh
-    assert spins(count, path, coupling).log_partition() == pytest.approx(open_chain, rel=RELATIVE)
+    assert float(spins(count, path, coupling).log_partition()) == pytest.approx(open_chain, rel=RELATIVE)
     ring = count * log_2cosh + math.log1p(math.tanh(coupling) ** count)
     if math.tanh(coupling) > -1:
-        closed = spins(count, [*path, (count - 1, 0)], coupling).log_partition()
+        closed = float(spins(count, [*path, (count - 1, 0)], coupling).log_partition())
         assert closed == pytest.approx(ring, rel=RELATIVE)
 
 
@@ -104,7 +104,7 @@ def test_ising_chain(count, coupling):
 def test_ising_torus_of_kaufman(coupling, expected):
     # The published value at the critical point is for K = 0.4406867935, 1e-11 from the exact one: dlnZ/dK is about 25.
     relative = RELATIVE if coupling in (0.2, 0.6) else 2e-11
-    assert grid(4, 4, coupling, periodic=True).log_partition() == pytest.approx(expected, rel=relative)
+    assert float(grid(4, 4, coupling, periodic=True).log_partition()) == pytest.approx(expected, rel=relative)
 
 
 def test_a_grid_of_20_by_20_at_zero_field_is_symmetric():
@@ -119,7 +119,7 @@ def test_zero_weights_give_the_sum_of_single_units():
     for i, bias in enumerate(10 * rng.normal(size=300)):
         model.add_variable(i, bias=bias)
     expected = math.fsum(np.logaddexp(0.0, model.nodes[i]["bias"]) for i in model)
-    assert model.log_partition() == pytest.approx(expected, rel=RELATIVE)
+    assert float(model.log_partition()) == pytest.approx(expected, rel=RELATIVE)
 
 
 @pytest.mark.parametrize("size", [1e5, -1e5, 1e8])
@@ -129,7 +129,7 @@ def test_huge_weights_stay_finite(size):
         model.add_variable(name, bias=size / 3)
     model.add_coupling("a", "b", size)
     model.add_coupling("b", "c", -size)
-    assert model.log_partition() == pytest.approx(brute_force.log_partition(model), rel=RELATIVE)
+    assert float(model.log_partition()) == pytest.approx(brute_force.log_partition(model), rel=RELATIVE)
     for name, table in model.query(["a", "b", "c"]).items():
         np.testing.assert_allclose(table, brute_force.marginal(model, [name]), atol=1e-12)
 
@@ -142,7 +142,7 @@ def test_evidence_that_a_table_thought_impossible_is_answered_from_the_logs():
     model.add_factor(["a", "b"], log_table=[[0.0, -2e3], [-3e3, -1e5]])
     model.add_factor(["b", "c"], log_table=[[0.0, 0.0], [0.0, 1e5]])
     np.testing.assert_allclose(model.query("a", {"b": 1}), [1.0, 0.0], atol=1e-300)
-    assert model.log_partition({"a": 1, "b": 1}) == pytest.approx(0.0, abs=1e-9)
+    assert float(model.log_partition({"a": 1, "b": 1})) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_disconnected_parts_factor():
@@ -152,7 +152,9 @@ def test_disconnected_parts_factor():
         both.add_variable(name, "spin", bias=attributes["bias"])
     for u, v, weight in right.edges(data="weight"):
         both.add_coupling(u, v, weight)
-    assert both.log_partition() == pytest.approx(left.log_partition() + right.log_partition(), rel=RELATIVE)
+    assert float(both.log_partition()) == pytest.approx(
+        float(left.log_partition()) + float(right.log_partition()), rel=RELATIVE
+    )
     assert both.tractability().parts == 2
     np.testing.assert_allclose(both.query([2, (0, 0)])[2], right.query(2), rtol=RELATIVE)
 
@@ -174,14 +176,14 @@ def test_a_hub_with_many_leaves_is_cheap():
 
 
 def test_empty_model():
-    assert GraphModel().log_partition() == 0.0
+    assert float(GraphModel().log_partition()) == 0.0
 
 
 def test_variables_without_any_table_count():
     model = GraphModel()
     model.add_variable("a")
     model.add_variable("k", states=5)
-    assert model.log_partition() == pytest.approx(math.log(10), rel=RELATIVE)
+    assert float(model.log_partition()) == pytest.approx(math.log(10), rel=RELATIVE)
 
 
 def test_condition_slices_tables():
@@ -200,7 +202,7 @@ def test_a_dense_model_is_refused_before_it_starts():
     with pytest.raises(
         IntractableError, match=r"induced width of 39, that is .* of tables; memory_limit allows 1.0 GiB"
     ):
-        model.log_partition()
+        float(model.log_partition())
     with pytest.raises(IntractableError, match="sampling") as caught:
         model.query(3)
     assert caught.value.induced_width == 39
@@ -210,8 +212,8 @@ def test_a_dense_model_is_refused_before_it_starts():
 def test_the_limit_can_be_lowered_and_raised():
     model = grid(4, 4, 0.2, periodic=True)
     with pytest.raises(IntractableError, match="memory_limit"):
-        model.log_partition(memory_limit=1000)
-    assert math.isfinite(model.log_partition(memory_limit=100_000))
+        float(model.log_partition(memory_limit=1000))
+    assert math.isfinite(float(model.log_partition(memory_limit=100_000)))
 
 
 def test_a_joint_table_that_is_too_large_is_refused():

@@ -205,7 +205,7 @@ def test_subgraphs_views_and_conversions():
         frozenset((("v", 3), ("h", 2))),
     }
     assert part.number_of_edges() == 3
-    assert part.log_partition() == pytest.approx(brute_force.log_partition(part), rel=1e-12)
+    assert float(part.log_partition()) == pytest.approx(brute_force.log_partition(part), rel=1e-12)
     assert type(part.copy()) is GraphModel
     view = graph.copy(as_view=True)
     assert view.number_of_edges() == graph.number_of_edges()
@@ -220,13 +220,13 @@ def test_deepcopy_and_pickle():
     graph = small(MASK)
     for other in (copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):
         assert dict(other.edges) == dict(graph.edges)
-        assert other.log_partition() == graph.log_partition()
+        assert float(other.log_partition()) == float(graph.log_partition())
 
 
 def test_made_without_arguments():
     graph = RBMGraph()
     graph.add_variable("a")
-    assert graph.log_partition() == pytest.approx(np.log(2))
+    assert float(graph.log_partition()) == pytest.approx(np.log(2))
 
 
 @pytest.mark.parametrize("mask", [None, MASK])
@@ -234,7 +234,7 @@ def test_made_without_arguments():
 def test_inference_is_that_of_the_copy_and_of_all_assignments(mask, units):
     graph = small(mask, visible_units=units[0], hidden_units=units[1])
     ordinary = graph.copy()
-    assert graph.log_partition() == pytest.approx(brute_force.log_partition(ordinary), rel=1e-12)
+    assert float(graph.log_partition()) == pytest.approx(brute_force.log_partition(ordinary), rel=1e-12)
     marginals = graph.query(list(graph))
     for name in graph:
         np.testing.assert_allclose(marginals[name], brute_force.marginal(ordinary, [name]), rtol=1e-12)
@@ -244,7 +244,7 @@ def test_a_weight_under_a_closed_mask_counts_for_nothing():
     weights, a, b = parameters()
     sparse = RBMGraph.from_arrays(weights, a, b, mask=MASK)
     zeroed = RBMGraph.from_arrays(np.where(MASK, weights, 0.0), a, b)
-    assert sparse.log_partition() == pytest.approx(zeroed.log_partition(), rel=1e-14)
+    assert float(sparse.log_partition()) == pytest.approx(float(zeroed.log_partition()), rel=1e-14)
     assert sparse.energy(np.ones(7)) == pytest.approx(zeroed.energy(np.ones(7)), rel=1e-14)
 
 
@@ -264,7 +264,7 @@ def test_a_full_size_graph_is_refused_by_exact_inference():
     weights = np.ones((784, 500), dtype=np.float32)
     graph = RBMGraph.from_arrays(weights, np.zeros(784), np.zeros(500))
     with pytest.raises(IntractableError, match="induced width of at least 500"):
-        graph.log_partition()
+        float(graph.log_partition())
 
 
 @pytest.mark.parametrize(
@@ -289,14 +289,14 @@ def test_non_finite_parameters_are_refused_by_inference():
     weights, a, b = parameters()
     weights[2, 1] = np.nan
     with pytest.raises(ModelError, match=r"weights must be finite. Got nan at \(2, 1\)"):
-        RBMGraph.from_arrays(weights, a, b).log_partition()
+        float(RBMGraph.from_arrays(weights, a, b).log_partition())
 
 
 def test_units_without_a_finite_domain_are_shown_but_not_summed():
     graph = small(visible_units="gaussian")
     assert graph.nodes["v", 0]["units"] == "gaussian"
     with pytest.raises(ModelError, match="'gaussian', which have no finite domain"):
-        graph.log_partition()
+        float(graph.log_partition())
     assert graph.copy().units(("v", 1)) == "gaussian"
 
 

@@ -44,17 +44,17 @@ def test_energies_add_and_z_is_global(seed):
     for x in brute_force.assignments(joint):
         parts = [part.energy({name: x[name] for name in part}) for part in (first, second)]
         assert joint.energy(x) == pytest.approx(sum(parts), rel=1e-12, abs=1e-12)
-    assert joint.log_partition() == pytest.approx(brute_force.log_partition(joint), rel=1e-12)
+    assert float(joint.log_partition()) == pytest.approx(brute_force.log_partition(joint), rel=1e-12)
 
 
 def test_neither_part_is_changed():
     first, second = brute_force.random_model(0), partner()
-    before = first.log_partition(), second.log_partition()
+    before = float(first.log_partition()), float(second.log_partition())
     joint = compose(first, second)
     joint.nodes["a"]["bias"] = 50.0
     joint.nodes["lone"]["bias"][0] = 50.0
     joint.edges["a", "b"]["weight"] = 50.0
-    assert (first.log_partition(), second.log_partition()) == before
+    assert (float(first.log_partition()), float(second.log_partition())) == before
 
 
 def test_a_model_with_itself_doubles_the_energy():
@@ -69,7 +69,7 @@ def test_order_does_not_matter_and_more_than_two_compose():
     forth, back = compose(*parts), compose(*reversed(parts))
     nested = compose(compose(parts[0], parts[1]), parts[2])
     for other in (back, nested):
-        assert other.log_partition() == pytest.approx(forth.log_partition(), rel=1e-12)
+        assert float(other.log_partition()) == pytest.approx(float(forth.log_partition()), rel=1e-12)
         np.testing.assert_allclose(other.query("k"), forth.query("k"), rtol=1e-12)
 
 
@@ -93,7 +93,7 @@ def test_a_conditional_table_hung_on_an_rbm_leaves_its_visible_distribution():
     child.add_conditional("y", [("v", 0)], table)
     joint = compose(graph, child)
     np.testing.assert_allclose(joint.query(visible, joint=True), graph.query(visible, joint=True), rtol=1e-12)
-    assert joint.log_partition() == pytest.approx(graph.log_partition(), rel=1e-12)
+    assert float(joint.log_partition()) == pytest.approx(float(graph.log_partition()), rel=1e-12)
     p_visible = graph.query(("v", 0))
     np.testing.assert_allclose(joint.query("y"), table @ p_visible, rtol=1e-12)
     np.testing.assert_allclose(joint.query(["y"], evidence={("v", 0): 1}), table[:, 1], rtol=1e-12)
@@ -113,7 +113,9 @@ def test_a_prior_multiplies_the_visible_distribution():
     joint = compose(graph, prior)
     np.testing.assert_allclose(joint.query(visible, joint=True), expected / expected.sum(), rtol=1e-12)
     # Z is global: the new one is the old one times the mean of the prior's potentials under the RBM
-    assert joint.log_partition() == pytest.approx(graph.log_partition() + math.log(expected.sum()), rel=1e-12)
+    assert float(joint.log_partition()) == pytest.approx(
+        float(graph.log_partition()) + math.log(expected.sum()), rel=1e-12
+    )
 
 
 def test_a_product_of_rbms_over_one_visible_layer():
@@ -134,7 +136,7 @@ def test_a_layer_that_is_hidden_in_one_and_visible_in_the_other_has_no_role():
     joint = compose(below, above)
     assert "role" not in joint.nodes["h", 0]
     assert joint.nodes["v", 0]["role"] == "visible"
-    assert joint.log_partition() == pytest.approx(brute_force.log_partition(joint), rel=1e-12)
+    assert float(joint.log_partition()) == pytest.approx(brute_force.log_partition(joint), rel=1e-12)
 
 
 def test_plain_graphs_and_models_with_a_graph_are_accepted():
@@ -144,8 +146,10 @@ def test_plain_graphs_and_models_with_a_graph_are_accepted():
     graph = rbm_graph()
     face = SimpleNamespace(graph=graph)
     joint = compose(face, plain)
-    assert joint.log_partition() == pytest.approx(compose(graph, GraphModel(plain)).log_partition(), rel=1e-14)
-    assert joint.log_partition() == pytest.approx(brute_force.log_partition(joint), rel=1e-12)
+    assert float(joint.log_partition()) == pytest.approx(
+        float(compose(graph, GraphModel(plain)).log_partition()), rel=1e-14
+    )
+    assert float(joint.log_partition()) == pytest.approx(brute_force.log_partition(joint), rel=1e-12)
 
 
 def test_a_coupling_meets_an_edge_without_weight():

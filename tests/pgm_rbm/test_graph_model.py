@@ -97,19 +97,19 @@ def test_couplings_and_factors_of_one_pair_multiply():
 
 def test_a_constant_moves_log_z_and_nothing_else():
     model = brute_force.random_model(0)
-    before, marginal = model.log_partition(), model.query("k")
+    before, marginal = float(model.log_partition()), model.query("k")
     model.add_constant(-3.5)
-    assert model.log_partition() == pytest.approx(before - 3.5, rel=1e-12)
+    assert float(model.log_partition()) == pytest.approx(before - 3.5, rel=1e-12)
     np.testing.assert_allclose(model.query("k"), marginal, rtol=1e-12)
 
 
 def test_a_conditional_leaves_the_rest_as_it_was():
     model = brute_force.random_model(2)
-    before, log_z = model.query(list(model)), model.log_partition()
+    before, log_z = model.query(list(model)), float(model.log_partition())
     model.add_variable("y", states=2)
     model.add_conditional("y", ["k", "s"], [[[0.1, 0.2], [0.3, 0.4], [1, 0]], [[0.9, 0.8], [0.7, 0.6], [0, 1]]])
     after = model.query(list(before))
-    assert model.log_partition() == pytest.approx(log_z, rel=1e-12)
+    assert float(model.log_partition()) == pytest.approx(log_z, rel=1e-12)
     for name in before:
         np.testing.assert_allclose(after[name], before[name], rtol=1e-12)
     assert model.factors[-1].name == "P(y | k, s)"
@@ -127,7 +127,7 @@ def test_recoding_keeps_the_distribution_and_its_constant(seed, units):
         }
         # both energies are sums of about thirty terms of size one
         assert recoded.energy(y) == pytest.approx(model.energy(x), abs=1e-12)
-    assert recoded.log_partition() == pytest.approx(model.log_partition(), rel=1e-12)
+    assert float(recoded.log_partition()) == pytest.approx(float(model.log_partition()), rel=1e-12)
     back = recoded.recoded("spin" if units == "binary" else "binary").recoded(units)
     same_distribution(recoded, back)
     for name in ("a", "s"):
@@ -176,7 +176,7 @@ def test_an_observed_variable_has_all_mass_at_its_value():
 def test_log_partition_with_evidence_is_its_log_probability():
     model = brute_force.random_model(4)
     evidence = {"k": 1, "s": 1}
-    log_p = model.log_partition(evidence) - model.log_partition()
+    log_p = float(model.log_partition(evidence)) - float(model.log_partition())
     assert math.exp(log_p) == pytest.approx(brute_force.marginal(model, ["k", "s"])[1, 1], rel=1e-12)
 
 
@@ -231,19 +231,19 @@ def test_copies_are_the_same_model(duplicate):
 
 def test_a_copy_is_independent():
     model = brute_force.random_model(5)
-    before = model.log_partition()
+    before = float(model.log_partition())
     copied = model.copy()
     copied.nodes["a"]["bias"] = 9.0
     copied.edges["a", "b"]["weight"] = -4.0
     copied.add_factor(["a"], [1.0, 2.0])
-    assert model.log_partition() == before
+    assert float(model.log_partition()) == before
 
 
 def test_a_subgraph_keeps_whole_factors_and_loses_cut_ones():
     model = brute_force.random_model(6)
     part = model.subgraph(["k", ("v", 0), "a", "b"])
     assert [factor.scope for factor in part.factors] == [(("v", 0), "k")]
-    assert part.log_partition() == pytest.approx(brute_force.log_partition(part), rel=1e-12)
+    assert float(part.log_partition()) == pytest.approx(brute_force.log_partition(part), rel=1e-12)
     assert set(part.variables) == {"k", ("v", 0), "a", "b"}
 
 
@@ -252,14 +252,14 @@ def test_a_removed_variable_takes_its_factors_and_does_not_bring_them_back():
     model.remove_node("t")
     model.add_variable("t", "spin")
     assert all("t" not in factor.scope for factor in model.factors)
-    assert model.log_partition() == pytest.approx(brute_force.log_partition(model), rel=1e-12)
+    assert float(model.log_partition()) == pytest.approx(brute_force.log_partition(model), rel=1e-12)
 
 
 def test_renaming_nodes_renames_scopes():
     model = brute_force.random_model(6)
     renamed = nx.relabel_nodes(model, {"k": "kind", "a": ("v", 1)})
     assert {factor.scope for factor in renamed.factors} == {("kind", ("v", 1), "t"), (("v", 0), "kind"), ("one", "b")}
-    assert renamed.log_partition() == pytest.approx(model.log_partition(), rel=1e-12)
+    assert float(renamed.log_partition()) == pytest.approx(float(model.log_partition()), rel=1e-12)
     swapped = nx.relabel_nodes(model, {"a": "b", "b": "a"})
     np.testing.assert_allclose(swapped.query("a"), model.query("b"), rtol=1e-12)
     # the old names stand in the attribute's key; a new factor must not overwrite it
@@ -271,7 +271,7 @@ def test_a_disjoint_union_of_a_model_with_itself_squares_z():
     model = brute_force.random_model(3)
     twice = nx.disjoint_union(model, model)
     assert len(twice.factors) == 2 * len(model.factors)
-    assert twice.log_partition() == pytest.approx(2 * model.log_partition(), rel=1e-12)
+    assert float(twice.log_partition()) == pytest.approx(2 * float(model.log_partition()), rel=1e-12)
 
 
 def test_merging_two_variables_of_one_factor_is_refused():
@@ -416,17 +416,17 @@ def test_attributes_written_by_hand_are_checked_when_read():
     model = GraphModel(nx.path_graph(2))
     model.edges[0, 1]["weight"] = "strong"
     with pytest.raises(ModelError, match=r"weight of edge \(0, 1\)"):
-        model.log_partition()
+        float(model.log_partition())
     model.edges[0, 1]["weight"] = 1.0
     model.nodes[0]["units"] = "quantum"
     with pytest.raises(ModelError, match="no finite domain"):
-        model.log_partition()
+        float(model.log_partition())
     model.nodes[0].update(units="categorical", states=2)
     with pytest.raises(ModelError, match="0 is categorical"):
-        model.log_partition()
+        float(model.log_partition())
     loop = GraphModel(nx.Graph([(0, 0, {"weight": 1.0})]))
     with pytest.raises(ModelError, match="self-loop at 0"):
-        loop.log_partition()
+        float(loop.log_partition())
 
 
 def test_views_take_no_additions(model):
