@@ -1,0 +1,87 @@
+"""The 8×8 handwritten digits, binary, in a fixed split; the package's docstring states source and licence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["HELD_OUT", "SIDE", "THRESHOLD", "DigitSet", "Digits", "load_digits", "pack"]
+
+SIDE = 8
+"""Pixels along each side of an image."""
+
+THRESHOLD = 7
+"""A pixel is 1 where its grey level, 0 to 16, is above this."""
+
+HELD_OUT = 297
+"""The last so many rows, in the order of the source, are the held-out set."""
+
+
+@dataclass(frozen=True)
+class DigitSet:
+    """Some of the digits.
+
+    Attributes:
+        pixels: 0.0 or 1.0, row by row from the top left of each image; shape (n, 64), float64.
+        labels: the digit that each image shows, 0 to 9; shape (n,), int64.
+    """
+
+    pixels: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def images(self) -> npt.NDArray[np.float64]:
+        """The pixels as images, shape (n, 8, 8); a view."""
+        return self.pixels.reshape(-1, SIDE, SIDE)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The digits in their fixed split.
+
+    Attributes:
+        train: the first 1500 rows of the source.
+        held_out: its last 297 rows.
+    """
+
+    train: DigitSet
+    held_out: DigitSet
+
+
+def load_digits() -> Digits:
+    """The handwritten digits that ship with the package; arrays are new on each call and may be changed.
+
+    >>> digits = load_digits()
+    >>> digits.train.pixels.shape, digits.held_out.pixels.shape
+    ((1500, 64), (297, 64))
+    """
+    with (
+        files("pgm_rbm.data").joinpath("digits.npz").open("rb") as stream,
+        np.load(stream, allow_pickle=False) as packed,
+    ):
+        pixels = np.unpackbits(packed["pixels"], axis=1).astype(np.float64)
+        labels = packed["labels"].astype(np.int64)
+    start = len(labels) - HELD_OUT
+    return Digits(
+        DigitSet(pixels[:start].copy(), labels[:start].copy()),
+        DigitSet(pixels[start:].copy(), labels[start:].copy()),
+    )
+
+
+def pack(grey: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.uint8]]:
+    """The arrays of the packed file, from grey levels and labels as ``sklearn.datasets.load_digits`` gives them.
+
+    ``np.savez_compressed("digits.npz", **pack(source.data, source.target))`` writes the file anew.
+
+    Args:
+        grey: levels 0 to 16, shape (n, 64).
+        labels: digits, shape (n,).
+    """
+    return {"pixels": np.packbits(grey > THRESHOLD, axis=1), "labels": labels.astype(np.uint8)}
