@@ -7,15 +7,14 @@ answers to `exact`, chains to `sampling`, training to `learning`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.errors import UnknownVariableError, ValueOutsideDomainError
 from pgm_rbm.exact import enumeration
 from pgm_rbm.exact.enumeration import Gradient, Progress
 from pgm_rbm.kernels import (
@@ -26,11 +25,10 @@ from pgm_rbm.kernels import (
     checked_states,
     pairwise_kernels,
     parameter_shapes,
-    states_of,
 )
 from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.partition import LogPartition
-from pgm_rbm.sampling.gibbs import Chains, Clamp, run_chains, start_chains
+from pgm_rbm.sampling.gibbs import Chains, Given, clamps_from, run_chains, start_chains
 from pgm_rbm.sampling.streams import resolve_seed
 from pgm_rbm.workers import thread_count
 
@@ -44,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RBM", "Moments"]
 
-Given = Mapping[Hashable, npt.ArrayLike]
 States = npt.ArrayLike
 
 
@@ -78,6 +75,13 @@ class RBM:
 
     Raises:
         ValueError: a size is no positive whole number, or a unit, dtype or target is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> patterns = np.array([[1, 1, 0, 0], [0, 0, 1, 1]] * 50)
+        >>> rbm = RBM(4, 2, seed=0).fit(patterns, "exact", epochs=200, learning_rate=0.5)
+        >>> bool(rbm.log_likelihood(patterns) > -0.8)  # two patterns, equally often: at most −ln 2 = −0.693
+        True
     """
 
     def __init__(
@@ -229,6 +233,14 @@ class RBM:
     def mask(self) -> npt.NDArray[np.bool_] | None:
         """Which weights exist, shape of ``weights``; None where all do."""
         return None if self._mask is None else self._mask.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Kernels live in generated modules, which copies share and another process loads anew.
+        units = (self.visible_units, self.hidden_units, self._kernels.target)
+        return self.__dict__ | {"_kernels": units}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_kernels": pairwise_kernels(*state["_kernels"])})
 
     def __repr__(self) -> str:
         edges = "" if self._mask is None else f", {int(self._mask.sum())} weights"
@@ -404,10 +416,10 @@ class RBM:
         if isinstance(chains, Chains):
             if seed is not None or start is not None:
                 raise ValueError("seed and start are for new chains. Got chains to go on with.")
-            clamps = self._clamps(given, len(chains))
+            clamps = clamps_from(given or {}, self._kernels, self._parameters, len(chains))
         else:
             _checked_count("n", chains, 1)
-            clamps = self._clamps(given, chains)
+            clamps = clamps_from(given or {}, self._kernels, self._parameters, chains)
             first = None if start is None else self._visible(start, "start")
             if first is not None and len(first) != chains:
                 raise ValueError(f"start must have a row for each of the {chains} chains. Got {len(first)}.")
@@ -421,35 +433,6 @@ class RBM:
                 threads=threads,
             )
         return run_chains(self._kernels, self._parameters, chains, steps, clamps=clamps, threads=threads)
-
-    def _clamps(self, given: Given | None, n: int) -> dict[str, Clamp]:
-        places: dict[str, dict[int, FloatArray]] = {}
-        sizes = {"v": self.n_visible, "h": self.n_hidden}
-        for node, value in (given or {}).items():
-            layer, unit = node if isinstance(node, tuple) and len(node) == 2 else (None, None)
-            if layer not in sizes or not isinstance(unit, (int, np.integer)) or not 0 <= unit < sizes[layer]:
-                raise UnknownVariableError(
-                    f"given names a unit that the model does not have. Got {node!r}; the units are ('v', 0) to "
-                    f"('v', {self.n_visible - 1}) and ('h', 0) to ('h', {self.n_hidden - 1})."
-                )
-            states = np.asarray(value)
-            domain = states_of(self._kernels.layers[layer])
-            if states.shape not in ((), (n,)):
-                raise ValueError(
-                    f"given[{node!r}] must be one state or {n} of them. Got an array of shape {states.shape}."
-                )
-            if not np.isin(states, domain).all():
-                raise ValueOutsideDomainError(
-                    f"given[{node!r}] must be one of {', '.join(f'{s:g}' for s in domain)}. Got {value!r}."
-                )
-            places.setdefault(layer, {})[int(unit)] = states.astype(self.dtype)
-        return {
-            layer: Clamp(
-                np.array(list(units), dtype=np.intp),
-                np.stack(np.broadcast_arrays(*(np.atleast_1d(value) for value in units.values())), axis=1),
-            )
-            for layer, units in places.items()
-        }
 
     # Learning ---------------------------------------------------------------------------------------------------
 
@@ -534,7 +517,6 @@ class RBM:
             FloatingPointError: the parameters are no longer finite.
         """
         from pgm_rbm.learning.monitor import Monitor
-        from pgm_rbm.learning.optimisers import optimiser_from
         from pgm_rbm.learning.progress import progress_bar
         from pgm_rbm.learning.trainer import Settings, TrainingState, train
 
@@ -544,31 +526,24 @@ class RBM:
             measured = checked_states(held_out, "held_out", self.visible_units, self.n_visible)
         _checked_count("epochs", epochs, 0)
         thread_count(threads)
-        changes: dict[str, Any] = {
-            "algorithm": algorithm,
-            "k": k,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "n_chains": n_chains,
-            "shuffle": shuffle,
-        }
-        if optimizer is not None or momentum is not None:
-            own = {} if momentum is None else {"momentum": momentum}
-            changes["optimiser"] = optimiser_from(optimizer or "sgd", **own)
-        changes = {name: value for name, value in changes.items() if value is not None}
-        if resume:
-            if self._training is None:
-                raise ValueError("resume needs a model that has been trained. Call fit without resume first.")
-            if seed is not None:
-                raise ValueError("seed cannot change when training is resumed. Leave it out.")
-            state = self._training
-            state.go_on(replace(state.settings, **changes), len(rows))
-        else:
-            state = TrainingState(Settings(**changes), self._seed if seed is None else resolve_seed(seed), len(rows))
+        if resume and self._training is None:
+            raise ValueError("resume needs a model that has been trained. Call fit without resume first.")
+        if resume and seed is not None:
+            raise ValueError("seed cannot change when training is resumed. Leave it out.")
+        settings = (self._training.settings if resume and self._training else Settings()).changed(
+            optimizer=optimizer,
+            momentum=momentum,
+            algorithm=algorithm,
+            k=k,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            n_chains=n_chains,
+            shuffle=shuffle,
+        )
         for name, value in self._parameters.items():
             checked_parameters(value, name, value.shape)
-        if state.settings.algorithm == "exact":
+        if settings.algorithm == "exact":
             enumeration.make_plan(self._kernels, self._parameters, threads=threads)
         judge = Monitor(
             self._kernels,
@@ -576,12 +551,14 @@ class RBM:
             rows,
             measured,
             kind=monitor,
-            seed=state.seed,
+            seed=self._seed,
             threads=threads,
         )
         heard = [callbacks] if callable(callbacks) else list(callbacks or ())
-        if not resume:
-            self._training, self._history = state, History()
+        if not resume or self._training is None:
+            self._training = TrainingState(settings, self._seed if seed is None else resolve_seed(seed), len(rows))
+            self._history = History()
+        self._training.go_on(settings, len(rows))
         with ExitStack() as stack:
             if progress is True:
                 progress = stack.enter_context(progress_bar())
@@ -589,7 +566,7 @@ class RBM:
                 self._kernels,
                 self._parameters,
                 rows,
-                state,
+                self._training,
                 epochs,
                 judge,
                 masks=None if self._mask is None else {"w": self._mask},

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -78,9 +78,8 @@ class Workers:
 
     def unordered(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
         """Pairs (place of the item, result) as they are done; for work that reports its progress."""
-        from concurrent.futures import as_completed
-
-        if self._pool is None:
+        items = list(items)
+        if self._pool is None or len(items) < 2:
             yield from ((k, work(item)) for k, item in enumerate(items))
             return
         futures = {self._pool.submit(work, item): k for k, item in enumerate(items)}

@@ -29,7 +29,7 @@ from pgm_rbm.exact import enumeration
 from pgm_rbm.kernels import FloatArray, Kernels, Phase, layer_sizes
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
-from pgm_rbm.learning.optimisers import SGD, Optimiser
+from pgm_rbm.learning.optimisers import SGD, Optimiser, optimiser_from
 from pgm_rbm.sampling.gibbs import Chains, start_chains
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
 from pgm_rbm.workers import Workers, row_blocks, workers
@@ -82,6 +82,24 @@ class Settings:
             raise ValueError(f"learning_rate must be positive and finite. Got {self.learning_rate!r}.")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be finite and not negative. Got {self.weight_decay!r}.")
+
+    def changed(
+        self, *, optimizer: str | Optimiser | None = None, momentum: float | None = None, **changes: Any
+    ) -> Settings:
+        """These settings with the changes that are not None.
+
+        Args:
+            optimizer: ``"sgd"``, ``"adam"`` or one that is made already.
+            momentum: of SGD, which it implies where no optimiser is named.
+            changes: any other attribute.
+
+        Raises:
+            TypeError, ValueError: a setting is out of range.
+        """
+        if optimizer is not None or momentum is not None:
+            own = {} if momentum is None else {"momentum": momentum}
+            changes["optimiser"] = optimiser_from("sgd" if optimizer is None else optimizer, **own)
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
 
 @dataclass

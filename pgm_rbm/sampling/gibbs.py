@@ -7,17 +7,18 @@ keeps its values through every draw, so the chains then sample the rest given th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes
+from pgm_rbm.errors import UnknownVariableError, ValueOutsideDomainError
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes, states_of
 from pgm_rbm.sampling.streams import Purpose, derive_key
 from pgm_rbm.workers import row_blocks, workers
 
-__all__ = ["Chains", "Clamp", "run_chains", "start_chains"]
+__all__ = ["Chains", "Clamp", "Given", "clamps_from", "run_chains", "start_chains"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,46 @@ class Clamp:
 
 
 Clamps = Mapping[str, Clamp]
+Given = Mapping[Hashable, npt.ArrayLike]
 _SWEEPS_AT_ONCE = 32
+
+
+def clamps_from(given: Given, kernels: Kernels, parameters: Parameters, n: int) -> dict[str, Clamp]:
+    """By layer, the units that are clamped, from a mapping such as ``{("v", 3): 1}``.
+
+    Args:
+        given: by unit, one state for all chains or an array of n states.
+        kernels, parameters: the model.
+        n: the number of chains.
+
+    Raises:
+        UnknownVariableError: a unit is not in the model.
+        ValueOutsideDomainError: a value is no state of its unit.
+        ValueError: there are neither 1 nor n values.
+    """
+    sizes = layer_sizes(kernels, parameters)
+    dtype = next(iter(parameters.values())).dtype
+    places: dict[str, dict[int, FloatArray]] = {}
+    for node, value in given.items():
+        layer, unit = node if isinstance(node, tuple) and len(node) == 2 else (None, None)
+        if layer not in sizes or not isinstance(unit, (int, np.integer)) or not 0 <= unit < sizes[layer]:
+            units = " and ".join(f"{(one, 0)!r} to {(one, size - 1)!r}" for one, size in sizes.items())
+            raise UnknownVariableError(
+                f"given names a unit that the model does not have. Got {node!r}; the units are {units}."
+            )
+        states = np.asarray(value)
+        domain = states_of(kernels.layers[layer])
+        if states.shape not in ((), (n,)):
+            raise ValueError(f"given[{node!r}] must be one state or {n} of them. Got an array of shape {states.shape}.")
+        if not np.isin(states, domain).all():
+            raise ValueOutsideDomainError(
+                f"given[{node!r}] must be one of {', '.join(f'{state:g}' for state in domain)}. Got {value!r}."
+            )
+        places.setdefault(layer, {})[int(unit)] = np.atleast_1d(states.astype(dtype))
+    return {
+        layer: Clamp(np.array(list(units)), np.stack(np.broadcast_arrays(*units.values()), axis=1))
+        for layer, units in places.items()
+    }
 
 
 @dataclass(frozen=True)

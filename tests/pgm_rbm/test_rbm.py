@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -221,6 +224,15 @@ def test_chains_go_on_bit_for_bit(rbm: RBM) -> None:
         rbm.run_chains(parts, 1, seed=1)
     with pytest.raises(ValueError, match=r"a row for each of the 5 chains\. Got 16"):
         rbm.run_chains(5, 1, start=start)
+
+
+def test_copies_are_independent_and_can_go_to_another_process() -> None:
+    rbm = RBM(4, 3, seed=1).fit(naive.all_states(4), "pcd", epochs=1)
+    for other in (copy.deepcopy(rbm), pickle.loads(pickle.dumps(rbm))):
+        other.fit(naive.all_states(4), epochs=1, resume=True)
+        assert (other.weights != rbm.weights).any()
+        assert len(rbm.history) == 1
+        assert other.kernels is rbm.kernels
 
 
 def test_the_graph_reads_the_live_arrays() -> None:
