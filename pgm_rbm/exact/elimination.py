@@ -179,7 +179,10 @@ def log_marginals(
     if len(variables) > 1:
         chosen = plan([scope for scope, _ in tables], cardinalities)
         if chosen.complete and chosen.marginal_memory <= memory_limit:
-            found = _Buckets(tables, cardinalities, chosen.order).marginals()
+            buckets = _Buckets(tables, cardinalities, chosen.order)
+            found = buckets.marginals()
+            if buckets.constant == -math.inf:  # whichever part holds the contradiction, no variable has a marginal
+                return {name: np.full(cardinalities[name], -math.inf) for name in variables}
             return {name: found[name] if name in found else np.zeros(1) for name in variables}
     return {name: log_marginal(tables, cardinalities, [name], memory_limit=memory_limit) for name in variables}
 
@@ -193,10 +196,10 @@ class _Bucket:
 
 
 class _Buckets:
-    """Variables are renamed to their position in the order, so that every scope is sorted by time of
-    elimination.
+    """The tables sorted into one bucket for each variable of the order.
 
-    A bucket's variable is then always axis 0, what is left after its sum is sorted already, and aligning two
+    Variables are renamed to their position in the order, so that every scope is sorted by time of elimination. A
+    bucket's variable is then always axis 0, what is left after its sum is sorted already, and aligning two
     tables needs no transposition.
     """
 
@@ -242,14 +245,17 @@ class _Buckets:
             self.constant += float(message)
 
     def marginals(self) -> dict[Hashable, FloatArray]:
-        """Every variable's log marginal, up to a constant each."""
+        """Every variable's log marginal, up to a constant each; ``constant`` is ln Z afterwards."""
         clusters: list[tuple[int, ...]] = []
         for place, bucket in enumerate(self.buckets):
             incoming = [(scope, message) for _, scope, message in bucket.messages]
             scope, total = self._sum(bucket.tables + incoming, place)
             clusters.append(scope)
+            message = _log_sum_exp_first(total)
             if len(scope) > 1:
-                self.buckets[scope[1]].messages.append((place, scope[1:], _log_sum_exp_first(total)))
+                self.buckets[scope[1]].messages.append((place, scope[1:], message))
+            else:
+                self.constant += float(message)
         found: dict[Hashable, FloatArray] = {}
         from_above: dict[int, FloatArray] = {}
         for place in reversed(range(len(self.order))):

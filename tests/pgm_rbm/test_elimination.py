@@ -243,3 +243,37 @@ def test_factors_that_rule_everything_out():
     for ask in (model.log_partition, lambda: model.query("b"), lambda: model.query(["a", "b"])):
         with pytest.raises(ImpossibleEvidenceError, match="Every assignment has potential zero"):
             ask()
+
+
+def test_a_contradiction_in_one_part_leaves_no_marginal_in_another():
+    model = GraphModel()
+    for name in "abcd":
+        model.add_variable(name)
+    model.add_variable("one", states=1)
+    model.add_factor(["a", "b"], [[1, 0], [1, 1]])
+    model.add_coupling("c", "d", 1.0)
+    for variables in (["c", "d"], ["c", "one"], "c", "one"):
+        with pytest.raises(ImpossibleEvidenceError):
+            model.query(variables, {"a": 0, "b": 1})
+    model.add_factor(["a"], [0, 1])
+    model.add_factor(["a"], [1, 0])
+    with pytest.raises(ImpossibleEvidenceError):
+        model.query(["c", "d"])
+
+
+def test_every_marginal_has_the_shape_of_its_domain():
+    model = brute_force.random_model(8)
+    cardinalities = {name: len(model.domain(name)) for name in model}
+    found = elimination.log_marginals(model.log_tables(), cardinalities, list(model))
+    assert set(found) == set(model)
+    for name, table in found.items():
+        assert table.shape == (cardinalities[name],)
+
+
+def test_a_variable_that_nothing_touches_is_uniform():
+    model = GraphModel()
+    model.add_variable("alone", states=4)
+    model.add_variable("other", states=1)
+    tables = model.query(["alone", "other"])
+    np.testing.assert_allclose(tables["alone"], [0.25] * 4, rtol=1e-15)
+    np.testing.assert_array_equal(tables["other"], [1.0])
