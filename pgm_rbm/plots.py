@@ -1,0 +1,265 @@
+"""Pictures of a model: its weights, data and samples as images, and how training went.
+
+Every function returns a `matplotlib.figure.Figure` that belongs to no window and to no global state; `write` puts one
+in a file. Matplotlib comes with the extra ``plot`` and is imported when a picture is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from pgm_rbm.learning.history import History
+    from pgm_rbm.rbm import RBM
+
+__all__ = [
+    "MissingMatplotlibError",
+    "image_grid",
+    "overview",
+    "training_curve",
+    "weight_images",
+    "write",
+]
+
+Shape = tuple[int, int]
+_Column = npt.NDArray[np.float64]
+
+# Lightness rises from one end of this map to the other, so signs can be told apart in print without colour.
+_WEIGHTS = "cividis"
+_INK = "gray_r"
+_TRAIN, _HELD_OUT = "#1A5A96", "#A8361F"
+_MEASURES = {
+    "log_likelihood": ("held_out_log_likelihood", "mean ln p(v), nats (exact)"),
+    "pseudo_log_likelihood": ("held_out_pseudo_log_likelihood", "pseudo-likelihood, nats (estimate)"),
+}
+
+
+class MissingMatplotlibError(ImportError):
+    """Matplotlib is not installed; the message says how to get it."""
+
+
+def weight_images(rbm: RBM, shape: Shape | None = None, columns: int | None = None) -> Figure:
+    """The weights of each hidden unit as an image of the visible layer, all on one scale around zero.
+
+    Args:
+        rbm: the model.
+        shape: (height, width) of the visible layer as an image; square by default.
+        columns: images in a row; by default such that the grid is about square.
+
+    Raises:
+        MissingMatplotlibError: matplotlib is not installed.
+        ValueError: the visible layer does not make such an image.
+    """
+    figure = _figure(6.4, 6.0)
+    _draw_weights(figure, figure.add_subplot(), rbm, shape, columns)
+    return figure
+
+
+def image_grid(rows: npt.ArrayLike, shape: Shape | None = None, columns: int | None = None, title: str = "") -> Figure:
+    """Visible states as images in a grid, 0 white and 1 black.
+
+    Args:
+        rows: states, shape (n, n_visible).
+        shape: (height, width) of one image; square by default.
+        columns: images in a row; by default such that the grid is about square.
+        title: set above the grid.
+
+    Raises:
+        MissingMatplotlibError: matplotlib is not installed.
+        ValueError: ``rows`` does not have two axes or holds no rows, or they do not make such images.
+    """
+    figure = _figure(6.0, 6.0)
+    _draw_images(figure.add_subplot(), rows, shape, columns, title)
+    return figure
+
+
+def training_curve(history: History) -> Figure:
+    """What was measured over the epochs of training, on training and held-out rows.
+
+    Args:
+        history: of a model that has been trained, `RBM.history`.
+
+    Raises:
+        MissingMatplotlibError: matplotlib is not installed.
+        ValueError: nothing was measured.
+    """
+    figure = _figure(6.4, 4.0)
+    _draw_curve(figure.add_subplot(), history, None)
+    return figure
+
+
+def overview(
+    rbm: RBM,
+    data: npt.ArrayLike,
+    samples: npt.ArrayLike,
+    shape: Shape | None = None,
+    columns: int = 10,
+    title: str = "",
+    start: tuple[float, float] | None = None,
+) -> Figure:
+    """One page on a trained model: its weights, its training curve, and its samples beside the data.
+
+    Args:
+        rbm: a model that has been trained.
+        data: some rows it was trained on, shape (n, n_visible).
+        samples: as many rows drawn from it.
+        shape: (height, width) of the visible layer as an image; square by default.
+        columns: images in a row of data or samples.
+        title: set above all.
+        start: the measure before training on (training rows, held-out rows), drawn as epoch 0.
+
+    Raises:
+        MissingMatplotlibError: matplotlib is not installed.
+        ValueError: nothing was measured in training, or rows do not make such images.
+    """
+    figure = _figure(10.0, 8.4)
+    if title:
+        figure.suptitle(title, fontsize=13, fontweight="bold")
+    grid = figure.add_gridspec(2, 2, height_ratios=(1.9, 1.0))
+    _draw_weights(figure, figure.add_subplot(grid[0, 0]), rbm, shape, None)
+    _draw_curve(figure.add_subplot(grid[0, 1]), rbm.history, start)
+    _draw_images(figure.add_subplot(grid[1, 0]), data, shape, columns, "data")
+    _draw_images(figure.add_subplot(grid[1, 1]), samples, shape, columns, "samples from the model")
+    return figure
+
+
+def write(figure: Figure, path: str | os.PathLike[str], dpi: int = 150) -> None:
+    """Write a figure to a file, whole or not at all; the ending (.png, .pdf, .svg) says how.
+
+    Raises:
+        ValueError: matplotlib does not know the ending.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.removeprefix(".").lower()
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(f"path must end in one of {', '.join(f'.{one}' for one in sorted(known))}. Got {path.name!r}.")
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        whole = Path(scratch) / path.name
+        figure.savefig(whole, dpi=dpi, format=kind)
+        os.replace(whole, path)
+
+
+def _figure(width: float, height: float) -> Figure:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+    except ImportError as error:
+        raise MissingMatplotlibError(
+            "pictures need matplotlib, which is not installed. Run: pip install 'pgm-rbm[plot]'"
+        ) from error
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _image_shape(units: int, shape: Shape | None) -> Shape:
+    if shape is None:
+        side = math.isqrt(units)
+        if side * side != units:
+            raise ValueError(f"{units} units make no square image. Pass shape=(height, width).")
+        return side, side
+    height, width = shape
+    if height < 1 or width < 1 or height * width != units:
+        raise ValueError(f"shape must be (height, width) with height × width = {units} units. Got {shape}.")
+    return height, width
+
+
+def _mosaic(images: npt.NDArray[Any], shape: Shape, columns: int | None) -> npt.NDArray[np.float64]:
+    """Images side by side with a gap of one pixel, NaN in the gaps and where the last row has no image."""
+    height, width = shape
+    count = len(images)
+    across = min(columns or math.ceil(math.sqrt(count)), count)
+    down = -(-count // across)
+    canvas = np.full((down * (height + 1) + 1, across * (width + 1) + 1), np.nan)
+    for place, image in enumerate(images.reshape(-1, height, width)):
+        top, left = 1 + place // across * (height + 1), 1 + place % across * (width + 1)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def _colours(name: str, gap: str) -> Any:
+    from matplotlib import colormaps
+
+    return colormaps[name].with_extremes(bad=gap)
+
+
+def _bare(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _draw_weights(figure: Figure, axes: Axes, rbm: RBM, shape: Shape | None, columns: int | None) -> None:
+    canvas = _mosaic(rbm.weights.T, _image_shape(rbm.n_visible, shape), columns)
+    # A few large weights would leave all others grey, so the scale ends where one in a hundred lies beyond it.
+    bound = float(np.quantile(np.abs(rbm.weights), 0.99)) or 1.0
+    drawn = axes.imshow(
+        canvas, cmap=_colours(_WEIGHTS, "white"), vmin=-bound, vmax=bound, interpolation="nearest", aspect="equal"
+    )
+    _bare(axes, f"weights of each of the {rbm.n_hidden} hidden units")
+    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.8, pad=0.01, aspect=40, extend="both")
+    bar.set_label("weight (dark: below zero, light: above)", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+
+
+def _draw_images(axes: Axes, rows: npt.ArrayLike, shape: Shape | None, columns: int | None, title: str) -> None:
+    states = np.asarray(rows, dtype=np.float64)
+    if states.ndim != 2 or 0 in states.shape:
+        raise ValueError(f"rows must have two axes, (rows, units), neither empty. Got shape {states.shape}.")
+    low, high = float(states.min()), float(states.max())
+    axes.imshow(
+        _mosaic(states, _image_shape(states.shape[1], shape), columns),
+        cmap=_colours(_INK, "#D9D9D9"),
+        vmin=low,
+        vmax=high if high > low else low + 1,
+        interpolation="nearest",
+        aspect="equal",
+    )
+    _bare(axes, title)
+
+
+def _draw_curve(axes: Axes, history: History, start: tuple[float, float] | None) -> None:
+    name = next((one for one in _MEASURES if np.isfinite(history[one]).any()), None)
+    if name is None:
+        raise ValueError("history holds no measure to draw. Train with monitor='exact' or 'pseudo'.")
+    other, label = _MEASURES[name]
+    train = history[name]
+    held_out = history[other]
+    epochs = history["epoch"]
+    if start is not None:
+        epochs = np.concatenate([[0.0], epochs])
+        train, held_out = np.concatenate([[start[0]], train]), np.concatenate([[start[1]], held_out])
+    _draw_line(axes, epochs, train, "training rows", _TRAIN, "-")
+    if np.isfinite(held_out).any():
+        _draw_line(axes, epochs, held_out, "held-out rows", _HELD_OUT, "--")
+    axes.set_title(label, fontsize=11, loc="left")
+    axes.set_xlabel("epoch", fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color="#E4E4E4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(loc="lower right", fontsize=9, frameon=False)
+
+
+def _draw_line(axes: Axes, epochs: _Column, values: _Column, name: str, colour: str, dash: str) -> None:
+    last = f"{abs(values[-1]):.2f}"
+    shown = f"{name}, at the end {'−' if values[-1] < 0 else ''}{last}" if np.isfinite(values[-1]) else name
+    axes.plot(epochs, values, dash, color=colour, linewidth=1.8, label=shown)
+    axes.plot(epochs[-1:], values[-1:], "o" if dash == "-" else "s", color=colour, markersize=5)
