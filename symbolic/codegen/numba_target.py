@@ -1,0 +1,489 @@
+"""NumPy for the matrix products, one fused Numba loop nest for everything between two of them.
+
+A function becomes a driver in plain Python, in which each contraction stays with NumPy and its BLAS, and compiled loops, each of which
+computes all arrays over the same axes that are ready at that point. Where a loop's result is as large as a product that
+nothing else needs, it takes the product's place in memory. Loops that are the same but for names are written once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from symbolic.codegen.functions import Function, Program
+from symbolic.codegen.ir import (
+    Axis,
+    Configurations,
+    Const,
+    Contract,
+    Draw,
+    Load,
+    Map,
+    Node,
+    Reduce,
+    Size,
+    children,
+    walk,
+)
+from symbolic.codegen.lower import CONFIGURATION, ROW
+from symbolic.codegen.source import (
+    Names,
+    Text,
+    arithmetic,
+    constants,
+    contraction,
+    count_uses,
+    docstring,
+    enumerated,
+    header,
+    length,
+    load,
+    shapes,
+    suggested_name,
+)
+
+__all__ = ["emit"]
+
+_SHARED = ("LogSumExp", "configurations", "row_streams")
+_OWN = ("exp", "log", "log2cosh", "sigmoid", "softplus", "sqrt", "tanh", "uniform")
+
+_FLAGS = """\
+# Sums may be added up in any order, products and sums may fuse, and −0 counts as 0; NaN and ∞ keep their meaning.
+FUSED = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz", "contract"}}"""
+
+
+def emit(program: Program) -> str:
+    """The source of the module."""
+    loops = _Loops()
+    drivers = [_Driver(function, program, loops).source() for function in program.functions]
+    text = "\n\n\n".join([*loops.sources(), *drivers])
+    imports = ["import numpy as np", "from numba import njit", ""]
+    compiled = "\n".join(loops.sources())
+    for module, names, code in (("runtime", _SHARED, text), ("runtime_numba", _OWN, compiled)):
+        used = [name for name in names if re.search(rf"\b{name}\(", code)]
+        if used:
+            imports.append(f"from symbolic.codegen.{module} import {', '.join(used)}")
+    parts = [
+        header(program, "Numba kernels of the energy"),
+        "\n".join(imports),
+        constants(program, "numba"),
+        _FLAGS,
+    ]
+    return "\n\n".join(parts) + "\n\n\n" + text + "\n"
+
+
+def _in_driver(node: Node) -> bool:
+    """Whether NumPy computes the node: a contraction, or a sum over rows, which no loop over rows can do in passing."""
+    return isinstance(node, Contract) or (isinstance(node, Reduce) and node.over in (ROW, CONFIGURATION))
+
+
+def _is_leaf(node: Node) -> bool:
+    return isinstance(node, (Load, Const, Size, Configurations))
+
+
+# Compiled loops
+
+
+@dataclass
+class _Loops:
+    """The compiled loops of a module, each written once."""
+
+    by_text: dict[tuple[str, ...], str] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+
+    def name(self, wish: str, signature: str, body: list[str]) -> str:
+        key = (signature, *body)
+        if key not in self.by_text:
+            self.by_text[key] = self.names.new(wish)
+        return self.by_text[key]
+
+    def sources(self) -> list[str]:
+        return [
+            "\n".join(["@njit(**FUSED)", f"def {name}({signature}):", *body])
+            for (signature, *body), name in self.by_text.items()
+        ]
+
+
+@dataclass
+class _Scope:
+    """The statements of one loop, and the names that hold within it."""
+
+    axis: Axis | None
+    lines: list[str] = field(default_factory=list)
+    known: dict[Node, str] = field(default_factory=dict)
+
+
+class _Loop:
+    """One loop nest that computes ``outputs``, all over the same axes, from the arrays ``inputs``.
+
+    ``outputs`` says what each result is called, ``in_place`` which input's memory it takes. Names are neutral (``product``, ``bias``), so that the
+    loops of the two layers come out the same.
+    """
+
+    def __init__(self, outputs: dict[Node, str], inputs: set[Node], in_place: dict[Node, Node]):
+        self.kinds = outputs
+        self.outputs = list(outputs)
+        self.in_place = in_place
+        self.axes = self.outputs[0].axes
+        self.inputs = inputs
+        self.names = Names({"np", "njit", "real", "t", "c", *_OWN})
+        self.arguments: dict[object, str] = {}
+        self.stack = [_Scope(None)]
+        self.axis_names: dict[Axis, str] = {ROW: "t", CONFIGURATION: "t"}
+        self.uses = count_uses(outputs)
+
+    def emit(self) -> tuple[str, str, list[str]]:
+        """A wish for the name, the signature and the body."""
+        for axis in self.axes:
+            self.stack.append(_Scope(axis))
+            self._axis(axis)
+        for node in [self.in_place[out] for out in self.outputs if out in self.in_place]:
+            self._argument(node)
+        targets = [
+            self._argument(self.in_place[node] if node in self.in_place else ("out", node)) for node in self.outputs
+        ]
+        values = [self._text(node).source for node in self.outputs]
+        if len(self.in_place) > 1:  # a store must not change what a later value still reads
+            values = [self._assign(node, value).source for node, value in zip(self.outputs, values, strict=True)]
+        stores = list(zip(self.outputs, targets, values, strict=True))
+        for _, target, value in sorted(stores, key=lambda store: store[0] in self.in_place):
+            self.stack[-1].lines.append(f"{self._entry(target, self.axes)} = {value}")
+        body = self._closed()
+        if any("real(" in line for line in body):
+            body.insert(0, f"    real = {targets[0]}.dtype.type")
+        places = [
+            f"the {kind.replace('_', ' ')} {'in place of' if node in self.in_place else 'into'} {target}"
+            for (node, kind), target in zip(self.kinds.items(), targets, strict=True)
+        ]
+        summary = ", ".join(places)
+        wish = "_" + "_and_".join(self.kinds.values())
+        return wish, ", ".join(self.arguments.values()), [f'    """{summary[0].upper()}{summary[1:]}."""', *body]
+
+    def _axis(self, axis: Axis) -> str:
+        if axis not in self.axis_names:
+            self.axis_names[axis] = self.names.new("jklmn"[(len(self.axis_names) - 2) % 5])
+        return self.axis_names[axis]
+
+    def _argument(self, key: object) -> str:
+        if key not in self.arguments:
+            self.arguments[key] = self.names.new(_neutral(key))
+        return self.arguments[key]
+
+    def _entry(self, name: str, axes: tuple[Axis | int, ...]) -> str:
+        index = ", ".join(self._axis(a) if isinstance(a, Axis) else str(a) for a in axes)
+        return f"{name}[{index or '()'}]"
+
+    def _scope(self, node: Node) -> _Scope:
+        """The innermost loop that runs over an axis of the node."""
+        for scope in reversed(self.stack):
+            if scope.axis in node.axes:
+                return scope
+        return self.stack[0]
+
+    def _text(self, node: Node) -> Text:
+        for scope in self.stack:
+            if node in scope.known:
+                return Text(scope.known[node])
+        if node in self.inputs:
+            axes = node.index if isinstance(node, Load) else node.axes
+            return Text(self._entry(self._argument(node), axes))
+        match node:
+            case Const(value=value):
+                return Text(f"real({value!r})")
+            case Size(layer=layer):
+                return Text(f"real({self._argument(('size', layer))})")
+            case Reduce(arg=arg, over=over):
+                return self._sum(node, arg, over)
+            case Draw(mean=mean, low=low, high=high):
+                return self._draw(node, mean, low, high)
+        assert isinstance(node, Map)
+        if node.function == "copy":
+            return self._text(node.args[0])
+        texts = [self._text(arg) for arg in node.args]
+        text = arithmetic(node, texts) or Text(f"{node.function}({texts[0].source})")
+        named = node.function in ("add", "sigmoid", "tanh") and any(axis.layer for axis in node.axes)
+        if self.uses[node] > 1 or (named and node not in self.outputs):
+            return self._assign(node, text.source)
+        return text
+
+    def _assign(self, node: Node, source: str) -> Text:
+        scope = self._scope(node)
+        name = self.names.new(suggested_name(node, with_layer=False))
+        scope.lines.append(f"{name} = {source}")
+        scope.known[node] = name
+        return Text(name)
+
+    def _sum(self, node: Node, arg: Node, over: Axis) -> Text:
+        scope = self._scope(node)
+        total = self.names.new("total")
+        depth = self.stack.index(scope)
+        outer, self.stack = self.stack, [*self.stack[: depth + 1], _Scope(over)]
+        value = self._text(arg).source
+        inner = self.stack[-1]
+        inner.lines.append(f"{total} += {value}")
+        self.stack = outer
+        # A float64 accumulator, whatever the arrays hold.
+        scope.lines += [f"{total} = 0.0", *self._loop(over, inner.lines)]
+        scope.known[node] = total
+        return Text(total)
+
+    def _draw(self, node: Node, mean: Node, low: int, high: int) -> Text:
+        p = self._text(mean).source
+        if not p.isidentifier():
+            p = self._assign(mean, p).source
+        unit = next(axis for axis in node.axes if axis != ROW)
+        first, second = self._argument("stream_0"), self._argument("stream_1")
+        u = self.names.new("u")
+        self._scope(node).lines.append(f"{u} = uniform({first}[t], {second}[t], {self._axis(unit)}, {p})")
+        if (low, high) != (0, 1):
+            u = f"real({low}.0) + real({high - low}.0) * {u}"
+        return Text(f"real({high}.0) if {u} < {p} else real({low}.0)", 0)
+
+    def _loop(self, axis: Axis, body: list[str]) -> list[str]:
+        return [f"for {self._axis(axis)} in range({self._length(axis)}):", *(f"    {line}" for line in body)]
+
+    def _length(self, axis: Axis) -> str:
+        for key, name in self.arguments.items():
+            dimensions: tuple[Axis | int, ...] = ()
+            if isinstance(key, Load):
+                dimensions = key.index
+            elif isinstance(key, Node):
+                dimensions = key.axes
+            elif isinstance(key, tuple) and key[0] == "out":
+                dimensions = key[1].axes
+            if axis in dimensions:
+                return f"{name}.shape[{dimensions.index(axis)}]"
+        raise AssertionError(f"no array of this loop runs over {axis}")
+
+    def _closed(self) -> list[str]:
+        lines: list[str] = []
+        for scope in reversed(self.stack[1:]):
+            assert scope.axis is not None
+            lines = self._loop(scope.axis, [*scope.lines, *lines])
+        return [f"    {line}" for line in [*self.stack[0].lines, *lines]]
+
+
+def _neutral(key: object) -> str:
+    match key:
+        case ("out", Node()):
+            return "out"
+        case ("size", str(layer)):
+            return f"n_{layer}"
+        case str():
+            return key
+        case Load(kind="weight"):
+            return "row_weights"
+        case Load(kind="state"):
+            return "states"
+        case Load(index=index):
+            return ("scale", "bias")[len(index)] if len(index) < 2 else "coupling"
+        case Node() as node:
+            return suggested_name(node, with_layer=False)
+    raise AssertionError(key)
+
+
+def _kind(node: Node, name: str) -> str:
+    """The name of a result without the layer."""
+    units = [axis.layer for axis in node.axes if axis.layer]
+    return name.removesuffix(f"_{'_'.join(units)}") if units else name
+
+
+# Drivers
+
+
+class _Driver:
+    """One function of the module: NumPy statements and calls of compiled loops."""
+
+    def __init__(self, function: Function, program: Program, loops: _Loops):
+        self.function = function
+        self.program = program
+        self.loops = loops
+        self.roots = tuple(node for _, node in function.outputs)
+        self.uses = count_uses(self.roots)
+        self.shapes = shapes(function, program)
+        self.names = Names({*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN})
+        self.known: dict[Node, str] = {}
+        self.lines: list[str] = []
+        self.indent = "    "
+
+    def source(self) -> str:
+        function = self.function
+        if function.draws:
+            self._line(f"streams = row_streams(key, first_row, len({function.arguments[0]}))")
+        root = self.roots[0]
+        if isinstance(root, Reduce) and root.over == CONFIGURATION:
+            results = [self._log_sum_exp(root)]
+        else:
+            self._compute(self.roots)
+            results = [self._array(node) for node in self.roots]
+        self._line(f"return {_returned(function, results)}")
+        signature = f"def {function.name}({', '.join(function.arguments)}):"
+        return "\n".join([signature, *docstring(function, self.program), *self.lines])
+
+    def _line(self, text: str) -> None:
+        self.lines.append(self.indent + text)
+
+    def _array(self, node: Node) -> str:
+        if node in self.known:
+            return self.known[node]
+        if isinstance(node, Load):
+            return load(node).source
+        return self._numpy(node)
+
+    def _numpy(self, node: Node) -> str:
+        """A node that NumPy computes, as an expression."""
+        if isinstance(node, Contract):
+            return contraction(node, self._operand).source
+        assert isinstance(node, Reduce)
+        return f"{self._operand(node.arg)}.sum(axis={node.arg.axes.index(node.over)})"
+
+    def _operand(self, node: Node) -> str:
+        source = self._array(node)
+        return source if node in self.known or isinstance(node, Load) else f"({source})"
+
+    def _compute(self, roots: tuple[Node, ...]) -> None:
+        """Everything the roots need, stage by stage: products, then the loops that wait for them, then what needs those."""
+        stored = self._stored(roots)
+        stage: dict[Node, int] = {}
+        for node in walk(*roots):
+            below = [stage[child] + (child in stored and _in_driver(child) != _in_driver(node)) for child in children(node)]
+            stage[node] = max(below, default=0)
+        for number in range(max(stage.values(), default=0) + 1):
+            here = [node for node in walk(*roots) if stage[node] == number and node in stored]
+            loops: dict[tuple[Axis, ...], list[Node]] = {}
+            for node in here:
+                if not _in_driver(node):
+                    loops.setdefault(node.axes, []).append(node)
+            waiting = {node for group in loops.values() for node in group}
+            for node in here:
+                if _in_driver(node) and not waiting & set(walk(node)):
+                    self._product(node, roots)
+            for group in loops.values():
+                self._loop(group, stored, roots)
+
+    def _stored(self, roots: tuple[Node, ...]) -> set[Node]:
+        """The nodes that become arrays: results, products, and what NumPy needs whole."""
+        stored = {node for node in roots if not _is_leaf(node)}
+        for node in walk(*roots):
+            if _in_driver(node):
+                stored.add(node)
+                stored |= {child for child in children(node) if not _is_leaf(child)}
+        return stored
+
+    def _product(self, node: Node, roots: tuple[Node, ...]) -> None:
+        if node in self.known or (node in roots and self.uses[node] == 1):
+            return  # a result that nothing else needs is written where it is returned
+        self.known[node] = self.names.new(suggested_name(node))
+        self._line(f"{self.known[node]} = {self._numpy(node)}")
+
+    def _loop(self, outputs: list[Node], stored: set[Node], roots: tuple[Node, ...]) -> None:
+        inputs = self._inputs(outputs, stored)
+        in_place = self._in_place(outputs, inputs, roots)
+        wanted = {node: name for name, node in self.function.outputs}
+        names = {node: wanted.get(node) or self._called(node) for node in outputs}
+        loop = _Loop({node: _kind(node, name) for node, name in names.items()}, inputs, in_place)
+        name = self.loops.name(*loop.emit())
+        for node in outputs:
+            if node in in_place:
+                self._rename(in_place[node], self.names.new(names[node]))
+                self.known[node] = self.known[in_place[node]]
+                continue
+            model = next((i for i in walk(*outputs) if i in inputs and i.axes == node.axes and i in self.known), None)
+            self.known[node] = self.names.new(names[node])
+            self._line(f"{self.known[node]} = {self._empty(node, model)}")
+        passed = [self._passed(key) for key in loop.arguments if key != "stream_1"]
+        self._line(f"{name}({', '.join(passed)})")
+
+    def _called(self, node: Node) -> str:
+        return "exponent" if CONFIGURATION in node.axes else suggested_name(node)
+
+    def _rename(self, node: Node, name: str) -> None:
+        """Call an array by what it is going to hold."""
+        old = re.compile(rf"\b{self.known[node]}\b")
+        self.lines = [old.sub(name, line) for line in self.lines]
+        self.known[node] = name
+
+    def _passed(self, key: object) -> str:
+        match key:
+            case Load(name=name):
+                return name
+            case Node():
+                return self._array(key)
+            case ("out", Node() as node):
+                return self.known[node]
+            case ("size", str(layer)):
+                return length(layer, self.shapes)
+            case "stream_0":
+                return "*streams"
+        raise AssertionError(key)
+
+    def _inputs(self, outputs: list[Node], stored: set[Node]) -> set[Node]:
+        found: set[Node] = set()
+
+        def visit(node: Node) -> None:
+            if isinstance(node, (Load, Configurations)) or (node in stored and node not in outputs):
+                found.add(node)
+                return
+            for child in children(node):
+                visit(child)
+
+        for node in outputs:
+            visit(node)
+        return found
+
+    def _in_place(self, outputs: list[Node], inputs: set[Node], roots: tuple[Node, ...]) -> dict[Node, Node]:
+        """Outputs that take the memory of a product which only this loop reads."""
+        inside = count_uses(outputs)
+        places: dict[Node, Node] = {}
+        free = [
+            node
+            for node in walk(*outputs)
+            if node in inputs
+            and isinstance(node, Contract)
+            and node not in roots
+            and node.axes == outputs[0].axes
+            and inside[node] == self.uses[node]
+        ]
+        for output, place in zip(outputs, free, strict=False):
+            places[output] = place
+        return places
+
+    def _empty(self, node: Node, model: Node | None) -> str:
+        if model is not None:
+            return f"np.empty_like({self._array(model)})"
+        sizes = ", ".join(self._length(axis) for axis in node.axes)
+        if len(node.axes) == 1:
+            sizes += ","
+        return f"np.empty(({sizes}), {self._some_array()}.dtype)"
+
+    def _length(self, axis: Axis) -> str:
+        if axis == CONFIGURATION:
+            return f"len({next(name for node, name in self.known.items() if isinstance(node, Configurations))})"
+        return length(axis.layer, self.shapes)
+
+    def _some_array(self) -> str:
+        return next(iter(self.shapes))
+
+    def _log_sum_exp(self, node: Reduce) -> str:
+        layers = enumerated(node.arg)
+        sizes = ", ".join(f"({length(c.layer, self.shapes)}, {c.states})" for c in layers)
+        names = ", ".join(c.layer for c in layers)
+        for other in walk(node.arg):
+            if isinstance(other, Configurations):
+                self.known[other] = other.layer
+        self._line("total = LogSumExp()")
+        targets = f"({names},)" if len(layers) == 1 else names
+        self._line(f"for {targets} in configurations(({sizes},), {self._some_array()}.dtype):")
+        outer, self.indent = self.indent, self.indent + "    "
+        self._compute((node.arg,))
+        self._line(f"total.add({self._array(node.arg)})")
+        self.indent = outer
+        return "total.value"
+
+
+def _returned(function: Function, results: list[str]) -> str:
+    phases = ", ".join(
+        f'"{name}": {text}' for name, text in zip(function.phases, results[: len(function.phases)], strict=True)
+    )
+    rest = results[len(function.phases) :]
+    return ", ".join(([f"{{{phases}}}"] if function.phases else []) + rest)

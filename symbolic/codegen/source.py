@@ -1,0 +1,258 @@
+"""What the targets share in printing source: names, shapes, contractions and docstrings.
+
+An expression is printed together with how tightly its outermost operator binds, so that parentheses stand only where they are
+needed.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from symbolic.codegen.functions import Function, Program
+from symbolic.codegen.ir import Axis, Configurations, Contract, Draw, Load, Map, Node, Reduce, children, walk
+from symbolic.codegen.lower import ROW_WEIGHTS, LoweringError
+from symbolic.codegen.passes import as_matmul
+
+__all__ = [
+    "ADD",
+    "ATOM",
+    "MUL",
+    "NEG",
+    "Names",
+    "Text",
+    "aligned",
+    "arithmetic",
+    "constants",
+    "contraction",
+    "count_uses",
+    "docstring",
+    "enumerated",
+    "header",
+    "length",
+    "load",
+    "shapes",
+    "suggested_name",
+]
+
+ADD, MUL, NEG, ATOM = 1, 2, 3, 9
+
+
+@dataclass(frozen=True)
+class Text:
+    """Source of an expression, and how tightly its outermost operator binds."""
+
+    source: str
+    binds: int = ATOM
+
+    def within(self, binds: int) -> str:
+        """The source, in parentheses if it would fall apart next to an operator that binds as tightly as given."""
+        return self.source if self.binds >= binds else f"({self.source})"
+
+
+def arithmetic(node: Map, args: list[Text]) -> Text | None:
+    """Sums, products, quotients and powers; None for the functions, which every target has its own of."""
+    match node.function:
+        case "add":
+            source = args[0].within(ADD)
+            for child, text in zip(node.args[1:], args[1:], strict=True):
+                if isinstance(child, Map) and child.function == "neg" and text.source.startswith("-"):
+                    source += f" - {text.source[1:]}"
+                else:
+                    source += f" + {text.within(ADD)}"
+            return Text(source, ADD)
+        case "mul":
+            return Text(" * ".join([args[0].within(MUL), *(text.within(NEG) for text in args[1:])]), MUL)
+        case "div":
+            return Text(f"{args[0].within(MUL)} / {args[1].within(NEG)}", MUL)
+        case "neg":
+            return Text(f"-{args[0].within(ATOM)}", NEG)
+        case "pow":
+            return Text(f"{args[0].within(ATOM)} ** {args[1].within(ATOM)}", MUL)
+    return None
+
+
+class Names:
+    """Hands out names that are not taken yet."""
+
+    def __init__(self, taken: Iterable[str] = ()):
+        self._taken = set(taken)
+
+    def new(self, wish: str) -> str:
+        name, number = wish, 1
+        while name in self._taken:
+            number += 1
+            name = f"{wish}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def suggested_name(node: Node, *, with_layer: bool = True) -> str:
+    """What a person would call the array, such as ``field_h``."""
+    units = [axis.layer for axis in node.axes if axis.layer]
+    suffix = f"_{'_'.join(units)}" if with_layer and units else ""
+    match node:
+        case Configurations(layer=layer):
+            return layer
+        case Contract():
+            return ("product" if units else "linear") + suffix
+        case Draw():
+            return "state" + suffix
+        case Reduce():
+            return "total" + suffix
+        case Map(function="add"):
+            return "field" + suffix
+        case Map(function="sigmoid" | "tanh"):
+            return "mean" + suffix
+        case Map(function="mul") if any(isinstance(arg, Load) and arg.kind == "weight" for arg in node.args):
+            return "weighted_mean" + suffix
+    return "value" + suffix
+
+
+def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
+    """How often each node is an argument of another one, or a root."""
+    roots = tuple(roots)
+    count: dict[Node, int] = dict.fromkeys(walk(*roots), 0)
+    for root in roots:
+        count[root] += 1
+    for node in count:
+        for child in children(node):
+            count[child] += 1
+    return count
+
+
+# Arrays
+
+
+def shapes(function: Function, program: Program) -> dict[str, tuple[str, ...]]:
+    """For every array argument what its dimensions run over: a layer's name, or nothing for rows."""
+    known: dict[str, tuple[str, ...]] = {name: ("", name) for name in program.layers}
+    known |= program.parameters
+    known[ROW_WEIGHTS] = ("",)
+    return {name: known[name] for name in function.arguments if name in known}
+
+
+def length(layer: str, arrays: dict[str, tuple[str, ...]]) -> str:
+    """An expression for the number of a layer's units, or of rows for no layer, from the shape of an argument."""
+    for name, dimensions in arrays.items():
+        if layer in dimensions:
+            return f"{name}.shape[{dimensions.index(layer)}]"
+    raise LoweringError(f"no argument tells how many {f'units layer {layer} has' if layer else 'rows there are'}.")
+
+
+def aligned(text: Text, axes: tuple[Axis, ...], out: tuple[Axis, ...]) -> Text:
+    """An array over ``axes`` made to line up with one over ``out``, under NumPy's broadcasting."""
+    if not axes or axes == out:
+        return text
+    present = tuple(axis for axis in out if axis in axes)
+    source = text.source
+    if present != axes:
+        permutation = ", ".join(str(axes.index(axis)) for axis in present)
+        source = f"{text.within(ATOM)}.transpose({permutation})"
+        text = Text(source)
+    first = out.index(present[0])
+    if out[first:] == present:
+        return text
+    index = ", ".join(":" if axis in axes else "None" for axis in out[first:])
+    return Text(f"{text.within(ATOM)}[{index}]")
+
+
+def contraction(node: Contract, name: Callable[[Node], str]) -> Text:
+    """A contraction of two arrays as a matrix product where it is one, else as an einsum."""
+    product = as_matmul(node)
+    if product is not None:
+        left = name(product.left) + (".T" if product.transpose_left else "")
+        right = name(product.right) + (".T" if product.transpose_right else "")
+        return Text(f"{left} @ {right}", MUL)
+    letters: dict[Axis, str] = {}
+
+    def subscripts(axes: tuple[Axis, ...]) -> str:
+        return "".join(letters.setdefault(axis, "abcdefghijklmnopqrstuvwxyz"[len(letters)]) for axis in axes)
+
+    inputs = ",".join(subscripts(arg.axes) for arg in node.args)
+    operands = ", ".join(name(arg) for arg in node.args)
+    return Text(f'np.einsum("{inputs}->{subscripts(node.axes)}", {operands}, optimize=True)')
+
+
+def load(node: Load) -> Text:
+    """An argument as an array over its axes: single units and diagonals picked out."""
+    axes = [index for index in node.index if isinstance(index, Axis)]
+    if not node.index:
+        return Text(node.name)
+    if len(axes) < len(node.index):
+        index = ", ".join(":" if isinstance(place, Axis) else str(place) for place in node.index)
+        return Text(f"{node.name}[{index}]")
+    if len(set(axes)) < len(axes):
+        if len(axes) == 2:
+            return Text(f"np.diagonal({node.name})")
+        raise LoweringError(f"{node.name} is taken along a diagonal of more than two axes.")
+    return Text(node.name)
+
+
+def enumerated(root: Node) -> tuple[Configurations, ...]:
+    """The layers enumerated under ``root``, in the order in which they are met."""
+    found = {node.layer: node for node in walk(root) if isinstance(node, Configurations)}
+    return tuple(found.values())
+
+
+# Text around the code
+
+
+def header(program: Program, what: str) -> str:
+    """The module's docstring and the constants that describe it."""
+    energy = textwrap.fill(program.energy, 108, initial_indent="    ", subsequent_indent="        ")
+    lines = [
+        f'"""{what}',
+        "",
+        energy,
+        "",
+        "p is e^-E, normalised. Arrays of one call share one dtype, float32 or float64; states hold one configuration a row.",
+        "Generated by symbolic.codegen from that energy: change the energy, not this file.",
+        '"""',
+    ]
+    return "\n".join(lines)
+
+
+def constants(program: Program, target: str) -> str:
+    """What a person, and the Kernels object, can ask of a module."""
+    lines = [
+        f"TARGET = {_literal(target)}",
+        f"ENERGY = {_literal(program.energy)}",
+        f"LAYERS = {_literal(program.layers)}",
+        f"VISIBLE = {_literal(program.visible)}",
+        f"HIDDEN = {_literal(program.hidden)}",
+        f"PARAMETERS = {_literal(program.parameters)}",
+    ]
+    if program.refused:
+        lines.append(f"REFUSED = {_literal(program.refused)}")
+    return "\n".join(lines)
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        text = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{text}"'
+    if isinstance(value, tuple):
+        inside = ", ".join(_literal(item) for item in value)
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
+    raise TypeError(f"no literal for {value!r}")
+
+
+def docstring(function: Function, program: Program) -> list[str]:
+    """Purpose, derived formulas and shapes, indented as the body of a function is."""
+    lines = [f'"""{function.purpose}', ""]
+    for formula in function.formulas:
+        lines += textwrap.wrap(formula, 100, initial_indent="    ", subsequent_indent="        ")
+    lines.append("")
+    arrays = []
+    for name, dimensions in shapes(function, program).items():
+        sizes = ", ".join(f"n_{layer}" if layer else "rows" for layer in dimensions)
+        arrays.append(f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})")
+    lines += textwrap.wrap(f"Shapes: {', '.join(arrays)}.", 104)
+    if function.draws:
+        lines.append("Draws depend on key (64 bits), first_row + row and unit, and on nothing else.")
+    lines.append('"""')
+    return [f"    {line}" if line else "" for line in lines]
