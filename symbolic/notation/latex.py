@@ -153,7 +153,7 @@ def _join(parts: list[str]) -> str:
     out = ""
     for part in parts:
         after_command = re.search(r"\\[A-Za-z]+$", out) and part[:1].isalpha()
-        if after_command or (out.endswith("}") and part[:1] == "\\" and part[1:2].isalpha()):
+        if after_command or (out.endswith("}") and re.match(r"\\(?!right)[a-z]", part)):
             out += " "
         out += part
     return out

@@ -10,6 +10,7 @@ from sympy import Expr
 from symbolic.errors import SymbolicError
 from symbolic.notation import latex, typeset
 from symbolic.notation.tree import (
+    PARTIAL,
     BigOperator,
     Fence,
     Fraction,
@@ -24,7 +25,7 @@ from symbolic.notation.tree import (
     is_tall,
 )
 
-__all__ = ["NAMESPACE", "expression", "render"]
+__all__ = ["NAMESPACE", "bold", "expression", "render"]
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 
@@ -59,7 +60,7 @@ def render(layout: Layout, *, display: bool = False, label: str = "") -> str:
 def _render(layout: Layout) -> str:
     match layout:
         case Identifier(name, True):
-            return f"<mi>{escape(''.join(map(_bold, name)))}</mi>"
+            return f"<mi>{escape(''.join(map(bold, name)))}</mi>"
         case Identifier("′" | "″" as prime):
             return f"<mo>{prime}</mo>"
         case Identifier(name):
@@ -113,7 +114,7 @@ def _row(items: tuple[Layout, ...]) -> str:
     for position, item in enumerate(items):
         if isinstance(item, FunctionName):
             before = items[position - 1] if position else None
-            if before is not None and not isinstance(before, (Operator, FunctionName)):
+            if before == PARTIAL or (before is not None and not isinstance(before, (Operator, FunctionName))):
                 out.append(_THIN)
             out.append(_render(item))
             after = items[position + 1] if position + 1 < len(items) else None
@@ -124,7 +125,7 @@ def _row(items: tuple[Layout, ...]) -> str:
     return "".join(out)
 
 
-def _bold(letter: str) -> str:
+def bold(letter: str) -> str:
     """The bold letter of Unicode's mathematical alphabets; MathML Core has no other bold."""
     code = ord(letter)
     for first, last, bold in (

@@ -151,7 +151,10 @@ def _locate_one(expression: Expr, part: Expr, role: str, located: _Located) -> b
     wanted = {a for a in part.args if not a.is_Number}
     hosts = [n for n in _nodes(expression) if isinstance(n, type(part)) and wanted & set(n.args)]
     if not hosts:
-        return False
+        # What surrounded it may have cancelled; the large pieces that are left are what was made.
+        pieces = [a for a in wanted if isinstance(a, _BIG) and _occurs(expression, a)]
+        located.nodes |= dict.fromkeys(pieces, role)
+        return bool(pieces)
     most = max(len(wanted & set(host.args)) for host in hosts)
     for host in hosts:
         shared = wanted & set(host.args)
@@ -372,7 +375,7 @@ class _Typesetter:
             case Probability() | UnitProbability():
                 rank = 1
             case exp():
-                rank = 2
+                rank = 0 if isinstance(-base.args[0], LogPartition) else 2  # 1/Z leads
             case Entry() if len(base.indices) < 2:
                 rank = 3
             case State():
@@ -411,6 +414,11 @@ class _Typesetter:
         return Script(self._fenced_if(not base.is_Integer, base), None, self.layout(node.exp))
 
     def exponential(self, node: exp) -> Layout:
+        inside = node.args[0]
+        if isinstance(inside, LogPartition):
+            return Identifier("Z")
+        if isinstance(-inside, LogPartition):
+            return Fraction(Number("1"), Identifier("Z"))
         return Script(Identifier("e"), None, self.layout(node.args[0]))
 
     def logarithm(self, node: log) -> Layout:

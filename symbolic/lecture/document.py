@@ -1,0 +1,345 @@
+"""A lecture as data: what is said, in which order, with no word about how it is marked up.
+
+Writers read this and nothing else. Formulas are layout trees (:mod:`symbolic.notation.tree`); parts of them may be
+marked ``"new"`` (what a step made), ``"old"`` (what the next step rewrites), ``"A"`` or ``"B"`` (a term's colour).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeAlias
+
+from symbolic.errors import SymbolicError
+from symbolic.notation.tree import Layout
+
+__all__ = [
+    "Block",
+    "Card",
+    "Cell",
+    "Code",
+    "Columns",
+    "DerivationBlock",
+    "Equation",
+    "Exercise",
+    "Figure",
+    "Graph",
+    "GraphLayer",
+    "Inline",
+    "Lecture",
+    "Line",
+    "Meta",
+    "Prose",
+    "Section",
+    "Slide",
+    "Table",
+    "Verdict",
+    "Words",
+]
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words in the colour of a term, ``"A"`` or ``"B"``."""
+
+    text: str
+    term: str
+
+
+Inline: TypeAlias = str | Words | Layout
+"""A piece of a sentence: words, or a formula in the line."""
+
+Cell: TypeAlias = str | Words | Fraction | Layout
+"""What stands in a table: words, an exact number, or a formula."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was checked, in what model, and how it went.
+
+    Attributes:
+        passed, total: how many of how many lines passed.
+        sizes: layer name and number of units, in the energy's order.
+        points: at how many random points.
+        failures: for each check that failed, where and why.
+    """
+
+    passed: int
+    total: int
+    sizes: tuple[tuple[str, int], ...]
+    points: int
+    failures: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.total > 0 and self.passed == self.total and not self.failures
+
+    def summary(self) -> str:
+        """How it went, in a few words."""
+        if self:
+            lines = "the line is" if self.total == 1 else f"all {self.total} lines are"
+            return f"{lines} checked:"
+        return f"{self.total - self.passed} of {self.total} lines FAILED their check:"
+
+    def how(self) -> str:
+        """In what model, and with what arithmetic."""
+        model = " and ".join(f"{size} units {name}" for name, size in self.sizes)
+        at = "one random point" if self.points == 1 else f"{self.points} random points"
+        return f"each evaluated before and after its step, exactly, at {at} of a model with {model}."
+
+    @staticmethod
+    def limits() -> str:
+        """What such a check means, and what it does not."""
+        return (
+            "The check evaluates the printed lines themselves, in exact arithmetic in a finite field, with parameters "
+            "and states drawn at random; a wrong line would pass with a probability of one in 10¹⁵ at most. It holds "
+            "for models of the sizes stated: it tests the derivation there, and does not prove it for all sizes."
+        )
+
+
+@dataclass(frozen=True)
+class Prose:
+    parts: tuple[Inline, ...]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A displayed formula.
+
+    Attributes:
+        layout: the formula.
+        caption: in a few words, what it is.
+        passed: the verdict of its check, where it has one.
+        large: whether it is what the slide arrives at.
+    """
+
+    layout: Layout
+    caption: str = ""
+    passed: bool | None = None
+    large: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a derivation: what the line before becomes.
+
+    Attributes:
+        layout: the right-hand side, with what is new in it and what changes next marked.
+        rule: key of the rule in :data:`symbolic.derivation.rules.CATALOGUE`, or of a lecture's own remark.
+        name, hint: the rule for people, and the rule in one short line.
+        passed: the verdict of the check on this very line; None if it was not checked.
+    """
+
+    layout: Layout
+    rule: str
+    name: str
+    hint: str
+    passed: bool | None
+
+
+@dataclass(frozen=True)
+class DerivationBlock:
+    """``subject`` = line = line ...; ``goal`` is what the whole derivation wants, as a reminder above it."""
+
+    subject: Layout
+    lines: tuple[Line, ...]
+    goal: Layout | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Exact numbers in columns.
+
+    Attributes:
+        caption: a sentence for the table.
+        header: one cell a column; the first column holds the rows' names.
+        rows: cells, fractions kept exact.
+        total: a last row, such as column sums; empty for none.
+        decimals: (column, digits): that column is also shown rounded, in a column of its own beside it.
+        highlighted: the row that the text speaks of.
+    """
+
+    caption: tuple[Inline, ...]
+    header: tuple[Cell, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    total: tuple[Cell, ...] = ()
+    decimals: tuple[int, int] | None = None
+    highlighted: int | None = None
+
+
+@dataclass(frozen=True)
+class GraphLayer:
+    """A layer of a model's picture; ``role`` is ``"visible"`` or ``"hidden"``."""
+
+    name: str
+    role: str
+    units: tuple[Layout, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The units of a small model and the pairs that interact, as ((layer, unit), (layer, unit)) by zero-based place.
+
+    ``emphasised`` is one of the edges, and ``label`` the parameter that stands on it.
+    """
+
+    layers: tuple[GraphLayer, ...]
+    edges: tuple[tuple[tuple[int, int], tuple[int, int]], ...]
+    emphasised: int | None = None
+    label: Layout | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    graph: Graph
+    alt: str
+    caption: tuple[Inline, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """A framed remark, in a term's colour where ``term`` is ``"A"`` or ``"B"``."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    term: str = ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Blocks side by side where there is room."""
+
+    columns: tuple[tuple[Block, ...], ...]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    prompt: tuple[Inline, ...]
+    solution: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    language: str
+    text: str
+
+
+Block: TypeAlias = Prose | Equation | DerivationBlock | Table | Figure | Card | Columns | Exercise | Code
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One thought, with its evidence.
+
+    Attributes:
+        id: stable, for links.
+        title: what it says.
+        blocks: in reading order.
+        term: ``"A"``, ``"B"`` or nothing: the term it belongs to.
+        remark: a few words beside the title.
+        verdict: what was checked of it.
+        notes: for the speaker.
+    """
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+    term: str = ""
+    remark: str = ""
+    verdict: Verdict | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    slides: tuple[Slide, ...]
+
+
+@dataclass(frozen=True)
+class Meta:
+    """``subtitle`` is under the title, ``formula`` is what the lesson arrives at, ``verdict`` sums up all checks."""
+
+    subtitle: str = ""
+    formula: Layout | None = None
+    verdict: Verdict | None = None
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class Lecture:
+    """A lesson: sections of slides, ready for a writer."""
+
+    title: str
+    meta: Meta
+    sections: tuple[Section, ...]
+
+    @property
+    def slides(self) -> tuple[Slide, ...]:
+        return tuple(slide for section in self.sections for slide in section.slides)
+
+    def write(self, path: str | os.PathLike[str], format: str | None = None) -> Path:
+        """Write the lecture to a file; the file appears complete or not at all.
+
+        Args:
+            path: the file; its ending picks the format, such as ``"rbm.html"``.
+            format: the format, whatever the ending: ``"html"``.
+
+        Returns:
+            The path written.
+
+        Raises:
+            SymbolicError: no writer for the format, or no such folder; the message says what there is.
+        """
+        from symbolic.lecture.writers import writer_for
+
+        target = Path(path)
+        content = writer_for(target.name, format)(self)
+        _write_atomically(target, content)
+        return target
+
+    def to_html(self) -> str:
+        """The page as text, for embedding; :meth:`write` makes a file of it."""
+        from symbolic.lecture.writers import html
+
+        return html.write(self).decode("utf-8")
+
+
+def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
+    """All blocks, also those inside cards, columns and solutions."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Card):
+            yield from walk(block.blocks)
+        elif isinstance(block, Columns):
+            for column in block.columns:
+                yield from walk(column)
+        elif isinstance(block, Exercise):
+            yield from walk(block.solution)
+
+
+def _write_atomically(target: Path, content: bytes) -> None:
+    folder = target.parent
+    if not folder.is_dir():
+        raise SymbolicError(f"the folder {folder} does not exist; create it, or write the lecture elsewhere.")
+    if target.is_dir():
+        raise SymbolicError(f"{target} is a folder; name a file in it, such as {target / 'lecture.html'}.")
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=folder)
+    except OSError as error:
+        raise SymbolicError(f"cannot write in {folder}: {error.strerror}; write the lecture elsewhere.") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,362 @@
+"""The lecture as one HTML page: native MathML, font and style inside, no script and nothing from the network."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterable
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from functools import cache
+from html import escape
+from importlib import resources
+from typing import Any
+
+from symbolic.errors import SymbolicError
+from symbolic.lecture.document import (
+    Block,
+    Card,
+    Cell,
+    Code,
+    Columns,
+    DerivationBlock,
+    Equation,
+    Exercise,
+    Figure,
+    Graph,
+    Inline,
+    Lecture,
+    Prose,
+    Section,
+    Slide,
+    Table,
+    Verdict,
+    Words,
+)
+from symbolic.notation import mathml
+from symbolic.notation.tree import EQUALS, Identifier, Layout, Marked, Number, Row, Script
+
+__all__ = ["write"]
+
+# The page may load nothing, whatever is in it.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:"
+
+
+def write(lecture: Lecture) -> bytes:
+    """The page, in UTF-8; the same bytes for the same lecture."""
+    title = escape(lecture.title)
+    head = (
+        f'<!doctype html>\n<html lang="{escape(lecture.meta.language)}">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>\n{_font_face()}{_asset('page.css').decode('utf-8')}</style>\n</head>\n"
+    )
+    body = (
+        f"<body>\n{_title(lecture)}\n<main>\n"
+        + "\n".join(_section(section) for section in lecture.sections)
+        + f"\n</main>\n{_closing(lecture)}\n</body>\n</html>\n"
+    )
+    return (head + body).encode("utf-8")
+
+
+@cache
+def _asset(name: str) -> bytes:
+    return resources.files("symbolic.lecture").joinpath("assets", name).read_bytes()
+
+
+def _font_face() -> str:
+    data = base64.b64encode(_asset("stix-two-math-subset.woff2")).decode("ascii")
+    return f'@font-face {{ font-family: "Lecture Math"; src: url(data:font/woff2;base64,{data}) format("woff2"); }}\n'
+
+
+# The frame
+
+
+def _title(lecture: Lecture) -> str:
+    meta = lecture.meta
+    out = [f'<header class="title"><div>\n<h1>{escape(lecture.title)}</h1>']
+    if meta.subtitle:
+        out.append(f"<p>{escape(meta.subtitle)}</p>")
+    if meta.formula is not None:
+        out.append(f'<div class="formula">{mathml.render(meta.formula, display=True)}</div>')
+    links = "".join(
+        f'<li><a href="#{escape(slide.id)}">{_badge(slide.term)}{escape(_short(slide))}</a></li>'
+        for slide in lecture.slides
+    )
+    out.append(f'<nav aria-label="Contents"><ol>{links}</ol></nav>\n</div></header>')
+    return "\n".join(out)
+
+
+def _short(slide: Slide) -> str:
+    return slide.title.partition(":")[0]
+
+
+def _badge(term: str) -> str:
+    return f'<span class="badge {term}" aria-hidden="true">{term}</span>' if term else ""
+
+
+def _section(section: Section) -> str:
+    slides = "\n".join(_slide(slide) for slide in section.slides)
+    return f"<section>\n<h2>{escape(section.title)}</h2>\n{slides}\n</section>"
+
+
+def _slide(slide: Slide) -> str:
+    kind = f"slide term-{slide.term}" if slide.term else "slide"
+    remark = f'<p class="remark">{escape(slide.remark)}</p>' if slide.remark else ""
+    foot = "" if slide.verdict is None else f"\n<footer>{_verdict(slide.verdict)}</footer>"
+    return (
+        f'<article class="{kind}" id="{escape(slide.id)}" aria-labelledby="{escape(slide.id)}-title">\n'
+        f'<header>{_badge(slide.term)}<h3 id="{escape(slide.id)}-title">{escape(slide.title)}</h3>{remark}</header>\n'
+        f"{_blocks(slide.blocks)}{foot}\n</article>"
+    )
+
+
+def _verdict(verdict: Verdict) -> str:
+    """What was checked, in what model; what failed, if anything did."""
+    sign = '<span class="ok">✓</span>' if verdict else '<span class="bad">✗</span>'
+    kind = "ok" if verdict else "bad"
+    out = f'{sign} <span class="{kind}">{escape(verdict.summary())}</span> {escape(verdict.how())}'
+    if verdict.failures:
+        out += "<ul>" + "".join(f'<li class="bad">{escape(failure)}</li>' for failure in verdict.failures) + "</ul>"
+    return out
+
+
+def _closing(lecture: Lecture) -> str:
+    out = ['<footer class="closing"><div>']
+    verdict = lecture.meta.verdict
+    if verdict is not None:
+        out.append(f"<p>{_verdict(verdict)}</p>\n<p>{escape(verdict.limits())}</p>")
+    out.append("<p>Formulas are set in STIX Two Math (SIL Open Font License 1.1).</p>\n</div></footer>")
+    return "\n".join(out)
+
+
+# Blocks
+
+
+def _blocks(blocks: Iterable[Block]) -> str:
+    return "\n".join(_block(block) for block in blocks)
+
+
+def _block(block: Block) -> str:
+    for kind, writer in _WRITERS.items():
+        if isinstance(block, kind):
+            return writer(block)
+    raise SymbolicError(f"the page has no form for a block of type {type(block).__name__}.")
+
+
+def _inline(parts: Iterable[Inline]) -> str:
+    return "".join(map(_piece, parts))
+
+
+def _piece(part: Inline) -> str:
+    if isinstance(part, str):
+        return escape(part)
+    if isinstance(part, Words):
+        return f'<b class="{escape(part.term)}">{escape(part.text)}</b>'
+    return mathml.render(part)
+
+
+def _hint(words: str) -> str:
+    """A rule in a line, with e^f and e^(f + g) raised."""
+    return re.sub(r"\^\(([^()]*)\)|\^(\w)", r"<sup>\1\2</sup>", escape(words))
+
+
+def _prose(block: Prose) -> str:
+    return f"<p>{_inline(block.parts)}</p>"
+
+
+def _check(passed: bool | None) -> str:
+    if passed is None:
+        return '<span class="check"></span>'
+    sign, kind, words = ("✓", "ok", "checked") if passed else ("✗", "bad", "the check failed")
+    return f'<span class="check {kind}" role="img" aria-label="{words}" title="{words}">{sign}</span>'
+
+
+def _equation(block: Equation) -> str:
+    formula = f'<div class="body">{mathml.render(block.layout, display=True)}</div>'
+    if not block.caption:
+        kind = "equation plain large" if block.large else "equation plain"
+        return f'<div class="{kind}">{formula}{_check(block.passed)}</div>'
+    why = f'<div class="why"><b>{escape(block.caption)}</b></div>'
+    return f'<div class="equation">{why}{formula}{_check(block.passed)}</div>'
+
+
+def _derivation(block: DerivationBlock) -> str:
+    goal = ""
+    if block.goal is not None:
+        goal = f'<div class="goal"><span>We want</span>{mathml.render(block.goal, display=True)}</div>\n'
+    subject = mathml.render(block.subject, display=True)
+    if not block.lines:
+        return f'{goal}<div class="equation plain"><div class="body">{subject}</div></div>'
+    rows = []
+    for number, line in enumerate(block.lines):
+        failed = ' class="failed"' if line.passed is False else ""
+        left = subject if number == 0 else ""
+        rows.append(
+            f'<li{failed}><div class="why"><b>{escape(line.name)}</b><small>{_hint(line.hint)}</small></div>'
+            f'<div class="formula"><div class="lhs">{left}</div><div class="eq">{mathml.render(EQUALS)}</div>'
+            f'<div class="rhs">{mathml.render(line.layout, display=True)}</div></div>{_check(line.passed)}</li>'
+        )
+    return f'{goal}<ol class="steps">\n' + "\n".join(rows) + "\n</ol>"
+
+
+def _card(block: Card) -> str:
+    kind = f"card term-{block.term}" if block.term else "card"
+    return f'<div class="{kind}"><h4>{_badge(block.term)}{escape(block.title)}</h4>{_blocks(block.blocks)}</div>'
+
+
+def _columns(block: Columns) -> str:
+    return '<div class="columns">' + "".join(f"<div>{_blocks(column)}</div>" for column in block.columns) + "</div>"
+
+
+def _exercise(block: Exercise) -> str:
+    return (
+        f"<p><b>Exercise.</b> {_inline(block.prompt)}</p>\n"
+        f"<details><summary>Solution</summary>{_blocks(block.solution)}</details>"
+    )
+
+
+def _code(block: Code) -> str:
+    return f'<pre><code class="language-{escape(block.language)}">{escape(block.text)}</code></pre>'
+
+
+# Tables
+
+
+def _table(block: Table) -> str:
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in _cells(block.header, block, header=True))
+    rows = []
+    for number, row in enumerate(block.rows):
+        kind = ' class="highlighted"' if number == block.highlighted else ""
+        rows.append(f"<tr{kind}>{_table_row(row, block)}</tr>")
+    foot = f"<tfoot><tr>{_table_row(block.total, block)}</tr></tfoot>" if block.total else ""
+    return (
+        f'<div class="table"><table><caption>{_inline(block.caption)}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody>{foot}</table></div>"
+    )
+
+
+def _table_row(row: tuple[Cell, ...], block: Table) -> str:
+    first, *rest = _cells(row, block)
+    return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
+
+
+def _cells(row: tuple[Cell, ...], block: Table, header: bool = False) -> list[str]:
+    """The cells of a row as markup, with the rounded values beside their column where the table has them."""
+    cells = [_cell(cell) for cell in row]
+    if block.decimals is not None:
+        column, digits = block.decimals
+        cells.insert(column + 1, "≈" if header else _rounded(row[column], digits))
+    return cells
+
+
+def _rounded(cell: Cell, digits: int) -> str:
+    if not isinstance(cell, Fraction):
+        return ""
+    exact = Decimal(cell.numerator) / Decimal(cell.denominator)
+    shown = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    return f'<span class="approximate">{str(shown).replace("-", "−")}</span>'
+
+
+def _cell(cell: Cell) -> str:
+    return str(cell).replace("-", "−") if isinstance(cell, Fraction) else _piece(cell)
+
+
+# The picture of a graph
+
+_WIDTH, _HEIGHT, _RADIUS = 520, 300, 29
+
+
+def _figure(block: Figure) -> str:
+    caption = f"<figcaption>{_inline(block.caption)}</figcaption>" if block.caption else ""
+    return f"<figure>{_svg(block.graph, block.alt)}{caption}</figure>"
+
+
+def _svg(graph: Graph, alt: str) -> str:
+    height = max(_HEIGHT, 150 * len(graph.layers))
+    places = _places(graph, height)
+    parts = []
+    for number, (a, b) in enumerate(graph.edges):
+        kind = "edge emphasised" if number == graph.emphasised else "edge"
+        (x, y), (p, q) = places[a], places[b]
+        if a[0] == b[0]:
+            lift = 62 if a[0] else -62
+            middle = f"Q{(x + p) / 2:g} {y - lift:g} {p:g} {q:g}"
+            parts.append(f'<path class="{kind}" d="M{x:g} {y:g} {middle}"/>')
+        else:
+            parts.append(f'<line class="{kind}" x1="{x:g}" y1="{y:g}" x2="{p:g}" y2="{q:g}"/>')
+    for depth, layer in enumerate(graph.layers):
+        y = places[depth, 0][1]
+        for number, unit in enumerate(layer.units):
+            x = places[depth, number][0]
+            parts.append(f'<circle class="unit {escape(layer.role)}" cx="{x:g}" cy="{y:g}" r="{_RADIUS}"/>')
+            parts.append(f'<text x="{x:g}" y="{y + 7:g}" text-anchor="middle" font-size="25">{_svg_text(unit)}</text>')
+        parts.append(f'<text class="layer" x="8" y="{y + 5:g}" font-size="16">{escape(layer.role)}</text>')
+    if graph.emphasised is not None and graph.label is not None:
+        (x, y), (p, q) = (places[end] for end in graph.edges[graph.emphasised])
+        parts.append(
+            f'<text class="weight" x="{(x + p) / 2 - 22:g}" y="{(y + q) / 2:g}" text-anchor="end" '
+            f'font-size="24">{_svg_text(graph.label)}</text>'
+        )
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(alt)}">'
+        f"<title>{escape(alt)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _places(graph: Graph, height: int) -> dict[tuple[int, int], tuple[float, float]]:
+    """Where each unit stands: visible layers at the bottom, the units of a layer evenly spread."""
+    places = {}
+    rows = len(graph.layers)
+    left, right = 130.0, _WIDTH - 50.0
+    for depth, layer in enumerate(graph.layers):
+        y = height - 50 - (height - 100) * (depth / (rows - 1) if rows > 1 else 0.5)
+        step = (right - left) / len(layer.units)
+        for number in range(len(layer.units)):
+            places[depth, number] = (left + step * (number + 0.5), y)
+    return places
+
+
+def _svg_text(layout: Layout) -> str:
+    """A short label, such as w with the subscript 11, as SVG text in the letters of the math font."""
+    match layout:
+        case Identifier(name, bold):
+            return escape("".join((_bold_letter if bold else _italic_letter)(c) for c in name))
+        case Number(text):
+            return escape(text)
+        case Row(items):
+            return "".join(map(_svg_text, items))
+        case Marked(_, body):
+            return _svg_text(body)
+        case Script(base, below, _) if below is not None:
+            return f'{_svg_text(base)}<tspan dy="6" font-size="70%">{_svg_text(below)}</tspan>'
+        case Script(base):
+            return _svg_text(base)
+    return escape(getattr(layout, "symbol", ""))
+
+
+def _italic_letter(letter: str) -> str:
+    if letter == "h":
+        return "ℎ"
+    code = ord(letter)
+    for first, last, target in ((0x41, 0x5A, 0x1D434), (0x61, 0x7A, 0x1D44E), (0x3B1, 0x3C9, 0x1D6FC)):
+        if first <= code <= last:
+            return chr(target + code - first)
+    return letter
+
+
+def _bold_letter(letter: str) -> str:
+    return mathml.bold(letter)
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    Prose: _prose,
+    Equation: _equation,
+    DerivationBlock: _derivation,
+    Table: _table,
+    Figure: _figure,
+    Card: _card,
+    Columns: _columns,
+    Exercise: _exercise,
+    Code: _code,
+}
