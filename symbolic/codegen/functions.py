@@ -23,8 +23,39 @@ __all__ = ["RESERVED", "Function", "Program", "program"]
 
 # Arguments of the kernels' methods and functions, and what their bodies refer to.
 RESERVED = frozenset(
-    "FUSED LogSumExp configurations draw exp exponent first_row key layer len log log2cosh njit np of parameter phase "
-    "rng row_streams row_weights self sigmoid softplus sqrt states streams tanh total uniform v_model x".split()
+    [
+        "FUSED",
+        "LogSumExp",
+        "configurations",
+        "draw",
+        "exp",
+        "exponent",
+        "first_row",
+        "key",
+        "layer",
+        "len",
+        "log",
+        "log2cosh",
+        "njit",
+        "np",
+        "of",
+        "parameter",
+        "phase",
+        "rng",
+        "row_streams",
+        "row_weights",
+        "self",
+        "sigmoid",
+        "softplus",
+        "sqrt",
+        "states",
+        "streams",
+        "tanh",
+        "total",
+        "uniform",
+        "v_model",
+        "x",
+    ]
 )
 
 

@@ -20,7 +20,7 @@ from symbolic.language.layers import Configuration, Entry, Index, Layer, State
 from symbolic.language.probability import EnergyCall, FreeEnergy, LogPartition
 from symbolic.units import lookup
 
-__all__ = ["CONFIGURATION", "ROW", "ROW_WEIGHTS", "LoweringError", "Lowering"]
+__all__ = ["CONFIGURATION", "ROW", "ROW_WEIGHTS", "Lowering", "LoweringError"]
 
 ROW = Axis("t")
 CONFIGURATION = Axis("c")

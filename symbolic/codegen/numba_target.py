@@ -346,7 +346,9 @@ class _Driver:
         stored = self._stored(roots)
         stage: dict[Node, int] = {}
         for node in walk(*roots):
-            below = [stage[child] + (child in stored and _in_driver(child) != _in_driver(node)) for child in children(node)]
+            below = [
+                stage[child] + (child in stored and _in_driver(child) != _in_driver(node)) for child in children(node)
+            ]
             stage[node] = max(below, default=0)
         for number in range(max(stage.values(), default=0) + 1):
             here = [node for node in walk(*roots) if stage[node] == number and node in stored]

@@ -76,6 +76,7 @@ def _split32(x):  # type: ignore[no-untyped-def]
     scale = _i32((_f32(shifted).view(_i32) + _i32(127)) << _i32(23)).view(_f32)
     return r + r * r * q, scale
 
+
 @njit(**_HELPER)
 def _exp_falling64(x):  # type: ignore[no-untyped-def]
     """e^x for x ≤ 0."""

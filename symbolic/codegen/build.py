@@ -1,0 +1,121 @@
+"""From an energy to its kernels: derive, lower, print, keep on disk, import.
+
+:func:`compile_energy` does all of it for an energy at hand. :func:`ready_made` serves the energies that have a name: once such a module is
+in the cache, neither SymPy nor a derivation is needed to load it. :mod:`~symbolic.codegen.cache` says where modules
+are kept and when they are made anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from symbolic import units
+from symbolic.codegen import cache
+from symbolic.codegen.kernels import Kernels
+from symbolic.errors import SymbolicError
+
+if TYPE_CHECKING:
+    from symbolic.language.energy import Energy
+
+__all__ = ["TARGETS", "Kernels", "compile_energy", "generate", "kernels_from_source", "ready_made"]
+
+TARGETS = ("numba", "numpy")
+
+# Names of the functions of symbolic.energies, with the default unit of each layer they take one for.
+_READY_MADE: dict[str, dict[str, str]] = {
+    "pairwise": {"visible": "binary", "hidden": "binary"},
+    "lecture": {},
+}
+
+_lock = threading.RLock()
+_built: dict[object, Kernels] = {}
+
+
+def generate(energy: Energy, target: str = "numba") -> str:
+    """The source of the module with all functions of an energy.
+
+    Args:
+        energy: what to generate for.
+        target: ``"numba"`` or ``"numpy"``.
+
+    Raises:
+        LoweringError: a derived expression has no counterpart in generated code.
+        SymbolicError: there is no such target.
+    """
+    from symbolic.codegen.functions import program
+
+    _checked_target(target)
+    if target == "numba":
+        from symbolic.codegen import numba_target
+
+        return numba_target.emit(program(energy))
+    from symbolic.codegen import numpy_target
+
+    return numpy_target.emit(program(energy))
+
+
+def compile_energy(energy: Energy, target: str = "numba") -> Kernels:
+    """The kernels of an energy. Numba compiles each function when it is first called, unless the disk has it.
+
+    Args:
+        energy: what to generate for.
+        target: ``"numba"`` or ``"numpy"``.
+
+    Raises:
+        LoweringError: a derived expression has no counterpart in generated code.
+        SymbolicError: there is no such target.
+    """
+    _checked_target(target)
+    with _lock:
+        key = (energy, target)
+        if key not in _built:
+            label = "_".join(("energy", *energy.layers, target))
+            _built[key] = kernels_from_source(label, generate(energy, target))
+        return _built[key]
+
+
+def ready_made(name: str, *, visible: str | None = None, hidden: str | None = None, target: str = "numba") -> Kernels:
+    """The kernels of an energy of :mod:`symbolic.energies`, from the cache if it is there.
+
+    Args:
+        name: of the function that makes the energy, such as ``"pairwise"``.
+        visible, hidden: units of the layers, for energies that leave them open; binary by default.
+        target: ``"numba"`` or ``"numpy"``.
+
+    Raises:
+        SymbolicError: there is no such energy, unit or target; the message lists those there are.
+    """
+    _checked_target(target)
+    if name not in _READY_MADE:
+        raise SymbolicError(f"there is no ready-made energy {name!r}; there are: {', '.join(_READY_MADE)}.")
+    chosen = dict(_READY_MADE[name])
+    for side, unit in (("visible", visible), ("hidden", hidden)):
+        if unit is None:
+            continue
+        if side not in chosen:
+            raise SymbolicError(f"the energy {name!r} has fixed units; leave out {side}={unit!r}.")
+        chosen[side] = units.lookup(unit).name
+    recipe = "_".join((name, *chosen.values(), target))
+    with _lock:
+        if recipe not in _built:
+            path = cache.find_recipe(recipe)
+            if path is None:
+                from symbolic import energies
+
+                source = generate(getattr(energies, name)(**chosen), target)
+                path = cache.keep(recipe, source)
+                cache.keep_recipe(recipe, path)
+            _built[recipe] = Kernels(cache.load(path), path, path.read_text(encoding="utf-8"))
+        return _built[recipe]
+
+
+def kernels_from_source(label: str, source: str) -> Kernels:
+    """The kernels in the source of a generated module, which is kept in the cache under a name that begins with ``label``."""
+    path = cache.keep(label, source)
+    return Kernels(cache.load(path), path, source)
+
+
+def _checked_target(target: str) -> None:
+    if target not in TARGETS:
+        raise SymbolicError(f"there is no target {target!r}; there are: {', '.join(TARGETS)}.")

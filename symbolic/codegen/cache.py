@@ -1,0 +1,182 @@
+"""The disk cache of generated modules: readable files, each named after the hash of what it holds.
+
+A module's file name carries the hash of its source and of the versions of NumPy and Numba, so a file that is damaged, or was made
+for other versions, is never taken for the one asked for. Files are written under another name and moved into place: a
+process sees all of a file or none of it, and several may start at once. A small *recipe* file beside the modules says which module an
+energy given by name leads to; its own name carries the hash of all sources of this package, and with it the module
+can be loaded without deriving anything.
+
+Numba keeps its machine code next to the source it was compiled from.
+
+The folder is, in this order: what the environment variable ``PGM_RBM_CACHE`` says; ``$XDG_CACHE_HOME/pgm-rbm`` or
+``~/.cache/pgm-rbm``; on macOS ``~/Library/Caches/pgm-rbm``; on Windows ``%LOCALAPPDATA%\\pgm-rbm\\cache``. If it cannot be written to, a
+temporary folder serves for the life of the process, and a warning says so.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import types
+import warnings
+from functools import cache
+from pathlib import Path
+
+__all__ = ["cache_folder", "find", "find_recipe", "keep", "keep_recipe", "load"]
+
+_LENGTH = 20
+_lock = threading.RLock()
+_temporary: list[Path] = []
+
+
+def cache_folder() -> Path:
+    """The folder that generated modules are kept in, whether or not it exists yet."""
+    if chosen := os.environ.get("PGM_RBM_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "pgm-rbm" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "pgm-rbm"
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "pgm-rbm"
+
+
+def find(name: str) -> Path | None:
+    """The undamaged module of that file name, if there is one."""
+    for folder in _folders():
+        path = folder / name
+        source = _read(path)
+        if source is not None and path.stem.endswith(_fingerprint(source)):
+            return path
+    return None
+
+
+def keep(label: str, source: str) -> Path:
+    """Write a module, unless it is there already, and say where it is.
+
+    Args:
+        label: what the file name begins with; an identifier.
+        source: of the module.
+    """
+    name = f"{label}_{_fingerprint(source)}.py"
+    return find(name) or _write(name, source)
+
+
+def load(path: Path) -> types.ModuleType:
+    """The module in a file of this cache, imported once a process."""
+    with _lock:
+        known = sys.modules.get(path.stem)
+        if known is not None and known.__file__ == str(path):
+            return known
+        module = types.ModuleType(path.stem)
+        module.__file__ = str(path)
+        # Compiled from the text that was verified, not from bytecode that may lie about.
+        code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+        # Numba looks modules up by name when it loads machine code.
+        sys.modules[path.stem] = module
+        try:
+            exec(code, module.__dict__)
+        except BaseException:
+            del sys.modules[path.stem]
+            raise
+        return module
+
+
+def find_recipe(recipe: str) -> Path | None:
+    """The module that a recipe led to with the sources this package now has, if it is still there and undamaged."""
+    name = _recipe_name(recipe)
+    for folder in _folders():
+        module = _read(folder / name)
+        if module is not None and Path(module.strip()).name == module.strip():
+            return find(module.strip())
+    return None
+
+
+def keep_recipe(recipe: str, path: Path) -> None:
+    """Remember that ``recipe`` leads to the module at ``path``."""
+    _write(_recipe_name(recipe), path.name + "\n")
+
+
+def _recipe_name(recipe: str) -> str:
+    digest = hashlib.sha256("\0".join((recipe, _versions(), _own_sources())).encode())
+    return f"{recipe}_{digest.hexdigest()[:_LENGTH]}.recipe"
+
+
+def _fingerprint(source: str) -> str:
+    return hashlib.sha256(f"{source}\0{_versions()}".encode()).hexdigest()[:_LENGTH]
+
+
+@cache
+def _versions() -> str:
+    return " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "numba"))
+
+
+@cache
+def _own_sources() -> str:
+    """The hash of every source file of the package ``symbolic``."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _folders() -> list[Path]:
+    return [cache_folder(), *_temporary]
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _write(name: str, text: str) -> Path:
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _write_whole(folder / name, text)
+    except OSError as error:
+        return _write_whole(_temporary_folder(folder, error) / name, text)
+
+
+def _write_whole(path: Path, text: str) -> Path:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+        try:
+            os.replace(temporary, path)
+        except PermissionError:
+            # Windows refuses to replace a file that another process has open; it holds the same text.
+            if _read(path) != text:
+                raise
+            os.unlink(temporary)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _temporary_folder(wanted: Path, error: OSError) -> Path:
+    with _lock:
+        if not _temporary:
+            folder = Path(tempfile.mkdtemp(prefix="pgm-rbm-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            _temporary.append(folder)
+            warnings.warn(
+                f"the cache folder {wanted} cannot be written to ({error.strerror or error}), so generated modules live in "
+                f"{folder} until this process ends and are compiled anew each time. Set PGM_RBM_CACHE to a folder you can "
+                "write to.",
+                stacklevel=2,
+            )
+        return _temporary[0]
