@@ -234,14 +234,6 @@ class RBM:
         """Which weights exist, shape of ``weights``; None where all do."""
         return None if self._mask is None else self._mask.copy()
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Kernels live in generated modules, which copies share and another process loads anew.
-        units = (self.visible_units, self.hidden_units, self._kernels.target)
-        return self.__dict__ | {"_kernels": units}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"_kernels": pairwise_kernels(*state["_kernels"])})
-
     def __repr__(self) -> str:
         edges = "" if self._mask is None else f", {int(self._mask.sum())} weights"
         return (
