@@ -1,1 +1,1 @@
-"""Measurements, each paired with a peer or a limit in one run. `make bench` runs all; docs/benchmarks.md has figures."""
+"""Measurements, each paired with a peer or a limit in one run; `make bench` runs all."""

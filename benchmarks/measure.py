@@ -53,14 +53,14 @@ def paired(contenders: Mapping[str, Callable[[], object]], rounds: int = 7, warm
     return Timing(times)
 
 
-def time_python(code: str, rounds: int = 5) -> list[float]:
-    """How long new Python processes take for ``code``, as they measure it themselves (start-up not included)."""
-    program = f"import time; start = time.perf_counter()\n{code}\nprint(time.perf_counter() - start)"
+def time_python(code: str, setup: str = "", rounds: int = 5) -> float:
+    """How long a new Python process takes for ``code`` after an untimed ``setup``: the median over processes."""
+    program = f"{setup}\nimport time; start = time.perf_counter()\n{code}\nprint(time.perf_counter() - start)"
     runs = (
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         for _ in range(rounds)
     )
-    return [float(run.stdout.split()[-1]) for run in runs]
+    return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
 
 def readable(value: float) -> str:

@@ -1,4 +1,4 @@
-"""One pass of CD-1 over 20,000 rows at 784 × 500, batches of 100, float32, against plain NumPy and the machine's sgemm."""
+"""One pass of CD-1 over 20,000 rows of 784 × 500, batches of 100, float32, against plain NumPy and sgemm."""
 
 from __future__ import annotations
 

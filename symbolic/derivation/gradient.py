@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sympy import Add, Expr, log
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["log_likelihood_gradient"]
 
 
+@lru_cache(maxsize=256)
 def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
     """The derivation of ∂ ln p(v) / ∂ ``by``; its result is Term A − Term B."""
     context = Context(energy.function)

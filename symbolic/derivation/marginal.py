@@ -6,6 +6,7 @@ written for any layer that separates into independent units.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from symbolic.derivation import rules
@@ -39,6 +40,7 @@ def _summed_layer(energy: Energy, kept: tuple[Layer, ...]) -> Layer:
     return summed[0]
 
 
+@lru_cache(maxsize=256)
 def free_energy(energy: Energy, kept: tuple[Layer, ...]) -> Derivation:
     """F = −ln Σ e^{−E} over the one layer that is not kept.
 
@@ -60,6 +62,7 @@ def free_energy(energy: Energy, kept: tuple[Layer, ...]) -> Derivation:
     return Derivation(energy, "free energy", (trace.branch(),), "F")
 
 
+@lru_cache(maxsize=256)
 def conditional(energy: Energy, layer: Layer) -> Derivation:
     """p(h_j | v), the distribution of one unit given every other layer, and its mean.
 
@@ -92,6 +95,7 @@ def conditional(energy: Energy, layer: Layer) -> Derivation:
     return Derivation(energy, "conditional", (whole.branch(), unit.branch(), mean.branch()), "one unit")
 
 
+@lru_cache(maxsize=256)
 def phase(energy: Energy, by: Entry, kept: tuple[Layer, ...]) -> Derivation:
     """⟨−∂E/∂θ⟩ given the kept layers, as −∂F/∂θ: the statistic that both phases of learning average.
 
@@ -110,6 +114,7 @@ def phase(energy: Energy, by: Entry, kept: tuple[Layer, ...]) -> Derivation:
     return Derivation(energy, "phase", (trace.branch(),), "phase")
 
 
+@lru_cache(maxsize=256)
 def log_partition(energy: Energy) -> Derivation:
     """ln Z with the last hidden layer (the only one) summed in closed form and the visible configurations summed as
     they are.

@@ -52,12 +52,13 @@ class IndexBinder(Expr):
             names = tuple(Index(f"·{base + n}", index.layer) for n, index in enumerate(order, 1))
             return _rename(body, order, names), names
 
-        # Indices over different layers are put in the order of their layers' names. Those over one layer may stand for
-        # each other (Σ_{k,l} L_kl v_k v_l), so the least of all orders is taken.
+        # Indices over different layers are put in the order of the layers' names, backwards: v before h, as people
+        # write it. Those over one layer may stand for each other (Σ_{k,l} L_kl v_k v_l), so the least of all orders
+        # is taken.
         groups = [
             tuple(group)
             for _, group in itertools.groupby(
-                sorted(indices, key=lambda i: (i.layer.name, i.name)), key=lambda i: i.layer.name
+                sorted(indices, key=lambda i: (i.layer.name, i.name), reverse=True), key=lambda i: i.layer.name
             )
         ]
         orders = itertools.product(*(itertools.permutations(group) for group in groups))

@@ -1,7 +1,7 @@
 """Every Python block of the README and of docs/ runs, in order, one page after another in a folder of its own.
 
-A block's expected output stands in a ``text`` block right after it and is compared line by line, "..." matching anything. A
-page whose first line is an HTML comment naming an extra is skipped where the extra is not installed.
+A block's expected output stands in a ``text`` block right after it and is compared line by line, "..." matching
+anything. A page whose first line is an HTML comment naming an extra is skipped where the extra is not installed.
 """
 
 from __future__ import annotations
