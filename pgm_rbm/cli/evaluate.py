@@ -1,0 +1,72 @@
+"""``pgm-rbm evaluate``: how probable data are under a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pgm_rbm.cli.bars import counting
+from pgm_rbm.cli.files import (
+    ARRAY_ENDINGS,
+    ArrayName,
+    DataFile,
+    Threshold,
+    load_model,
+    new_output,
+    read_rows,
+    states,
+    write_array,
+)
+from pgm_rbm.cli.program import Force, Limit, ModelFile, Quiet, Threads, refusing
+
+
+def evaluate(
+    model: ModelFile,
+    data: DataFile,
+    array: ArrayName = None,
+    threshold: Threshold = None,
+    rows: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write ln p(v) of each row to this .npy or .csv file.")
+    ] = None,
+    limit: Limit = None,
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print the exact mean ln p(v) of data under a model, in nats.
+
+    \b
+    Examples:
+      pgm-rbm evaluate model.safetensors test.npy
+      pgm-rbm evaluate model.safetensors test.csv --rows log-p.csv
+    """
+    from pgm_rbm.exact import enumeration
+
+    if rows is not None:
+        new_output(rows, force, ARRAY_ENDINGS)
+    rbm = load_model(model)
+    table = read_rows(data, array)
+    values = states(table, rbm.visible_units, threshold=threshold, model=(str(model), rbm.n_visible, rbm.n_hidden))
+    with refusing(), counting("ln Z", quiet) as progress:
+        log_z = rbm.log_partition(limit=limit, threads=threads, progress=progress).value
+        log_p = enumeration.log_probability(rbm.kernels, rbm.parameters, values, log_z, threads=threads)
+    if rows is not None:
+        write_array(rows, log_p)
+    result = {
+        "mean_log_likelihood": float(log_p.mean()),
+        "standard_deviation": float(log_p.std()),
+        "lowest": float(log_p.min()),
+        "highest": float(log_p.max()),
+        "rows": len(log_p),
+        "log_partition": log_z,
+    }
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    typer.echo(f"mean ln p  {result['mean_log_likelihood']:.6f} nats (exact)")
+    typer.echo(f"over rows  {len(log_p)} rows from {log_p.min():.3f} to {log_p.max():.3f}, deviation {log_p.std():.3f}")
+    typer.echo(f"ln Z       {log_z:.6f}")

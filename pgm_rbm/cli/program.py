@@ -1,0 +1,170 @@
+"""What every command shares: how errors end the program, and the options that several commands take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+__all__ = [
+    "EnergyCommand",
+    "Failed",
+    "Force",
+    "Limit",
+    "ModelFile",
+    "Program",
+    "Quiet",
+    "RequestError",
+    "Threads",
+    "note",
+    "pairs",
+    "refusing",
+    "whole_number",
+]
+
+
+class RequestError(Exception):
+    """The request was wrong; the message says how to put it right. Exit status 2."""
+
+
+class Failed(Exception):
+    """The request was right and the work did not succeed. Exit status 1."""
+
+
+def note(message: str) -> None:
+    """Tell the person something that is not a result: a line on standard error."""
+    typer.echo(message, err=True)
+
+
+@contextmanager
+def refusing(argument: str = "") -> Iterator[None]:
+    """Turn the library's refusals of bad input into requests that were wrong.
+
+    Args:
+        argument: the option or file that is refused, set before the message.
+    """
+    try:
+        yield
+    except (ValueError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise RequestError(f"{argument}: {error}" if argument else str(error)) from error
+
+
+class Program(TyperGroup):
+    """The program as a whole; a person's mistake ends it with one line that says ``error:``."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        try:
+            status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except (Exception, KeyboardInterrupt) as error:
+            status = _status_of(error) if standalone_mode else None
+            if status is None:
+                raise
+        if standalone_mode:
+            sys.exit(status if isinstance(status, int) else 0)
+        return status
+
+
+def _status_of(error: BaseException) -> int | None:
+    """Say what went wrong and give the exit status; None for what nobody foresaw."""
+    match error:
+        case RequestError():
+            return _fail(str(error), 2)
+        case Failed():
+            return _fail(str(error), 1)
+        case typer.Abort() | KeyboardInterrupt():
+            return _fail("stopped.", 130)
+        case MemoryError():
+            return _fail("there is not enough memory for this.", 1)
+        case OSError():
+            return _fail(str(error), 1)
+    # Typer's own errors share no public base class, but all of them have these two.
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        return _fail(_with_hint(error), 2)
+    return None
+
+
+def _fail(message: str, status: int) -> int:
+    typer.secho("error: ", err=True, nl=False, fg=typer.colors.RED, bold=True)
+    typer.echo(message, err=True)
+    return status
+
+
+def _with_hint(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    message = " ".join(error.format_message().split()).replace("Value error, ", "")
+    return f"{message} See {context.command_path} --help." if context is not None else message
+
+
+class EnergyCommand(TyperCommand):
+    """A command that takes the text of an energy, which often starts with a minus sign as options do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        energies = [one for one in args if one.startswith("-") and any(sign in one for sign in "([* ")]
+        if energies and "--" not in args:
+            args = [one for one in args if one not in energies] + ["--", *energies]
+        return super().parse_args(ctx, args)
+
+
+def whole_number(text: str) -> int:
+    """A whole number, also written as a power such as 2**28.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    base, power, exponent = text.partition("**")
+    try:
+        if power and 0 <= int(exponent) <= 4096:
+            return int(base) ** int(exponent)
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no whole number.") from None
+
+
+def pairs(texts: Sequence[str], option: str, form: str) -> list[tuple[str, str]]:
+    """``name=value`` texts taken apart.
+
+    Args:
+        texts: as they were given.
+        option: the option's name, for the message.
+        form: an example of the right form, for the message.
+
+    Raises:
+        RequestError: one of them has another form.
+    """
+    separator = "=" if "=" in form else ":"
+    result = []
+    for text in texts:
+        name, found, value = text.partition(separator)
+        if not found or not name.strip() or not value.strip():
+            raise RequestError(f"{option} must look like {form}. Got {text!r}.")
+        result.append((name.strip(), value.strip()))
+    return result
+
+
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, as train writes it.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite the output if it exists.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads to use; all by default. The result is the same for any number.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole_number,
+        metavar="N",
+        help="The most configurations to enumerate for an exact result; 2**24 by default.",
+    ),
+]

@@ -1,0 +1,110 @@
+"""``pgm-rbm sample``: draws from a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgm_rbm.cli.bars import counting
+from pgm_rbm.cli.files import ARRAY_ENDINGS, as_csv, load_model, new_output, write_array
+from pgm_rbm.cli.program import Force, ModelFile, Quiet, RequestError, Threads, note, pairs, refusing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from pgm_rbm.rbm import RBM
+
+_STAGES = 50
+
+
+def sample(
+    model: ModelFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .npy or .csv file; by default, CSV on standard output."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--rows", min=1, help="How many rows to draw.")] = 100,
+    steps: Annotated[int, typer.Option(min=0, help="Gibbs sweeps that each row's own chain makes.")] = 1000,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UNIT=VALUE", help="Hold a unit: 3=1 or v3=1 a visible one, h2=0 a hidden one."),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Independent draws from p(v) itself, by enumeration; small models only.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The same seed draws the same rows; fresh by default.")
+    ] = None,
+    threads: Threads = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw visible states from a model.
+
+    \b
+    Examples:
+      pgm-rbm sample model.safetensors -n 1000 --seed 1 --output samples.npy
+      pgm-rbm sample model.safetensors --given 3=1 --given 7=0 > samples.csv
+    """
+    import numpy as np
+
+    from pgm_rbm.sampling.streams import resolve_seed
+
+    if output is not None:
+        new_output(output, force, ARRAY_ENDINGS)
+    clamped: dict[Hashable, float] = {
+        _unit(name): _value(name, value) for name, value in pairs(given or [], "--given", "3=1")
+    }
+    if exact and clamped:
+        raise RequestError("--given does not go with --exact. Leave one of them out.")
+    rbm = load_model(model)
+    with refusing():
+        chosen = resolve_seed(seed)
+        drawn = (
+            rbm.sample(n, method="exact", seed=chosen, threads=threads)
+            if exact
+            else _chains(rbm, n, steps, clamped, chosen, threads, quiet)
+        )
+    if seed is None:
+        note(f"seed {chosen}")
+    whole = drawn.astype(np.int8)
+    values = whole if np.array_equal(whole, drawn) else drawn
+    if output is None:
+        typer.echo(as_csv(values), nl=False)
+    else:
+        write_array(output, values)
+        typer.echo(f"{output}: {n} rows of {rbm.n_visible} visible units")
+
+
+def _chains(
+    rbm: RBM, n: int, steps: int, given: Mapping[Hashable, float], seed: int, threads: int | None, quiet: bool
+) -> npt.NDArray[np.floating]:
+    """Chains in stages, so that a bar can move between them; the draws are those of one long run."""
+    with counting("sampling", quiet) as progress:
+        chains = rbm.run_chains(n, 0, given, seed, threads=threads)
+        for stage in range(_STAGES):
+            done, after = steps * stage // _STAGES, steps * (stage + 1) // _STAGES
+            if after > done:
+                chains = rbm.run_chains(chains, after - done, given, threads=threads)
+                if progress is not None:
+                    progress(after, steps)
+    return chains.visible
+
+
+def _unit(name: str) -> tuple[str, int]:
+    found = re.fullmatch(r"([vh]?)(\d{1,9})", name)
+    if not found:
+        raise RequestError(f"--given must name a unit as 3 or v3 (visible) or h3 (hidden). Got {name!r}.")
+    return found[1] or "v", int(found[2])
+
+
+def _value(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RequestError(f"--given {name} must be set to a number. Got {text!r}.") from None

@@ -1,0 +1,356 @@
+"""The whole way, once: from an energy to a checked derivation, generated kernels, a trained model and a lecture.
+
+`run` is what ``pgm-rbm demo`` does. It prints to standard output, shows progress on standard error, and returns the
+numbers it printed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pgm_rbm.data import Digits
+    from pgm_rbm.learning.history import EpochRecord
+    from pgm_rbm.rbm import RBM
+
+__all__ = ["ENERGY", "Comparison", "DemoError", "Report", "Settings", "run"]
+
+ENERGY = "-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)"
+"""What everything below follows from."""
+
+TOLERANCE = 1e-8
+"""The most that the generated gradient may differ from finite differences of ln p."""
+
+
+class DemoError(RuntimeError):
+    """Something that the demo shows to be right came out wrong."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the demo trains.
+
+    Attributes:
+        hidden: hidden units; few enough for ln Z by enumeration.
+        epochs, batch_size, learning_rate, k, chains: of PCD.
+        rows: how many training rows to use; None for all.
+        seed: of everything random.
+        entries: gradient entries that are compared with finite differences.
+    """
+
+    hidden: int = 16
+    epochs: int = 80
+    batch_size: int = 100
+    learning_rate: float = 0.2
+    k: int = 5
+    chains: int = 500
+    rows: int | None = None
+    seed: int = 0
+    entries: int = 8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One entry of the gradient of the mean ln p, had in two ways.
+
+    Attributes:
+        parameter: ``"w"``, ``"a"`` or ``"b"``.
+        place: which entry of it.
+        term_a, term_b: from the generated kernels.
+        difference: of the exact mean ln p, as a finite difference.
+    """
+
+    parameter: str
+    place: tuple[int, ...]
+    term_a: float
+    term_b: float
+    difference: float
+
+    @property
+    def error(self) -> float:
+        """How far the two ways lie apart."""
+        return abs(self.term_a - self.term_b - self.difference)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the demo found.
+
+    Attributes:
+        before, after: exact mean ln p on (training rows, held-out rows), in nats.
+        comparisons: gradient entries, generated and by finite differences.
+        files: what was written, by what it is.
+        seconds: how long it all took.
+    """
+
+    before: tuple[float, float]
+    after: tuple[float, float]
+    comparisons: tuple[Comparison, ...]
+    files: dict[str, Path]
+    seconds: float
+
+    @property
+    def largest_error(self) -> float:
+        """The largest distance between a generated gradient entry and its finite difference."""
+        return max(one.error for one in self.comparisons)
+
+
+def run(output: Path, settings: Settings | None = None) -> Report:
+    """Go the whole way and write the lecture, a picture and the model into a folder.
+
+    Files of an earlier run are replaced. Without matplotlib the picture is left out, with a message.
+
+    Args:
+        output: a folder that exists.
+        settings: what to train; the demo's own by default.
+
+    Raises:
+        DemoError: a check failed.
+        OSError: a file cannot be written.
+    """
+    from rich.console import Console
+
+    from pgm_rbm.data import load_digits
+
+    settings = settings or Settings()
+    begin = time.perf_counter()
+    show = _Show(Console(highlight=False), Console(stderr=True, highlight=False))
+    show.line("From one energy to a derivation, a lecture, kernels and a trained model.")
+    files: dict[str, Path] = {}
+    files["lecture"] = _derive(show, output)
+    digits = load_digits()
+    rbm, train, held_out = _model(show, digits, settings)
+    before = (rbm.log_likelihood(train), rbm.log_likelihood(held_out))
+    _train(show, rbm, train, held_out, settings)
+    after = (rbm.log_likelihood(train), rbm.log_likelihood(held_out))
+    _say_how_well(show, rbm, len(train), len(held_out), before, after)
+    comparisons = _compare(show, rbm, train, settings)
+    show.heading("Files")
+    files["model"] = output / "digits.safetensors"
+    rbm.save(files["model"])
+    picture = _draw(show, rbm, digits, before, output, settings)
+    if picture is not None:
+        files["picture"] = picture
+    for what in ("lecture", "picture", "model"):
+        if what in files:
+            show.line(f"  {what:<9}{files[what]}")
+    seconds = time.perf_counter() - begin
+    show.line(f"\nDone in {seconds:.0f} s.")
+    return Report(before, after, comparisons, files, seconds)
+
+
+class _Show:
+    """Where the demo talks to: results on standard output, what is under way on standard error."""
+
+    def __init__(self, out: Console, err: Console):
+        self.out, self.err = out, err
+        self.width = min(out.width, 110)
+        self._headings = 0
+
+    def line(self, text: str = "") -> None:
+        self.out.print(text, markup=False, soft_wrap=True)
+
+    def heading(self, text: str) -> None:
+        self._headings += 1
+        title = f"{self._headings}  {text} "
+        self.out.print()
+        self.out.print(title + "━" * (self.width - len(title)), style="bold", markup=False, soft_wrap=True)
+
+    @contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        """Say what is under way, where somebody is watching."""
+        if not self.err.is_terminal:
+            yield
+            return
+        with self.err.status(text):
+            yield
+
+
+def _derive(show: _Show, output: Path) -> Path:
+    from symbolic import Energy
+
+    show.heading("The gradient of ln p(v), derived and checked")
+    show.line(f"\nenergy   E(v, h) = {ENERGY}")
+    energy = Energy.parse(ENERGY, visible={"v": "binary"}, hidden={"h": "binary"})
+    derivation = energy.log_likelihood_gradient("w")
+    show.line()
+    show.line(derivation.text(width=show.width))
+    verification = derivation.verify()
+    show.line(f"\nchecked  {verification}")
+    if not verification:
+        raise DemoError("a line of the derivation did not pass its check.")
+    lecture = output / "lecture.html"
+    with show.busy("writing the lecture"):
+        energy.lecture().write(lecture)
+    return lecture
+
+
+def _model(
+    show: _Show, digits: Digits, settings: Settings
+) -> tuple[RBM, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    from pgm_rbm import RBM
+
+    show.heading("The kernels, generated from the same expressions")
+    train, held_out = digits.train.pixels[: settings.rows], digits.held_out.pixels
+    rbm = RBM(train.shape[1], settings.hidden, seed=settings.seed)
+    begin = time.perf_counter()
+    with show.busy("compiling the generated kernels (once; they are cached)"):
+        rbm.initialise_visible_bias(train)
+        rbm.fit(train[:2], epochs=0, monitor="none")
+        rbm.log_likelihood(train[:2])
+    kernels = rbm.kernels
+    show.line(f"\nsource   {kernels.path}")
+    show.line(
+        f"         {len(kernels.source.splitlines())} lines of Python for {kernels.target}, loaded and compiled in "
+        f"{time.perf_counter() - begin:.1f} s"
+    )
+    return rbm, train, held_out
+
+
+def _train(
+    show: _Show,
+    rbm: RBM,
+    train: npt.NDArray[np.float64],
+    held_out: npt.NDArray[np.float64],
+    settings: Settings,
+) -> None:
+    show.heading("Training on handwritten digits")
+    show.line(
+        f"\ndata     {len(train)} images of 8×8 binary pixels, and {len(held_out)} held out (Alpaydin and Kaynak, UCI, "
+        f"1998; CC BY 4.0)"
+    )
+    show.line(
+        f"model    {rbm.n_visible} visible and {rbm.n_hidden} hidden binary units, trained by PCD-{settings.k} with "
+        f"{settings.chains} chains"
+    )
+    watched = show.err.is_terminal
+
+    def told(record: EpochRecord) -> None:
+        if not watched and record.epoch % 10 == 0:
+            show.err.print(f"epoch {record.epoch}/{settings.epochs}: mean ln p {record.log_likelihood:.3f}")
+
+    rbm.fit(
+        train,
+        algorithm="pcd",
+        k=settings.k,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        n_chains=settings.chains,
+        held_out=held_out,
+        monitor="exact",
+        callbacks=told,
+        progress=watched,
+    )
+
+
+def _say_how_well(
+    show: _Show, rbm: RBM, train: int, held_out: int, before: tuple[float, float], after: tuple[float, float]
+) -> None:
+    show.line(f"\nexact mean ln p, in nats, with ln Z summed over all 2^{rbm.n_hidden} hidden configurations\n")
+    show.line(f"  {'':<24}{'before':>10}{'after':>10}{'gain':>10}")
+    for name, k in ((f"{train} training rows", 0), (f"{held_out} held-out rows", 1)):
+        show.line(
+            f"  {name:<24}{_signed(before[k], 3):>10}{_signed(after[k], 3):>10}{_signed(after[k] - before[k], 3):>10}"
+        )
+    show.line("\nBefore training, every pixel is on with its own frequency and independent of the others.")
+
+
+def _compare(show: _Show, rbm: RBM, train: npt.NDArray[np.float64], settings: Settings) -> tuple[Comparison, ...]:
+    show.heading("The generated gradient against finite differences of ln p")
+    with show.busy("comparing"):
+        found = tuple(_comparisons(rbm, train, settings))
+    show.line(f"\n  {'entry':<12}{'Term A':>11}{'Term B':>11}{'A − B':>16}{'∂ ln p':>16}{'error':>12}")
+    for one in found:
+        show.line(
+            f"  {_entry(one):<12}{_signed(one.term_a, 6):>11}{_signed(one.term_b, 6):>11}"
+            f"{_signed(one.term_a - one.term_b, 10):>16}{_signed(one.difference, 10):>16}{one.error:>12.1e}"
+        )
+    largest = max(one.error for one in found)
+    show.line(f"\nlargest error {largest:.1e}")
+    if largest > TOLERANCE:
+        raise DemoError(f"the gradient and its finite difference lie {largest:.1e} apart; {TOLERANCE:.0e} is allowed.")
+    return found
+
+
+def _comparisons(rbm: RBM, rows: npt.NDArray[np.float64], settings: Settings) -> Iterator[Comparison]:
+    gradient = rbm.gradient(rows)
+    rng = np.random.default_rng(settings.seed)
+    # A pixel that is never on has a gradient of about zero, which would show little.
+    lively = np.flatnonzero(rows.std(axis=0) > 0.3)
+    for number in range(settings.entries):
+        name = ("w", "w", "a", "b")[number % 4]
+        i, j = int(rng.choice(lively)), int(rng.integers(rbm.n_hidden))
+        place = {"w": (i, j), "a": (i,), "b": (j,)}[name]
+        yield Comparison(
+            name,
+            place,
+            float(gradient.term_a[name][place]),
+            float(gradient.term_b[name][place]),
+            _finite_difference(rbm, rows, name, place),
+        )
+
+
+def _finite_difference(rbm: RBM, rows: npt.NDArray[np.float64], name: str, place: tuple[int, ...]) -> float:
+    """∂ mean ln p by the five-point rule, whose error is of fourth order in the step (Abramowitz and Stegun 1964,
+    25.3.6)."""
+    step, array = 1e-3, rbm.parameters[name]
+    kept = array[place]
+    values = []
+    try:
+        for multiple in (-2, -1, 1, 2):
+            array[place] = kept + multiple * step
+            values.append(rbm.log_likelihood(rows))
+    finally:
+        array[place] = kept
+    return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
+
+
+def _draw(
+    show: _Show,
+    rbm: RBM,
+    digits: Digits,
+    before: tuple[float, float],
+    output: Path,
+    settings: Settings,
+) -> Path | None:
+    from pgm_rbm import plots
+
+    each = 5
+    labels = digits.train.labels
+    # One column a digit: the first few images of each.
+    chosen = np.stack([np.flatnonzero(labels == digit)[:each] for digit in range(10)], axis=1).ravel()
+    samples = rbm.sample(10 * each, method="exact", seed=settings.seed)
+    picture = output / "digits.png"
+    try:
+        with show.busy("drawing"):
+            figure = plots.overview(
+                rbm,
+                digits.train.pixels[chosen],
+                samples,
+                title=f"A restricted Boltzmann machine of {rbm.n_hidden} hidden units trained on handwritten digits",
+                start=before,
+            )
+            plots.write(figure, picture)
+    except plots.MissingMatplotlibError as error:
+        show.err.print(f"no picture: {error}", markup=False, soft_wrap=True)
+        return None
+    return picture
+
+
+def _entry(one: Comparison) -> str:
+    return f"{one.parameter}[{', '.join(map(str, one.place))}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
