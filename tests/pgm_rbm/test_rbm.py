@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 
 import networkx as nx
@@ -9,6 +10,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import NotBipartiteError, UnknownVariableError, ValueOutsideDomainError
+from pgm_rbm.kernels import states_of
 from tests.pgm_rbm import naive
 
 W, A, B = naive.random_parameters(4, 3, seed=40)
@@ -282,3 +284,23 @@ def test_its_own_derivation() -> None:
     derivation = RBM(3, 2, seed=1).derivation()
     assert derivation.verify()
     assert derivation.result == derivation.term_a - derivation.term_b
+
+
+@pytest.mark.parametrize("target", ["numpy", "numba"])
+@pytest.mark.parametrize("units", [("spin", "spin"), ("binary", "spin"), ("spin", "binary")])
+def test_other_units_of_two_states(units: tuple[str, str], target: str) -> None:
+    states = [
+        np.array(list(itertools.product(states_of(unit), repeat=n))) for unit, n in zip(units, (4, 3), strict=True)
+    ]
+    logs = np.array([[naive.log_weight(v, h, W, A, B) for h in states[1]] for v in states[0]])
+    log_z = naive.log_sum_exp(list(logs.ravel()))
+    rbm = RBM.from_parameters(W, A, B, *units, target=target)
+    assert float(rbm.log_partition()) == pytest.approx(log_z, rel=1e-13)
+    expected = np.exp(logs - log_z).sum(axis=1)
+    np.testing.assert_allclose(np.exp(rbm.log_probability(states[0])), expected, rtol=1e-12)
+    assert set(np.unique(rbm.sample(50, steps=2, seed=1))) == set(states_of(units[0]))
+    x = states[0][[0, 3, 5, 9]]
+    before = rbm.log_likelihood(x)
+    assert rbm.fit(x, "exact", epochs=20, learning_rate=0.2).log_likelihood(x) > before
+    with pytest.raises(ValueOutsideDomainError, match=units[0]):
+        rbm.free_energy(np.full((1, 4), 2.0))
