@@ -52,7 +52,7 @@ def free_energy(energy: Energy, kept: tuple[Layer, ...]) -> Derivation:
     context = Context(function, separation)
     trace = Trace("F", FreeEnergy(function, *(Configuration(layer) for layer in kept)), context)
     trace.apply(
-        rules.definition,
+        rules.define_free_energy,
         rules.recall_energy,
         rules.exp_product,
         rules.distribute,
@@ -126,5 +126,5 @@ def log_partition(energy: Energy) -> Derivation:
     closed = free_energy(energy, energy.visible).result
     separation = separate(function, _summed_layer(energy, energy.visible))
     trace = Trace("ln Z", LogPartition(function), Context(function, separation, closed))
-    trace.apply(rules.definition, rules.hidden_in_closed_form, rules.recall_free_energy)
+    trace.apply(rules.define_log_partition, rules.hidden_in_closed_form, rules.recall_free_energy)
     return Derivation(energy, "log partition", (trace.branch(),), "ln Z")

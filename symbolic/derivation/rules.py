@@ -91,7 +91,17 @@ def _numerator_and_denominator(node: Expr) -> tuple[Expr, Expr]:
 
 @_rule("definition", "Definition", "probability = Boltzmann weight ÷ the sum of all")
 def definition(node: Expr, context: Context) -> Expr | None:
-    return node.definition() if isinstance(node, (Probability, FreeEnergy, LogPartition)) else None
+    return node.definition() if isinstance(node, Probability) else None
+
+
+@_rule("define_free_energy", "Definition", "F = −ln Σ e^(−E) over the layers not given")
+def define_free_energy(node: Expr, context: Context) -> Expr | None:
+    return node.definition() if isinstance(node, FreeEnergy) else None
+
+
+@_rule("define_log_partition", "Definition", "ln Z = ln Σ e^(−E) over all configurations")
+def define_log_partition(node: Expr, context: Context) -> Expr | None:
+    return node.definition() if isinstance(node, LogPartition) else None
 
 
 # The gradient of ln p(v)
