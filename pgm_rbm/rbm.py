@@ -69,7 +69,7 @@ class RBM:
     Args:
         n_visible, n_hidden: how many units each layer has.
         visible_units, hidden_units: what they are, by the names in `symbolic.units`.
-        seed: of the first weights, and of whatever draws are made without a seed of their own; None for a fresh one.
+        seed: of the first weights, and of training where it is given none; None for a fresh one.
         dtype: float64, or float32 for speed; exact answers are computed in float64 either way.
         target: which generated kernels run: ``"numba"``, or ``"numpy"``, which needs no compilation.
 
