@@ -1,4 +1,4 @@
-"""Ready-made energies. Each is an ordinary :class:`~symbolic.language.energy.Energy`; the text form of each stands in its docstring."""
+"""Ready-made energies: ordinary :class:`~symbolic.language.energy.Energy` objects; docstrings give the text form."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
     Raises:
         EnergyError: there is no such unit; the message lists those there are.
 
-    Source: Smolensky, "Information processing in dynamical systems", in Parallel Distributed Processing, vol. 1 (1986), chapter 6;
-    with biases as in Hinton, "A practical guide to training restricted Boltzmann machines" (2012), equation 2.
+    Source: Smolensky, "Information processing in dynamical systems", in Parallel Distributed Processing, vol. 1
+    (1986), chapter 6; with biases as in Hinton, "A practical guide to training restricted Boltzmann machines"
+    (2010), equation 1.
     """
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
@@ -34,7 +35,7 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
 
 
 def lecture() -> Energy:
-    """The energy of the lecture RBM Mathematics (module 11.2), weights only: ``-sum(v[i]*w[i,j]*h[j], i, j)``, binary units."""
+    """The energy of the lecture RBM Mathematics (module 11.2), binary, no biases: ``-sum(v[i]*w[i,j]*h[j], i, j)``."""
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
     from symbolic.language.layers import Layer, Parameter

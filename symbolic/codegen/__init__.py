@@ -1,1 +1,1 @@
-"""Kernels from energies: the intermediate representation, its passes, the targets and the disk cache of generated modules."""
+"""Kernels from energies: the intermediate representation, its passes, the targets and the cache of modules."""

@@ -1,8 +1,8 @@
 """From an energy to its kernels: derive, lower, print, keep on disk, import.
 
-:func:`compile_energy` does all of it for an energy at hand. :func:`ready_made` serves the energies that have a name: once such a module is
-in the cache, neither SymPy nor a derivation is needed to load it. :mod:`~symbolic.codegen.cache` says where modules
-are kept and when they are made anew.
+:func:`compile_energy` does all of it for an energy at hand. :func:`ready_made` serves the energies that have a
+name: once such a module is in the cache, neither SymPy nor a derivation is needed to load it.
+:mod:`~symbolic.codegen.cache` says where modules are kept and when they are made anew.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
 
 
 def kernels_from_source(label: str, source: str) -> Kernels:
-    """The kernels in the source of a generated module, which is kept in the cache under a name that begins with ``label``."""
+    """The kernels in a generated module's source, kept in the cache under a name that begins with ``label``."""
     path = cache.keep(label, source)
     return Kernels(cache.load(path), path, source)
 

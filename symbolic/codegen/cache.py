@@ -1,16 +1,16 @@
 """The disk cache of generated modules: readable files, each named after the hash of what it holds.
 
-A module's file name carries the hash of its source and of the versions of NumPy and Numba, so a file that is damaged, or was made
-for other versions, is never taken for the one asked for. Files are written under another name and moved into place: a
-process sees all of a file or none of it, and several may start at once. A small *recipe* file beside the modules says which module an
-energy given by name leads to; its own name carries the hash of all sources of this package, and with it the module
-can be loaded without deriving anything.
+A module's file name carries the hash of its source and of the versions of NumPy and Numba, so a file that is
+damaged, or was made for other versions, is never taken for the one asked for. Files are written under another
+name and moved into place: a process sees all of a file or none of it, and several may start at once. A small
+*recipe* file beside the modules says which module an energy given by name leads to; its own name carries the
+hash of all sources of this package, and with it the module can be loaded without deriving anything.
 
 Numba keeps its machine code next to the source it was compiled from.
 
-The folder is, in this order: what the environment variable ``PGM_RBM_CACHE`` says; ``$XDG_CACHE_HOME/pgm-rbm`` or
-``~/.cache/pgm-rbm``; on macOS ``~/Library/Caches/pgm-rbm``; on Windows ``%LOCALAPPDATA%\\pgm-rbm\\cache``. If it cannot be written to, a
-temporary folder serves for the life of the process, and a warning says so.
+The folder is, in this order: what the environment variable ``PGM_RBM_CACHE`` says; ``$XDG_CACHE_HOME/pgm-rbm``
+or ``~/.cache/pgm-rbm``; on macOS ``~/Library/Caches/pgm-rbm``; on Windows ``%LOCALAPPDATA%\\pgm-rbm\\cache``.
+If it cannot be written to, a temporary folder serves for the life of the process, and a warning says so.
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ def _temporary_folder(wanted: Path, error: OSError) -> Path:
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             _temporary.append(folder)
             warnings.warn(
-                f"the cache folder {wanted} cannot be written to ({error.strerror or error}), so generated modules live in "
-                f"{folder} until this process ends and are compiled anew each time. Set PGM_RBM_CACHE to a folder you can "
-                "write to.",
+                f"the cache folder {wanted} cannot be written to ({error.strerror or error}), so generated modules "
+                f"live in {folder} until this process ends and are compiled anew each time. Set PGM_RBM_CACHE to a "
+                "folder you can write to.",
                 stacklevel=2,
             )
         return _temporary[0]

@@ -1,7 +1,7 @@
 """Which functions an energy gives: derive each, lower it, and say what the generated function takes and returns.
 
-The list does not depend on the target. A function whose closed form does not exist (a layer whose units are tied together) is
-left out, and the reason kept for whoever asks for it.
+The list does not depend on the target. A function whose closed form does not exist (a layer whose units are
+tied together) is left out, and the reason kept for whoever asks for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from functools import partial
 from symbolic.codegen.ir import Axis, Draw, Load, Node, walk
 from symbolic.codegen.lower import ROW, ROW_WEIGHTS, Lowering, LoweringError
 from symbolic.codegen.passes import optimise
-from symbolic.errors import NotSeparableError
+from symbolic.derivation.marginal import free_energy, phase
+from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.energy import Energy
 from symbolic.language.layers import Index, Layer
 from symbolic.language.probability import LogPartition
@@ -109,8 +110,8 @@ class Program:
 def program(energy: Energy) -> Program:
     """All functions of an energy.
 
-    Raises:
-        LoweringError: an expression has no counterpart in generated code, or a name of the energy is one that generated
+    Raises: LoweringError: an expression has no counterpart in generated code, or a name of the energy is one
+        that generated
             functions need for themselves.
     """
     names = {*energy.layers, *energy.parameters}
@@ -155,7 +156,9 @@ class _Writer:
     def _add(self, name: str, write: Callable[[], Function]) -> None:
         try:
             function = write()
-        except NotSeparableError as error:
+        except SymbolicError as error:
+            if name == "energy":
+                raise
             self.refused[name] = str(error)
             return
         roots = optimise(tuple(node for _, node in function.outputs))
@@ -207,7 +210,7 @@ class _Writer:
         return Function("energy", "Energy of each row.", (formula,), (("energy", node),))
 
     def _free_energy(self, kept: tuple[Layer, ...], summed: Layer) -> Function:
-        derivation = self.energy.free_energy(of=self._of(kept))
+        derivation = free_energy(self.energy, kept)
         node = self.lowering.spread(self.lowering.lower(derivation.result), (ROW,))
         return Function(
             f"free_energy_of_{_joined(kept)}",
@@ -239,13 +242,13 @@ class _Writer:
         formulas, outputs = [], []
         for parameter in self.energy.parameters.values():
             entry = self.energy.entry(parameter)
-            derivation = self.energy.phase(entry, of=self._of(kept))
+            derivation = phase(self.energy, entry, kept)
             free = self.lowering.axes_of(entry.indices)
             outputs.append((parameter.name, self.lowering.over_rows(derivation.result, free)))
             formulas.append(f"{parameter.name}: {derivation.subject} = {derivation.result}")
         return Function(
             f"phase_of_{_joined(kept)}",
-            f"Weighted sum over rows of <-dE/dtheta> with layer {summed.name} averaged, for each parameter theta.",
+            f"Weighted sum over rows of <-dE/dtheta>, layer {summed.name} averaged, for each parameter theta.",
             tuple(formulas),
             tuple(outputs),
             phases=tuple(self.energy.parameters),
@@ -255,7 +258,7 @@ class _Writer:
         phase, sample = self._phase(kept, summed), self._sample(summed)
         return Function(
             f"phase_and_sample_of_{_joined(kept)}",
-            f"The phase of {_joined(kept)} and random states of layer {summed.name}, from one computation of the field.",
+            f"The phase of {_joined(kept)} and random states of layer {summed.name}, from one field.",
             phase.formulas + sample.formulas,
             phase.outputs + sample.outputs,
             phases=phase.phases,
@@ -275,9 +278,6 @@ class _Writer:
             (f"{subject} = {result}",),
             (("log_partition", node),),
         )
-
-    def _of(self, kept: tuple[Layer, ...]) -> Layer | None:
-        return None if kept == self.energy.visible else kept[0]
 
 
 def _joined(layers: tuple[Layer, ...]) -> str:

@@ -1,9 +1,9 @@
 """The intermediate representation: arrays whose axes have names, and what is computed from them.
 
-A node is an array over labelled :class:`Axis` objects; every axis is a loop of some kernel or a dimension of some NumPy array, and
-sizes stay symbolic. Nodes are immutable and hash-consed: building a node that exists already gives that very object.
-Equal subexpressions are therefore one node, which is all there is to common-subexpression elimination, and ``is``
-compares whole trees.
+A node is an array over labelled :class:`Axis` objects; every axis is a loop of some kernel or a dimension of
+some NumPy array, and sizes stay symbolic. Nodes are immutable and hash-consed: building a node that exists
+already gives that very object. Equal subexpressions are therefore one node, which is all there is to
+common-subexpression elimination, and ``is`` compares whole trees.
 
 An expression of the energy's language becomes such a tree in :mod:`~symbolic.codegen.lower`, is rewritten by
 :mod:`~symbolic.codegen.passes` and printed as source by the targets.
@@ -42,17 +42,18 @@ class Axis:
     layer: str = ""
 
 
+_nodes: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
 class _HashConsed(type):
     """Calls of the class with equal arguments give one object, as long as anybody holds it."""
-
-    _made: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
-    _lock = threading.Lock()
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         new = super().__call__(*args, **kwargs)
         key = (cls, *(getattr(new, field.name) for field in fields(new)))
-        with cls._lock:
-            return cls._made.setdefault(key, new)
+        with _lock:
+            return _nodes.setdefault(key, new)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +80,17 @@ class Load(Node):
 
 @dataclass(frozen=True, eq=False)
 class Configurations(Node):
-    """All configurations of a layer, one a row, in step with the other layers enumerated on the same row axis."""
+    """All configurations of a layer, one a row, in step with the other layers enumerated on the same row axis.
+
+    Attributes:
+        layer: its name.
+        states: of one unit.
+        index: the row axis, and the units' axis or the number of the one unit that is meant.
+    """
 
     layer: str
     states: tuple[int, ...]
+    index: tuple[Axis | int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +111,8 @@ class Size(Node):
 class Map(Node):
     """A function applied entry by entry; an argument without one of the axes is repeated along it.
 
-    Attributes:
-        function: ``add``, ``mul``, ``neg``, ``div``, ``pow``, ``exp``, ``log``, ``sqrt``, ``tanh``, ``softplus``, ``sigmoid`` or
+    Attributes: function: ``add``, ``mul``, ``neg``, ``div``, ``pow``, ``exp``, ``log``, ``sqrt``, ``tanh``,
+        ``softplus``, ``sigmoid`` or
             ``log2cosh``.
     """
 

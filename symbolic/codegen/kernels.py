@@ -20,9 +20,10 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 class Kernels:
     """Generated functions of an energy.
 
-    All arrays of one call are C-contiguous and share one dtype, float32 or float64. States hold one configuration a row, as floats.
-    Parameters are passed by name, every one of them in every call. Nothing is computed from anything but the arguments: a draw
-    depends on its key, on ``first_row`` plus its row, and on its unit.
+    All arrays of one call are C-contiguous and share one dtype, float32 or float64. States hold one
+    configuration a row, as floats. Parameters are passed by name, every one of them in every call. Nothing is
+    computed from anything but the arguments: a draw depends on its key, on ``first_row`` plus its row, and on
+    its unit.
 
     Attributes:
         target: ``"numba"`` or ``"numpy"``.
@@ -32,9 +33,8 @@ class Kernels:
         visible, hidden: names of the layers.
         parameters: for each parameter the layers of its axes.
 
-    Raises:
-        TypeError: an argument is not an array, or not of the common dtype.
-        ValueError: a parameter is missing or unknown, or an array has the wrong shape or is not contiguous; or there is no such
+    Raises: TypeError: an argument is not an array, or not of the common dtype. ValueError: a parameter is
+        missing or unknown, or an array has the wrong shape or is not contiguous; or there is no such
             function, since the energy ties units of a layer together.
     """
 
@@ -118,11 +118,10 @@ class Kernels:
     ) -> Array:
         """Random states of ``layer`` given all other layers.
 
-        Args:
-            layer: whose units are drawn.
-            x: states of the other layer, shape (rows, units); a dictionary if there are several.
-            rng: a generator, from which one 64-bit key is taken, or such a key.
-            first_row: the number of row 0. Rows drawn in several calls under one key, each with its own number, are what one call
+        Args: layer: whose units are drawn. x: states of the other layer, shape (rows, units); a dictionary if
+            there are several. rng: a generator, from which one 64-bit key is taken, or such a key. first_row:
+            the number of row 0. Rows drawn in several calls under one key, each with its own number, are what
+            one call
                 would have drawn.
             parameters: every parameter, by name.
 
@@ -151,7 +150,8 @@ class Kernels:
             by parameter, an array of its shape.
         """
         kept = self._kept(of)
-        return self._call(f"phase_of_{'_'.join(kept)}", x, kept, parameters, row_weights=row_weights)
+        result = self._call(f"phase_of_{'_'.join(kept)}", x, kept, parameters, row_weights=row_weights)
+        return _arrays(result)
 
     def phase_and_sample(
         self,
@@ -165,7 +165,9 @@ class Kernels:
         """:meth:`phase` and :meth:`sample` of the layer that is not given, from one computation of its field."""
         kept = self._kept(of)
         name = f"phase_and_sample_of_{'_'.join(kept)}"
-        return self._call(name, x, kept, parameters, key=_key(rng), first_row=first_row, row_weights=row_weights)
+        more = {"key": _key(rng), "first_row": first_row, "row_weights": row_weights}
+        phase, states = self._call(name, x, kept, parameters, **more)
+        return _arrays(phase), states
 
     def gradient(
         self,
@@ -193,7 +195,7 @@ class Kernels:
             if not isinstance(one, np.ndarray) or one.ndim != 2 or len(one) == 0:
                 raise ValueError(f"{name} must be an array of shape (rows, units) with at least one row.")
             weights = np.full(len(one), 1 / len(one), one.dtype)
-            terms.append(self.phase(rows, row_weights=weights, **parameters)[parameter])
+            terms.append(self.phase(rows, None, weights, **parameters)[parameter])
         return np.subtract(*terms)
 
     def log_partition(self, **parameters: Array) -> float:
@@ -276,8 +278,8 @@ class Kernels:
             if array.dtype != dtype:
                 other = next(iter(arrays))
                 raise TypeError(
-                    f"all arrays of a call share one dtype, but {other} is {dtype} and {name} is {array.dtype}. Convert one: "
-                    f"{name}.astype(np.{dtype})."
+                    f"all arrays of a call share one dtype, but {other} is {dtype} and {name} is {array.dtype}. "
+                    f"Convert one: {name}.astype(np.{dtype})."
                 )
             if not array.flags.c_contiguous:
                 raise ValueError(
@@ -318,6 +320,11 @@ class Kernels:
         missing = next(name for name in self.parameters if name not in parameters)
         axes = ", ".join(f"n_{layer}" for layer in self.parameters[missing])
         raise ValueError(f"parameter {missing} is missing: pass {missing}=…, an array of shape ({axes}).")
+
+
+def _arrays(phase: dict[str, Any]) -> dict[str, Array]:
+    """The sum over rows for a parameter that is a single number comes as a NumPy scalar."""
+    return {name: np.asarray(value) for name, value in phase.items()}
 
 
 def _key(rng: np.random.Generator | int) -> int:

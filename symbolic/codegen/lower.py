@@ -1,8 +1,9 @@
 """From an expression in the language of energies to the intermediate representation. The only door between the two.
 
-States become arrays with one configuration a row, parameters arrays as they are declared, bound indices axes. A sum over units of a
-product becomes a :class:`~symbolic.codegen.ir.Contract`, the logarithm of a sum over configurations of exponentials a
-:class:`~symbolic.codegen.ir.Reduce` over an enumeration; how either is computed is for the passes and targets to say.
+States become arrays with one configuration a row, parameters arrays as they are declared, bound indices axes. A
+sum over units of a product becomes a :class:`~symbolic.codegen.ir.Contract`, the logarithm of a sum over
+configurations of exponentials a :class:`~symbolic.codegen.ir.Reduce` over an enumeration; how either is
+computed is for the passes and targets to say.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class LoweringError(SymbolicError):
 class Lowering:
     """Lowers the expressions of one energy.
 
-    An index is named after the place it has in its own sum, so that equal sums inside different expressions become one node.
+    An index is named after the place it has in its own sum, so that equal sums inside different expressions
+    become one node.
     """
 
     def __init__(self, energy: Energy):
@@ -163,7 +165,8 @@ class Lowering:
                     if expression.name == f"n_{name}":
                         return Size((), name)
         raise LoweringError(
-            f"{type(expression).__name__} {expression} has no counterpart in generated code; derive a closed form of it first."
+            f"{type(expression).__name__} {expression} has no counterpart in generated code; derive a closed form "
+            "of it first."
         )
 
     def _state(self, state: State, env: dict[Index, Axis], row: Axis) -> Node:
@@ -176,9 +179,7 @@ class Lowering:
         unit = _place(state.index, env)
         axes = (row, unit) if isinstance(unit, Axis) else (row,)
         if configuration.label:
-            if not isinstance(unit, Axis):
-                raise LoweringError(f"{state} singles out one unit under a sum over configurations.")
-            return Configurations(axes, name, lookup(configuration.layer.unit).states)
+            return Configurations(axes, name, lookup(configuration.layer.unit).states, (row, unit))
         return Load(axes, name, "state", (row, unit))
 
     def _index_sum(self, total: IndexSum, env: dict[Index, Axis], row: Axis) -> Node:

@@ -1,8 +1,9 @@
 """NumPy for the matrix products, one fused Numba loop nest for everything between two of them.
 
-A function becomes a driver in plain Python, in which each contraction stays with NumPy and its BLAS, and compiled loops, each of which
-computes all arrays over the same axes that are ready at that point. Where a loop's result is as large as a product that
-nothing else needs, it takes the product's place in memory. Loops that are the same but for names are written once.
+A function becomes a driver in plain Python, in which each contraction stays with NumPy and its BLAS, and
+compiled loops, each of which computes all arrays over the same axes that are ready at that point. Where a
+loop's result is as large as a product that nothing else needs, it takes the product's place in memory. Loops
+that are the same but for names are written once.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def emit(program: Program) -> str:
 
 
 def _in_driver(node: Node) -> bool:
-    """Whether NumPy computes the node: a contraction, or a sum over rows, which no loop over rows can do in passing."""
+    """Whether NumPy computes the node: a contraction, or a sum over rows."""
     return isinstance(node, Contract) or (isinstance(node, Reduce) and node.over in (ROW, CONFIGURATION))
 
 
@@ -116,8 +117,8 @@ class _Scope:
 class _Loop:
     """One loop nest that computes ``outputs``, all over the same axes, from the arrays ``inputs``.
 
-    ``outputs`` says what each result is called, ``in_place`` which input's memory it takes. Names are neutral (``product``, ``bias``), so that the
-    loops of the two layers come out the same.
+    ``outputs`` says what each result is called, ``in_place`` which input's memory it takes. Names are neutral
+    (``product``, ``bias``), so that the loops of the two layers come out the same.
     """
 
     def __init__(self, outputs: dict[Node, str], inputs: set[Node], in_place: dict[Node, Node]):
@@ -139,9 +140,7 @@ class _Loop:
             self._axis(axis)
         for node in [self.in_place[out] for out in self.outputs if out in self.in_place]:
             self._argument(node)
-        targets = [
-            self._argument(self.in_place[node] if node in self.in_place else ("out", node)) for node in self.outputs
-        ]
+        targets = [self._argument(self.in_place.get(node, ("out", node))) for node in self.outputs]
         values = [self._text(node).source for node in self.outputs]
         if len(self.in_place) > 1:  # a store must not change what a later value still reads
             values = [self._assign(node, value).source for node, value in zip(self.outputs, values, strict=True)]
@@ -185,7 +184,7 @@ class _Loop:
             if node in scope.known:
                 return Text(scope.known[node])
         if node in self.inputs:
-            axes = node.index if isinstance(node, Load) else node.axes
+            axes = node.index if isinstance(node, (Load, Configurations)) else node.axes
             return Text(self._entry(self._argument(node), axes))
         match node:
             case Const(value=value):
@@ -245,7 +244,7 @@ class _Loop:
     def _length(self, axis: Axis) -> str:
         for key, name in self.arguments.items():
             dimensions: tuple[Axis | int, ...] = ()
-            if isinstance(key, Load):
+            if isinstance(key, (Load, Configurations)):
                 dimensions = key.index
             elif isinstance(key, Node):
                 dimensions = key.axes
@@ -273,7 +272,7 @@ def _neutral(key: object) -> str:
             return key
         case Load(kind="weight"):
             return "row_weights"
-        case Load(kind="state"):
+        case Load(kind="state") | Configurations():
             return "states"
         case Load(index=index):
             return ("scale", "bias")[len(index)] if len(index) < 2 else "coupling"
@@ -305,6 +304,7 @@ class _Driver:
         self.known: dict[Node, str] = {}
         self.lines: list[str] = []
         self.indent = "    "
+        self.enumerated = ""
 
     def source(self) -> str:
         function = self.function
@@ -326,23 +326,25 @@ class _Driver:
     def _array(self, node: Node) -> str:
         if node in self.known:
             return self.known[node]
-        if isinstance(node, Load):
+        if isinstance(node, (Load, Configurations)):
             return load(node).source
         return self._numpy(node)
 
     def _numpy(self, node: Node) -> str:
         """A node that NumPy computes, as an expression."""
         if isinstance(node, Contract):
-            return contraction(node, self._operand).source
-        assert isinstance(node, Reduce)
-        return f"{self._operand(node.arg)}.sum(axis={node.arg.axes.index(node.over)})"
+            source = contraction(node, self._operand).source
+        else:
+            assert isinstance(node, Reduce)
+            source = f"{self._operand(node.arg)}.sum(axis={node.arg.axes.index(node.over)})"
+        return source if node.axes else f"np.asarray({source})"
 
     def _operand(self, node: Node) -> str:
         source = self._array(node)
-        return source if node in self.known or isinstance(node, Load) else f"({source})"
+        return source if node in self.known or _is_leaf(node) else f"({source})"
 
     def _compute(self, roots: tuple[Node, ...]) -> None:
-        """Everything the roots need, stage by stage: products, then the loops that wait for them, then what needs those."""
+        """Everything the roots need, in stages: products, the loops that wait for them, then what needs those."""
         stored = self._stored(roots)
         stage: dict[Node, int] = {}
         for node in walk(*roots):
@@ -407,7 +409,7 @@ class _Driver:
 
     def _passed(self, key: object) -> str:
         match key:
-            case Load(name=name):
+            case Load(name=name) | Configurations(layer=name):
                 return name
             case Node():
                 return self._array(key)
@@ -460,7 +462,7 @@ class _Driver:
 
     def _length(self, axis: Axis) -> str:
         if axis == CONFIGURATION:
-            return f"len({next(name for node, name in self.known.items() if isinstance(node, Configurations))})"
+            return f"len({self.enumerated})"
         return length(axis.layer, self.shapes)
 
     def _some_array(self) -> str:
@@ -470,9 +472,7 @@ class _Driver:
         layers = enumerated(node.arg)
         sizes = ", ".join(f"({length(c.layer, self.shapes)}, {c.states})" for c in layers)
         names = ", ".join(c.layer for c in layers)
-        for other in walk(node.arg):
-            if isinstance(other, Configurations):
-                self.known[other] = other.layer
+        self.enumerated = layers[0].layer
         self._line("total = LogSumExp()")
         targets = f"({names},)" if len(layers) == 1 else names
         self._line(f"for {targets} in configurations(({sizes},), {self._some_array()}.dtype):")

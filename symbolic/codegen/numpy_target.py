@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symbolic.codegen.functions import Function, Program
-from symbolic.codegen.ir import Configurations, Const, Contract, Draw, Load, Map, Node, Reduce, Size, walk
+from symbolic.codegen.ir import Configurations, Const, Contract, Draw, Load, Map, Node, Reduce, Size
 from symbolic.codegen.source import (
     ATOM,
     NEG,
@@ -98,14 +98,14 @@ class _Body:
         return self._computed(node)
 
     def _deserves_name(self, node: Node) -> bool:
-        if isinstance(node, (Load, Const, Size)):
+        if isinstance(node, (Load, Configurations, Const, Size)):
             return False
         field = isinstance(node, Map) and node.function == "add" and any(axis.layer for axis in node.axes)
         return self.uses[node] > 1 or (field and node not in self.roots)
 
     def _name(self, node: Node) -> str:
         """The source of an operand of a matrix product: an argument, or an array assigned before."""
-        if isinstance(node, Load):
+        if isinstance(node, (Load, Configurations)):
             return load(node).source
         if node not in self.known and not isinstance(node, Contract):
             self._assign(node, self.names.new(suggested_name(node)))
@@ -113,7 +113,7 @@ class _Body:
 
     def _computed(self, node: Node) -> Text:
         match node:
-            case Load():
+            case Load() | Configurations():
                 return load(node)
             case Const(value=value):
                 return _number(value)
@@ -146,10 +146,6 @@ class _Body:
         layers = enumerated(node.arg)
         parameter = next(name for name in self.program.parameters if name in self.function.arguments)
         sizes = ", ".join(f"({length(c.layer, self.shapes)}, {c.states})" for c in layers)
-        for configuration in layers:
-            for other in walk(node.arg):
-                if isinstance(other, Configurations) and other.layer == configuration.layer:
-                    self.known[other] = configuration.layer
         names = ", ".join(c.layer for c in layers)
         targets = f"({names},)" if len(layers) == 1 else names
         self.lines.append(f"{self.indent}total = LogSumExp()")

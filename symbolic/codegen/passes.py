@@ -43,9 +43,8 @@ def stable_forms(node: Node) -> Node:
             if (x := _exponent(left)) is not None and _is_one(right):
                 return Map(node.axes, "softplus", (x,))
             x, y = _exponent(left), _exponent(right)
-            if x is not None and y is not None:
-                if _negated(x) is y:
-                    return Map(node.axes, "log2cosh", (y if _is_negation(x) else x,))
+            if x is not None and y is not None and _negated(x) is y:
+                return Map(node.axes, "log2cosh", (y if _is_negation(x) else x,))
         case Map(function="div", args=(above, Map(function="add", args=(left, right)))):
             e = right if _is_one(left) else left if _is_one(right) else None
             x = None if e is None else _exponent(e)
@@ -78,9 +77,9 @@ def _negated(node: Node) -> Node:
 def binary_contractions(node: Node) -> Node:
     """A product of many arrays, summed → products of two, each a matrix product, an entrywise product or an einsum.
 
-    The pair whose product takes the fewest multiplications goes first, with all axes taken to be equally long; among equals, the one
-    with the smaller result, then one that can ride along in the loop of an array that is computed anyway. The energy's v_i w_ij h_j
-    becomes ((v @ w) * h) summed.
+    The pair whose product takes the fewest multiplications goes first, with all axes taken to be equally long;
+    among equals, the one with the smaller result, then one that can ride along in the loop of an array that is
+    computed anyway. The energy's v_i w_ij h_j becomes ((v @ w) * h) summed.
     """
     if not isinstance(node, Contract):
         return node
@@ -93,7 +92,7 @@ def binary_contractions(node: Node) -> Node:
         args = sorted([_product_of_two(a, b, _kept(a, b, rest, node.axes)), *rest], key=_loads_first)
     if len(args) == 1:
         return _summed(args[0], node.axes)
-    return _product_of_two(*args, node.axes)
+    return _product_of_two(args[0], args[1], node.axes)
 
 
 _KINDS = {"weight": 0, "state": 1, "parameter": 2}

@@ -1,13 +1,14 @@
 """What generated modules of every target share: the streams of random bits, and the enumeration of configurations.
 
-Random bits come from a counter, not from a generator with a state: those of (row t, unit j) are a hash of a 64-bit key, the
-number of the row and the number of the unit. A draw is therefore the same however rows are split over calls or
-threads. Each row gets two 32-bit words from the key and its number (:func:`row_streams`); each unit's 32 bits are two rounds of
-mixing, the first over the unit and the first word, the second over the result and the second word (:func:`mix`).
-All of it is 32-bit arithmetic, which vectorises where 64-bit products do not.
+Random bits come from a counter, not from a generator with a state: those of (row t, unit j) are a hash of a
+64-bit key, the number of the row and the number of the unit. A draw is therefore the same however rows are
+split over calls or threads. Each row gets two 32-bit words from the key and its number (:func:`row_streams`);
+each unit's 32 bits are two rounds of mixing, the first over the unit and the first word, the second over the
+result and the second word (:func:`mix`). All of it is 32-bit arithmetic, which vectorises where 64-bit products
+do not.
 
-Source of the mixing function: xor-shift-multiply with the constants 0x21f0aaad and 0xd35a2d97 found by the "hash prospector"
-search of C. Wellons (2018), whose bias against a perfect avalanche is 0.107 in units of 10⁻³.
+Source of the mixing function: xor-shift-multiply with the constants 0x21f0aaad and 0xd35a2d97 found by the
+"hash prospector" search of C. Wellons (2018), whose bias against a perfect avalanche is 0.107 in units of 10⁻³.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Words = npt.NDArray[np.uint32]
 
 
 def mix(x: Words) -> Words:
-    """One round of 32-bit mixing: a bijection under which every input bit changes every output bit about half the time."""
+    """One round of 32-bit mixing: a bijection; an input bit flips every output bit about half the time."""
     x = x ^ (x >> np.uint32(16))
     x = x * np.uint32(0x21F0AAAD)
     x = x ^ (x >> np.uint32(15))
@@ -71,8 +72,8 @@ def configurations(
     if total > MAX_CONFIGURATIONS:
         sizes = " × ".join(f"{len(states)}^{units}" for units, states in layers)
         raise ValueError(
-            f"the sum runs over {sizes} configurations, and at most {MAX_CONFIGURATIONS:,} are enumerated here. Sum the "
-            "free energies of the smaller layer instead, or estimate ln Z by annealed importance sampling."
+            f"the sum runs over {sizes} configurations, and at most {MAX_CONFIGURATIONS:,} are enumerated here. "
+            "Sum over the free energies of the smaller layer, or estimate ln Z by annealed importance sampling."
         )
     block = max(1, _BLOCK_VALUES // max(1, len(radices)))
     for start in range(0, total, block):

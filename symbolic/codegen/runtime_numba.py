@@ -1,8 +1,9 @@
 """What generated Numba modules call inside their loops: stable scalar functions and random bits that vectorise.
 
-Every function takes float32 or float64 and computes in that type. LLVM cannot vectorise calls of the C library's exp and log1p,
-so both are written as polynomials here (near-minimax, found by Remez exchange), without branches that would stop a loop
-from becoming one over vectors. Largest errors measured against mpmath on 200,000 points of the whole range:
+Every function takes float32 or float64 and computes in that type. LLVM cannot vectorise calls of the C
+library's exp and log1p, so both are written as polynomials here (near-minimax, found by Remez exchange),
+without branches that would stop a loop from becoming one over vectors. Largest errors measured against mpmath
+on 200,000 points of the whole range:
 
 ==============  =============================  ====================
 function        float64                        float32
@@ -17,9 +18,9 @@ tanh            2.9 ulp                        2.8 ulp
 
 Results below the smallest normal number are 0. NaN gives NaN, and ±∞ the limit of the function.
 
-The helpers allow the compiler one liberty, fused multiply-add. Reassociation is not among them: it would fold the
-two-part constant of the range reduction into one and lose its digits. Nor is the assumption that NaN and ∞ never occur, under which
-a diverged model could pass for a sound one.
+The helpers allow the compiler one liberty, fused multiply-add. Reassociation is not among them: it would fold
+the two-part constant of the range reduction into one and lose its digits. Nor is the assumption that NaN and ∞
+never occur, under which a diverged model could pass for a sound one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ __all__ = ["exp", "log", "log2cosh", "sigmoid", "softplus", "sqrt", "tanh", "uni
 _HELPER = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True, "nogil": True}
 _f32, _f64, _i32, _i64, _u32 = np.float32, np.float64, np.int32, np.int64, np.uint32
 
-# exp: x = k ln 2 + r with |r| ≤ ln 2 / 2; e^r = 1 + r + r² q(r); the sum x·log2(e) + 1.5·2^52 holds k in its lowest bits.
+# exp: x = k ln 2 + r with |r| ≤ ln 2 / 2; e^r = 1 + r + r² q(r). Adding 1.5·2^52 to x / ln 2 leaves k in the lowest
+# bits of the sum.
 
 
 @njit(**_HELPER)
@@ -206,7 +208,7 @@ def _tanh32(x):  # type: ignore[no-untyped-def]
     return size if x >= _f32(0.0) else -size
 
 
-# Random bits: the 32-bit arithmetic of symbolic.codegen.runtime, one unit at a time. Numba widens 32-bit products to 64 bits;
+# Random bits: the arithmetic of symbolic.codegen.runtime, one unit at a time. Numba widens 32-bit products to 64 bits;
 # cutting each result down again lets LLVM do it all in 32.
 
 
@@ -234,8 +236,8 @@ def _uniform32(first, second, unit):  # type: ignore[no-untyped-def]
     return (_f32(_i32(_bits(first, second, unit) >> _u32(9))) + _f32(0.5)) * _f32(2.0**-23)
 
 
-# The public names. Called from Python they answer as the NumPy target does; inside a compiled loop the implementation is
-# chosen by the type of the argument.
+# The public names. Called from Python they answer as the NumPy target does; inside a compiled loop the type of the
+# argument chooses the implementation.
 
 
 def exp(x: Any) -> Any:

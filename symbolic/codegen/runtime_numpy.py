@@ -37,8 +37,8 @@ def log2cosh(x: Array) -> Array:
 def uniform(streams: tuple[Words, Words], units: int, dtype: npt.DTypeLike) -> Array:
     """Uniform numbers in (0, 1) for all rows of the streams; shape (rows, units).
 
-    They are (k + ½) / 2^n, with the n = 23 leading of a unit's 32 bits in float32 and all n = 32 in float64: exact in the
-    type, never 0 or 1, and off by at most 2^−(n+1) in any probability.
+    They are (k + ½) / 2^n, with the n = 23 leading of a unit's 32 bits in float32 and all n = 32 in float64:
+    exact in the type, never 0 or 1, and off by at most 2^−(n+1) in any probability.
     """
     first, second = streams
     bits = mix(mix(np.arange(units, dtype=np.uint32) + first[:, None]) ^ second[:, None])
@@ -48,7 +48,7 @@ def uniform(streams: tuple[Words, Words], units: int, dtype: npt.DTypeLike) -> A
 
 
 def draw(mean: Array, streams: tuple[Words, Words], low: float, high: float) -> Array:
-    """States of two-state units with the given means: ``high`` with probability (mean − low) / (high − low), else ``low``.
+    """States of two-state units: ``high`` with probability (mean − low) / (high − low), else ``low``.
 
     Args:
         mean: shape (rows, units).
