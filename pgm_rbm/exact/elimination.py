@@ -10,7 +10,7 @@ themselves: each ends in a number, and the numbers add up.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,9 @@ __all__ = [
     "plan",
     "require_tractable",
 ]
+
+# Table entries that one elimination for each of many variables may compute in all; about a minute's work.
+_PATIENCE = 10**10
 
 FloatArray = NDArray[np.float64]
 LogTable = tuple[tuple[Hashable, ...], FloatArray]
@@ -107,6 +110,7 @@ def log_partition(
     cardinalities: Mapping[Hashable, int],
     *,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    chosen: EliminationPlan | None = None,
 ) -> float:
     """ln of the sum, over all assignments, of the product of the tables.
 
@@ -114,6 +118,7 @@ def log_partition(
         tables: (scope, log_table) pairs; an entry is finite or ``-inf``.
         cardinalities: number of states of every variable, also of those in no table.
         memory_limit: bytes the largest step may hold.
+        chosen: what :func:`require_tractable` has returned for these scopes, so as not to plan again.
 
     Returns:
         ln Z; ``-inf`` when every assignment has potential zero.
@@ -121,7 +126,8 @@ def log_partition(
     Raises:
         IntractableError: the best order found would exceed ``memory_limit``. Nothing has been computed then.
     """
-    chosen = require_tractable([scope for scope, _ in tables], cardinalities, memory_limit=memory_limit)
+    if chosen is None:
+        chosen = require_tractable([scope for scope, _ in tables], cardinalities, memory_limit=memory_limit)
     return float(_Buckets(tables, cardinalities, chosen.order).eliminate())
 
 
@@ -131,6 +137,7 @@ def log_marginal(
     keep: Sequence[Hashable],
     *,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    chosen: EliminationPlan | None = None,
 ) -> FloatArray:
     """The logarithm of the unnormalised joint marginal of the variables in ``keep``.
 
@@ -139,6 +146,7 @@ def log_marginal(
         cardinalities: number of states of every variable.
         keep: variables to keep, each once; the result's axes follow this order.
         memory_limit: bytes the largest step may hold.
+        chosen: what :func:`require_tractable` has returned for these scopes and ``keep``.
 
     Returns:
         Array of shape ``[cardinalities[name] for name in keep]``; its log-sum-exp is ln Z.
@@ -146,7 +154,8 @@ def log_marginal(
     Raises:
         IntractableError: as for :func:`log_partition`; the table over ``keep`` counts too.
     """
-    chosen = require_tractable([scope for scope, _ in tables], cardinalities, keep, memory_limit=memory_limit)
+    if chosen is None:
+        chosen = require_tractable([scope for scope, _ in tables], cardinalities, keep, memory_limit=memory_limit)
     free = [name for name in keep if cardinalities[name] > 1]
     table = _Buckets(tables, cardinalities, [*chosen.order, *free]).eliminate(keep=len(free))
     return table.reshape([cardinalities[name] for name in keep])
@@ -158,32 +167,46 @@ def log_marginals(
     variables: Sequence[Hashable],
     *,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    chosen: EliminationPlan | None = None,
 ) -> dict[Hashable, FloatArray]:
     """The single marginals of many variables, as logarithms, each up to a constant of its own.
 
     Two passes over the bucket tree give all of them at about three times the cost of ln Z, provided that its
-    messages fit the memory limit; otherwise each marginal is an elimination of its own.
+    messages fit the memory limit; otherwise each marginal is an elimination of its own, if that ends in reasonable
+    time.
 
     Args:
         tables: (scope, log_table) pairs.
         cardinalities: number of states of every variable.
         variables: those whose marginals are wanted.
         memory_limit: bytes the largest step may hold.
+        chosen: what :func:`require_tractable` has returned for these scopes.
 
     Returns:
         Variable -> array of shape ``(cardinalities[variable],)``; all ``-inf`` when Z is zero.
 
     Raises:
-        IntractableError: neither way fits ``memory_limit``.
+        IntractableError: neither way fits; the error says what the two passes need.
     """
     if len(variables) > 1:
-        chosen = plan([scope for scope, _ in tables], cardinalities)
-        if chosen.complete and chosen.marginal_memory <= memory_limit:
+        if chosen is None:
+            chosen = require_tractable([scope for scope, _ in tables], cardinalities, memory_limit=memory_limit)
+        if chosen.marginal_memory <= memory_limit:
             buckets = _Buckets(tables, cardinalities, chosen.order)
             found = buckets.marginals()
             if buckets.constant == -math.inf:  # whichever part holds the contradiction, no variable has a marginal
                 return {name: np.full(cardinalities[name], -math.inf) for name in variables}
             return {name: found[name] if name in found else np.zeros(1) for name in variables}
+        if len(variables) * chosen.operations > _PATIENCE:
+            raise IntractableError(
+                f"{len(variables)} marginals in two passes need {format_bytes(chosen.marginal_memory)} of messages; "
+                f"memory_limit allows {format_bytes(memory_limit)}, and one elimination for each of them would take "
+                "too long. Pass a larger memory_limit (in bytes), ask for fewer variables, or use sampling for an "
+                "approximate answer.",
+                induced_width=chosen.induced_width,
+                memory=chosen.marginal_memory,
+                memory_limit=memory_limit,
+            )
     return {name: log_marginal(tables, cardinalities, [name], memory_limit=memory_limit) for name in variables}
 
 
@@ -264,25 +287,35 @@ class _Buckets:
             if place in from_above:
                 own.append((cluster[1:], from_above.pop(place)))
             base = self._expand(own, cluster)
-            messages = bucket.messages
-            # outside[k] is everything in the bucket but message k, without a division
-            outside: list[FloatArray] = []
-            before = base
-            for _, scope, message in messages:
-                outside.append(before)
-                before = before + self._align(scope, message, cluster)
-            found[self.order[place]] = _log_sum_exp(before, tuple(range(1, len(cluster))))
-            after: FloatArray | None = None
-            for (child, scope, message), rest in zip(reversed(messages), reversed(outside), strict=True):
-                others = rest if after is None else rest + after
+            rests = self._leave_one_out(base, [(scope, message) for _, scope, message in bucket.messages], cluster)
+            belief: FloatArray | None = None
+            for (child, scope, message), rest in zip(bucket.messages, rests, strict=True):
                 gone = tuple(axis for axis, variable in enumerate(cluster) if variable not in scope)
-                downward = _log_sum_exp(others, gone)
+                downward = _log_sum_exp(rest, gone)
                 top = downward.max()
                 from_above[child] = downward - top if top > -math.inf else downward
-                aligned = self._align(scope, message, cluster)
-                after = aligned if after is None else after + aligned
+                belief = rest + self._align(scope, message, cluster)
+            found[self.order[place]] = _log_sum_exp(base if belief is None else belief, tuple(range(1, len(cluster))))
             bucket.messages = []
         return found
+
+    def _leave_one_out(
+        self, base: FloatArray, messages: list[tuple[tuple[int, ...], FloatArray]], cluster: tuple[int, ...]
+    ) -> Iterator[FloatArray]:
+        """For each message in turn, ``base`` plus all the others.
+
+        Halving the list at each level needs no subtraction, which zeros would not survive, and holds only as many
+        tables at a time as there are levels.
+        """
+        if len(messages) <= 1:
+            yield from [base] * len(messages)
+            return
+        middle = len(messages) // 2
+        for inside, outside in ((messages[:middle], messages[middle:]), (messages[middle:], messages[:middle])):
+            around = base.copy()
+            for scope, message in outside:
+                around += self._align(scope, message, cluster)
+            yield from self._leave_one_out(around, inside, cluster)
 
     def _sum(self, tables: list[tuple[tuple[int, ...], FloatArray]], place: int) -> tuple[tuple[int, ...], FloatArray]:
         members = {place}.union(*(scope for scope, _ in tables)) if tables else {place}

@@ -24,6 +24,8 @@ def compose(first: Any, second: Any, *more: Any) -> GraphModel:
     the distribution of the rest as it was; a prior over v multiplies it (Koller & Friedman, Probabilistic
     Graphical Models, 2009, section 4.2.1).
 
+    Two RBMs name their units alike: rename those that are not meant to be shared with ``networkx.relabel_nodes``.
+
     Args:
         first, second, *more: each a :class:`GraphModel`, any other undirected networkx graph (attributes ``units``,
             ``bias`` and ``weight``, with the defaults "binary", 0 and 0), or an object whose ``graph`` is one of

@@ -25,7 +25,7 @@ from pgm_rbm.errors import (
     ValueOutsideDomainError,
 )
 from pgm_rbm.exact import elimination
-from pgm_rbm.graph.structure import DEFAULT_MEMORY_LIMIT, Tractability
+from pgm_rbm.graph.structure import DEFAULT_MEMORY_LIMIT, EliminationPlan, Tractability
 from pgm_rbm.partition import LogPartition
 from symbolic.units import TABLE
 
@@ -489,9 +489,9 @@ class GraphModel(nx.Graph):
         """
         observed = self._evidence(evidence)
         cardinalities = self._cardinalities(observed)
-        self._refuse_if_intractable(observed, cardinalities, (), memory_limit)
+        chosen = self._plan(observed, cardinalities, (), memory_limit)
         tables = elimination.condition(self.log_tables(), observed)
-        value = elimination.log_partition(tables, cardinalities, memory_limit=memory_limit)
+        value = elimination.log_partition(tables, cardinalities, memory_limit=memory_limit, chosen=chosen)
         if value == -math.inf:
             raise _impossible(evidence)
         return LogPartition(value, "elimination")
@@ -547,16 +547,16 @@ class GraphModel(nx.Graph):
         observed = self._evidence(evidence)
         cardinalities = self._cardinalities(observed)
         free = [name for name in names if name not in observed]
-        self._refuse_if_intractable(observed, cardinalities, free if joint or len(free) < 2 else (), memory_limit)
+        chosen = self._plan(observed, cardinalities, free if joint or len(free) < 2 else (), memory_limit)
         tables = elimination.condition(self.log_tables(), observed)
         if joint or len(free) < 2:
-            logs = elimination.log_marginal(tables, cardinalities, free, memory_limit=memory_limit)
+            logs = elimination.log_marginal(tables, cardinalities, free, memory_limit=memory_limit, chosen=chosen)
             table = _normalised(logs, evidence)
             if joint or names == free:
                 return self._with_observed(table, names, observed)
             found = dict.fromkeys(free, table)
         else:
-            marginals = elimination.log_marginals(tables, cardinalities, free, memory_limit=memory_limit)
+            marginals = elimination.log_marginals(tables, cardinalities, free, memory_limit=memory_limit, chosen=chosen)
             found = {name: _normalised(marginals[name], evidence) for name in free}
         arrays = {
             name: self._with_observed(np.ones(()), [name], observed) if name in observed else found[name]
@@ -663,15 +663,15 @@ class GraphModel(nx.Graph):
     def _cardinalities(self, observed: Mapping[Hashable, int]) -> dict[Hashable, int]:
         return {name: len(self.domain(name)) for name in self.variables if name not in observed}
 
-    def _refuse_if_intractable(
+    def _plan(
         self,
         observed: Mapping[Hashable, int],
         cardinalities: Mapping[Hashable, int],
         keep: Sequence[Hashable],
         memory_limit: int,
-    ) -> None:
+    ) -> EliminationPlan:
         # Dense models are refused from their scopes alone; their tables may not fit in memory at all.
-        elimination.require_tractable(self._scopes(observed), cardinalities, keep, memory_limit=memory_limit)
+        return elimination.require_tractable(self._scopes(observed), cardinalities, keep, memory_limit=memory_limit)
 
     # -- checking what comes in --------------------------------------------------------------------------
 

@@ -193,16 +193,16 @@ def _greedy(
 ) -> tuple[_Clusters, bool]:
     graph = {v: set(around) for v, around in neighbours.items()}
     logs = [math.log2(size) for size in sizes]
+    weight = {v: logs[v] + sum(logs[u] for u in around) for v, around in graph.items()}
 
     def score(v: int) -> tuple[float, float, int]:
         around = graph[v]
-        size = logs[v] + sum(logs[u] for u in around)
         if not fill_first:
-            return 0.0, size, v
+            return 0.0, weight[v], v
         if len(around) > _HOPELESS_DEGREE:
-            return math.inf, size, v
+            return math.inf, weight[v], v
         missing = sum(len(around) - 1 - len(around & graph[u]) for u in around) // 2
-        return float(missing), size, v
+        return float(missing), weight[v], v
 
     waiting = set(free)
     current = {v: score(v) for v in free}
@@ -219,8 +219,12 @@ def _greedy(
         waiting.discard(v)
         new_edges = _remove(graph, v)
         touched = set(clusters[-1][1])
-        if fill_first:
-            for a, b in new_edges:
+        for u in touched:
+            weight[u] -= logs[v]
+        for a, b in new_edges:
+            weight[a] += logs[b]
+            weight[b] += logs[a]
+            if fill_first:
                 touched |= graph[a] & graph[b]
         for u in touched & waiting:
             updated = score(u)
@@ -293,8 +297,8 @@ def _measure(
         cluster = message * sizes[v]
         # the sum of the bucket's tables, one temporary of the same size, the maximum, the message
         peak = max(peak, live + 2 * cluster + 2 * message)
-        # leave-one-out sums hold one table for each message that comes in
-        marginal_peak = max(marginal_peak, (children[step] + 4) * cluster)
+        # leave-one-out sums hold a table for each level of halving the messages that come in
+        marginal_peak = max(marginal_peak, (children[step].bit_length() + 4) * cluster)
         messages += message
         live += message - waiting[step]
         if around:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from pgm_rbm.errors import ImpossibleEvidenceError, IntractableError
 from pgm_rbm.exact import elimination
+from pgm_rbm.graph.bipartite import RBMGraph
 from pgm_rbm.graph.model import GraphModel
 from tests.pgm_rbm import brute_force
 
@@ -277,3 +279,25 @@ def test_a_variable_that_nothing_touches_is_uniform():
     tables = model.query(["alone", "other"])
     np.testing.assert_allclose(tables["alone"], [0.25] * 4, rtol=1e-15)
     np.testing.assert_array_equal(tables["other"], [1.0])
+
+
+def test_many_marginals_that_would_take_too_long_are_refused():
+    model = grid(20, 20, 0.44, periodic=False)
+    assert float(model.tractability().memory) < 2**30
+    with pytest.raises(IntractableError, match=r"400 marginals in two passes need .* GiB of messages"):
+        model.query(list(model))
+
+
+def test_marginals_of_a_wide_layer_over_a_narrow_one():
+    rng = np.random.default_rng(1)
+    weights, bias = rng.normal(size=(40, 5)), rng.normal(size=40)
+    graph = RBMGraph.from_arrays(weights, bias, np.zeros(5))
+    found = graph.query(list(graph))
+    hidden = np.array(list(itertools.product([0, 1], repeat=5)), dtype=float)
+    log_p = np.logaddexp(0.0, bias + hidden @ weights.T).sum(axis=1)
+    p = np.exp(log_p - np.logaddexp.reduce(log_p))
+    mean_hidden = p @ hidden
+    mean_visible = p @ (1 / (1 + np.exp(-bias - hidden @ weights.T)))
+    # logarithms of size 1e2 are exponentiated, so 1e-11 is some hundred roundings
+    np.testing.assert_allclose([found["h", j][1] for j in range(5)], mean_hidden, rtol=1e-11)
+    np.testing.assert_allclose([found["v", i][1] for i in range(40)], mean_visible, rtol=1e-11)
