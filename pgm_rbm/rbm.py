@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.errors import IntractableError
 from pgm_rbm.exact import enumeration
 from pgm_rbm.exact.enumeration import Gradient, Progress
 from pgm_rbm.kernels import (
@@ -284,20 +285,33 @@ class RBM:
         """ln Z, in nats.
 
         Args:
-            method: ``"enumeration"`` of the smaller layer, which is also what ``"auto"`` takes.
+            method: ``"enumeration"`` of the smaller layer; ``"elimination"`` on the graph, for models where few pairs
+                of units have a weight; or ``"auto"``: enumeration within ``limit``, else elimination where the model
+                has a mask.
             limit: the most configurations to enumerate; 2^24 by default.
             threads: how many threads to use; all by default. The result does not depend on it.
-            progress: called with (parts done, parts in all).
+            progress: called with (parts done, parts in all) as an enumeration goes on.
 
         Raises:
             ValueError: there is no such method, or a parameter is not finite.
             EnumerationLimitError: the smaller layer has more configurations than ``limit``.
+            IntractableError: the graph is too dense to be eliminated.
         """
-        if method not in ("auto", "enumeration"):
-            raise ValueError(f"method must be 'auto' or 'enumeration'. Got {method!r}.")
-        return enumeration.log_partition(
-            self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
-        )
+        if method not in ("auto", "enumeration", "elimination"):
+            raise ValueError(f"method must be 'auto', 'enumeration' or 'elimination'. Got {method!r}.")
+        if method == "elimination":
+            return self.graph.log_partition()
+        try:
+            return enumeration.log_partition(
+                self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
+            )
+        except enumeration.EnumerationLimitError as refused:
+            if method == "enumeration" or self._mask is None:
+                raise
+            try:
+                return self.graph.log_partition()
+            except IntractableError:
+                raise refused from None
 
     def log_probability(
         self, v: States, *, limit: int | None = None, threads: int | None = None

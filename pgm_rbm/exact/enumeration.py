@@ -213,8 +213,8 @@ def _refusal(plan: Plan, limit: int, kernels: Kernels, parameters: Parameters, t
         f"The smaller layer ({name}, {power} {kernels.layers[plan.layer]} units) has {many} configurations, and "
         f"enumeration stops at limit={limit}. This one would take about {_duration(seconds)} on "
         f"{threads} thread{'s' if threads > 1 else ''} and {memory / 2**20:.0f} MiB. Pass limit={many} to run it all "
-        f"the same, or use what needs no ln Z: Gibbs samples, differences of free energies, and training by CD or "
-        f"PCD with the pseudo-likelihood as its monitor.",
+        f"the same; eliminate on the graph if few pairs of units have a weight; or use what needs no ln Z: Gibbs "
+        f"samples, differences of free energies, and training by CD or PCD with the pseudo-likelihood as its monitor.",
         configurations=plan.configurations,
         limit=limit,
         seconds=seconds,

@@ -10,6 +10,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import NotBipartiteError, UnknownVariableError, ValueOutsideDomainError
+from pgm_rbm.exact.enumeration import EnumerationLimitError
 from pgm_rbm.kernels import states_of
 from tests.pgm_rbm import naive
 
@@ -104,7 +105,7 @@ def test_exact_answers_against_the_definition(rbm: RBM) -> None:
 
 
 def test_a_method_that_does_not_exist_is_refused(rbm: RBM) -> None:
-    with pytest.raises(ValueError, match="method must be 'auto' or 'enumeration'"):
+    with pytest.raises(ValueError, match="method must be 'auto', 'enumeration' or 'elimination'"):
         rbm.log_partition("magic")
     with pytest.raises(ValueError, match="method must be 'gibbs' or 'exact'"):
         rbm.sample(3, method="magic")
@@ -275,9 +276,33 @@ def test_an_odd_cycle_is_refused() -> None:
         RBM.from_graph(nx.cycle_graph(3))
 
 
-def test_enumeration_and_the_graph_agree() -> None:
+def test_enumeration_and_elimination_agree() -> None:
     rbm = RBM.from_parameters(W, A, B)
-    assert float(rbm.graph.log_partition()) == pytest.approx(float(rbm.log_partition()), rel=1e-13)
+    eliminated = rbm.log_partition("elimination")
+    assert eliminated.method == "elimination"
+    assert eliminated.value == pytest.approx(rbm.log_partition("enumeration").value, rel=1e-13)
+
+
+def test_a_sparse_model_past_the_limit_is_eliminated() -> None:
+    n = 60
+    mask = np.eye(n, dtype=bool) | np.eye(n, k=1, dtype=bool)
+    w, a, b = naive.random_parameters(n, n, seed=41)
+    chain = RBM.from_parameters(np.where(mask, w, 0), a, b, mask=mask, target="numpy")
+    # The units form one chain h0 v0 h1 v1 ...: sum from its end, one 2 × 2 table after another.
+    states = np.arange(2.0)
+    tables = np.outer(states, states)
+    log_sums = np.zeros(2)
+    for i in reversed(range(n)):
+        log_sums = np.logaddexp.reduce(a[i] * states + w[i, i] * tables + log_sums, axis=1)
+        before = w[i - 1, i] if i else 0.0
+        log_sums = np.logaddexp.reduce(b[i] * states + before * tables + log_sums, axis=1)
+    assert chain.log_partition().value == pytest.approx(float(log_sums[0]), rel=1e-13)
+    assert chain.log_partition().method == "elimination"
+    with pytest.raises(EnumerationLimitError, match="eliminate on the graph"):
+        chain.log_partition("enumeration")
+    dense = RBM.from_parameters(w, a, b, mask=np.ones((n, n), dtype=bool), target="numpy")
+    with pytest.raises(EnumerationLimitError):
+        dense.log_partition()
 
 
 def test_its_own_derivation() -> None:
