@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,16 +42,16 @@ class Settings:
 
     Attributes:
         hidden: hidden units; few enough for ln Z by enumeration.
-        epochs, batch_size, learning_rate, k, chains: of PCD.
+        stages: epochs and learning rate of each stage of training; the last one is slow, to settle.
+        batch_size, k, chains: of PCD.
         rows: how many training rows to use; None for all.
         seed: of everything random.
         entries: gradient entries that are compared with finite differences.
     """
 
     hidden: int = 16
-    epochs: int = 80
+    stages: tuple[tuple[int, float], ...] = ((100, 0.3), (40, 0.05))
     batch_size: int = 100
-    learning_rate: float = 0.2
     k: int = 5
     chains: int = 500
     rows: int | None = None
@@ -136,14 +136,19 @@ def run(output: Path, settings: Settings | None = None) -> Report:
     _say_how_well(show, rbm, len(train), len(held_out), before, after)
     comparisons = _compare(show, rbm, train, settings)
     show.heading("Files")
+    show.line()
     files["model"] = output / "digits.safetensors"
     rbm.save(files["model"])
     picture = _draw(show, rbm, digits, before, output, settings)
     if picture is not None:
         files["picture"] = picture
-    for what in ("lecture", "picture", "model"):
+    for what, words in (
+        ("lecture", "the derivation as a page for the browser"),
+        ("picture", "weights, training curve, data and samples"),
+        ("model", "to go on with: pgm-rbm sample, evaluate, partition"),
+    ):
         if what in files:
-            show.line(f"  {what:<9}{files[what]}")
+            show.line(f"  {files[what]!s:<34}  {words}")
     seconds = time.perf_counter() - begin
     show.line(f"\nDone in {seconds:.0f} s.")
     return Report(before, after, comparisons, files, seconds)
@@ -178,12 +183,12 @@ class _Show:
 
 def _derive(show: _Show, output: Path) -> Path:
     from symbolic import Energy
+    from symbolic.notation import text
 
     show.heading("The gradient of ln p(v), derived and checked")
-    show.line(f"\nenergy   E(v, h) = {ENERGY}")
     energy = Energy.parse(ENERGY, visible={"v": "binary"}, hidden={"h": "binary"})
+    show.line(f"\nThe energy, written once:\n\n{text.equation(energy.call, energy.expression)}\n")
     derivation = energy.log_likelihood_gradient("w")
-    show.line()
     show.line(derivation.text(width=show.width))
     verification = derivation.verify()
     show.line(f"\nchecked  {verification}")
@@ -224,40 +229,48 @@ def _train(
     held_out: npt.NDArray[np.float64],
     settings: Settings,
 ) -> None:
+    from pgm_rbm.learning.progress import progress_bar
+
     show.heading("Training on handwritten digits")
-    show.line(
-        f"\ndata     {len(train)} images of 8×8 binary pixels, and {len(held_out)} held out (Alpaydin and Kaynak, UCI, "
-        f"1998; CC BY 4.0)"
-    )
-    show.line(
-        f"model    {rbm.n_visible} visible and {rbm.n_hidden} hidden binary units, trained by PCD-{settings.k} with "
-        f"{settings.chains} chains"
-    )
-    watched = show.err.is_terminal
+    show.line(f"\ndata     {len(train)} images of 8×8 binary pixels, and {len(held_out)} held out")
+    show.line("         (E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998; CC BY 4.0)")
+    show.line(f"model    {rbm.n_visible} visible and {rbm.n_hidden} hidden binary units")
+    show.line(f"learning PCD-{settings.k} with {settings.chains} chains, {settings.batch_size} images a step")
+    epochs = sum(count for count, _ in settings.stages)
+    batches = -(-len(train) // settings.batch_size)
 
     def told(record: EpochRecord) -> None:
-        if not watched and record.epoch % 10 == 0:
-            show.err.print(f"epoch {record.epoch}/{settings.epochs}: mean ln p {record.log_likelihood:.3f}")
+        if not show.err.is_terminal and record.epoch % 20 == 0:
+            show.err.print(f"epoch {record.epoch}/{epochs}: mean ln p {record.log_likelihood:.3f}")
 
-    rbm.fit(
-        train,
-        algorithm="pcd",
-        k=settings.k,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        n_chains=settings.chains,
-        held_out=held_out,
-        monitor="exact",
-        callbacks=told,
-        progress=watched,
-    )
+    with progress_bar() if show.err.is_terminal else nullcontext(None) as bar:
+        for stage, (count, learning_rate) in enumerate(settings.stages):
+            before = rbm.history[-1].steps if stage else 0
+
+            def progress(done: int, total: int, record: EpochRecord | None, before: int = before) -> None:
+                if bar is not None:
+                    bar(before + done, epochs * batches, record)
+
+            rbm.fit(
+                train,
+                algorithm="pcd",
+                k=settings.k,
+                epochs=count,
+                batch_size=settings.batch_size,
+                learning_rate=learning_rate,
+                n_chains=settings.chains,
+                resume=stage > 0,
+                held_out=held_out,
+                monitor="exact",
+                callbacks=told,
+                progress=progress,
+            )
 
 
 def _say_how_well(
     show: _Show, rbm: RBM, train: int, held_out: int, before: tuple[float, float], after: tuple[float, float]
 ) -> None:
-    show.line(f"\nexact mean ln p, in nats, with ln Z summed over all 2^{rbm.n_hidden} hidden configurations\n")
+    show.line(f"\nThe exact mean ln p in nats; ln Z is a sum over all 2^{rbm.n_hidden} hidden configurations.\n")
     show.line(f"  {'':<24}{'before':>10}{'after':>10}{'gain':>10}")
     for name, k in ((f"{train} training rows", 0), (f"{held_out} held-out rows", 1)):
         show.line(
@@ -270,14 +283,14 @@ def _compare(show: _Show, rbm: RBM, train: npt.NDArray[np.float64], settings: Se
     show.heading("The generated gradient against finite differences of ln p")
     with show.busy("comparing"):
         found = tuple(_comparisons(rbm, train, settings))
-    show.line(f"\n  {'entry':<12}{'Term A':>11}{'Term B':>11}{'A − B':>16}{'∂ ln p':>16}{'error':>12}")
+    show.line(f"\n  {'entry':<12}{'Term A':>11}{'Term B':>11}{'A − B':>16}{'difference':>16}{'error':>12}")
     for one in found:
         show.line(
             f"  {_entry(one):<12}{_signed(one.term_a, 6):>11}{_signed(one.term_b, 6):>11}"
             f"{_signed(one.term_a - one.term_b, 10):>16}{_signed(one.difference, 10):>16}{one.error:>12.1e}"
         )
     largest = max(one.error for one in found)
-    show.line(f"\nlargest error {largest:.1e}")
+    show.line(f"\nThe largest error is {largest:.1e}.")
     if largest > TOLERANCE:
         raise DemoError(f"the gradient and its finite difference lie {largest:.1e} apart; {TOLERANCE:.0e} is allowed.")
     return found
