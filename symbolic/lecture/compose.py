@@ -81,7 +81,7 @@ _REMARKS = {
 _LEADS = {
     "the layer": "The whole layer: its probability is a product with one factor a unit.",
     "one unit": "So one unit has a distribution of its own:",
-    "mean": "And its mean, the probability of being on if its states are 0 and 1:",
+    "mean": "And a mean, for states 0 and 1 the probability of being on:",
 }
 
 
@@ -260,7 +260,8 @@ class _Composer:
         parts: list[Inline] = []
         for layer in self.layers:
             index = self.show(self.energy.index_of[layer][0])
-            parts += [" and ", index] if parts else [index]
+            joint = " and " if layer == self.layers[-1] else ", "
+            parts += [joint, index] if parts else [index]
         return tuple(parts)
 
     def _figure(self) -> Figure:
@@ -468,8 +469,9 @@ class _Composer:
                 Prose(
                     (
                         "Steps along this gradient raise ln p of the data. Term A pulls towards what the data make the "
-                        "model do, Term B pushes away from what the model does by itself. Term A is cheap. Term B sums over every configuration, so contrastive divergence estimates it "
-                        "from a few steps of sampling that start at the data.",
+                        "model do, Term B pushes away from what the model does by itself. Term A is cheap. Term B sums "
+                        "over every configuration, so contrastive divergence estimates it from a few steps of sampling "
+                        "that start at the data.",
                     )
                 ),
             ),
@@ -613,7 +615,7 @@ class _Numbers:
         return tables, gradient
 
     def _introduction(self, partition: Fraction) -> tuple[Inline, ...]:
-        sizes = ", ".join(
+        sizes = " and ".join(
             f"{n} {'visible' if self.energy.layers[name] in self.energy.visible else 'hidden'}"
             for name, n in self.example.sizes.items()
         )

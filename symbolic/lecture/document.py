@@ -87,7 +87,7 @@ class Verdict:
 
     def how(self) -> str:
         """In what model, and with what arithmetic."""
-        model = " and ".join(f"{size} units {name}" for name, size in self.sizes)
+        model = " and ".join(f"{size} of {name}" for name, size in self.sizes).replace(" of ", " units of ", 1)
         at = "one random point" if self.points == 1 else f"{self.points} random points"
         return f"each evaluated before and after its step, exactly, at {at} of a model with {model}."
 

@@ -87,11 +87,17 @@ class Exact:
 
 
 def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    """``base`` to a rational power, where that is rational."""
     if base == 1:
         return base
-    if exponent.denominator != 1:
+    raised = base**exponent.numerator
+    if exponent.denominator == 1:
+        return raised
+    roots = [round(part ** (1 / exponent.denominator)) for part in (raised.numerator, raised.denominator)]
+    root = Fraction(*roots)
+    if root**exponent.denominator != raised:
         raise CheckError(f"{base} to the power {exponent} is not rational")
-    return Fraction(base ** int(exponent))
+    return root
 
 
 Assignment = Mapping[Basic, Any]
@@ -127,6 +133,7 @@ class WorkedExample:
         if count > _MOST_CONFIGURATIONS:
             raise CheckError(f"a worked example has at most {_MOST_CONFIGURATIONS} configurations. Got {count}.")
         self._memo: dict[Any, Exact] = {}
+        self._free: dict[Expr, list[Basic]] = {}
         self._by: tuple[str, tuple[int, ...]] | None = None
 
     def _default(self, parameter: Parameter) -> dict[tuple[int, ...], int]:
@@ -174,7 +181,10 @@ class WorkedExample:
 
     def evaluate(self, node: Expr, assignment: Assignment) -> Exact:
         """The exact value; see :meth:`number`."""
-        key = (node, self._by, tuple((s, assignment[s]) for s in _sorted_free(node) if s in assignment))
+        free = self._free.get(node)
+        if free is None:
+            free = self._free[node] = _sorted_free(node)
+        key = (node, self._by, *(assignment.get(s) for s in free))
         if key not in self._memo:
             for kind in type(node).__mro__:
                 evaluator = _EVALUATORS.get(kind)

@@ -74,6 +74,7 @@ _ASCII = str.maketrans(
         "✗": "x",
     }
 )
+_EQUALS = " = "
 _GREEK_NAMES = {letter: name for name, letter in typeset.GREEK.items()} | {"π": "pi"}
 
 
@@ -128,36 +129,32 @@ def derivation(derivation: Derivation, *, ascii: bool = False, width: int = 100)
 
 def _branch(branch: Branch, printer: _Printer, layers: Any, width: int) -> str:
     rule = ("-" if printer.ascii else "─") * width
-    title = printer.plain(branch.name)
-    out = [title, rule]
+    out = [printer.plain(branch.name), rule]
     subject = printer.box(typeset.typeset(branch.subject, layers=layers))
     if not branch.steps:
         return "\n".join([*out, *(line.rstrip() for line in subject.lines)])
-    margin = min(26, max(14, width // 4))
-    bar = printer.plain(" │ ") if not printer.ascii else " | "
-    room = width - margin - len(bar) - 2  # for the equals sign and its blank
     rights = [typeset.typeset(step.after, layers=layers) for step in branch.steps]
-    # The subject stands left of the first equals sign where that leaves every line room; else in a row of its own.
-    widest = max(printer.box(right).width for right in rights)
-    inline = subject.width + 1 + widest <= room
-    indent = subject.width + 1 if inline else 2
+    bar = " | " if printer.ascii else " │ "
+    for margin in dict.fromkeys((max(14, min(26, width // 4)), 14)):
+        room = width - margin - len(bar) - len(_EQUALS)
+        # The subject stands left of the first equals sign where that leaves every line room; else above it.
+        inline = subject.width + max(printer.box(right).width for right in rights) <= room
+        indent = subject.width if inline else 1
+        pieces = [printer.broken(right, room - indent) for right in rights]
+        if all(piece.width <= room - indent for line in pieces for piece in line):
+            break
     if not inline:
         out += [(" " * margin + bar + line).rstrip() for line in subject.lines]
         out.append((" " * margin + bar).rstrip())
-    for number, (step, right) in enumerate(zip(branch.steps, rights, strict=True)):
+    for number, (step, line) in enumerate(zip(branch.steps, pieces, strict=True)):
         left = subject if inline and number == 0 else Box((" " * indent,))
-        pieces = printer.broken(right, room - indent)
-        rows = [_beside(Box((_fill(left, indent),)) if left is not subject else left, Box((" = ",)), pieces[0])]
-        rows += [_beside(Box((" " * indent,)), Box(("   ",)), piece) for piece in pieces[1:]]
-        formula = [line for box in rows for line in box.lines]
+        rows = [_beside(left, Box((_EQUALS,)), line[0])]
+        rows += [_beside(Box((" " * (indent + len(_EQUALS)),)), piece) for piece in line[1:]]
+        formula = [text for box in rows for text in box.lines]
         out += _with_margin(printer, step.name, step.hint, formula, rows[0].base, margin, bar)
-    while out and out[-1].strip() in {"", bar.strip()}:
+    while out[-1].strip() == bar.strip():
         out.pop()
     return "\n".join(out)
-
-
-def _fill(box: Box, width: int) -> str:
-    return box.lines[0].ljust(width)
 
 
 def _with_margin(

@@ -280,9 +280,9 @@ def _svg(graph: Graph, alt: str) -> str:
         kind = "edge emphasised" if number == graph.emphasised else "edge"
         (x, y), (p, q) = places[a], places[b]
         if a[0] == b[0]:
-            lift = 62 if a[0] else -62
-            middle = f"Q{(x + p) / 2:g} {y - lift:g} {p:g} {q:g}"
-            parts.append(f'<path class="{kind}" d="M{x:g} {y:g} {middle}"/>')
+            # An arc within a layer passes clear of the units between its ends.
+            lift = 70 * abs(a[1] - b[1]) * (1 if a[0] else -1)
+            parts.append(f'<path class="{kind}" d="M{x:g} {y:g} Q{(x + p) / 2:g} {y - lift:g} {p:g} {q:g}"/>')
         else:
             parts.append(f'<line class="{kind}" x1="{x:g}" y1="{y:g}" x2="{p:g}" y2="{q:g}"/>')
     for depth, layer in enumerate(graph.layers):
@@ -309,8 +309,9 @@ def _places(graph: Graph, height: int) -> dict[tuple[int, int], tuple[float, flo
     places = {}
     rows = len(graph.layers)
     left, right = 130.0, _WIDTH - 50.0
+    margin = 92 if any(a[0] == b[0] for a, b in graph.edges) else 50
     for depth, layer in enumerate(graph.layers):
-        y = height - 50 - (height - 100) * (depth / (rows - 1) if rows > 1 else 0.5)
+        y = height - margin - (height - 2 * margin) * (depth / (rows - 1) if rows > 1 else 0.5)
         step = (right - left) / len(layer.units)
         for number in range(len(layer.units)):
             places[depth, number] = (left + step * (number + 0.5), y)
