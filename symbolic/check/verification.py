@@ -76,8 +76,8 @@ class Verification:
 
 
 def default_sizes(energy: Energy) -> dict[str, int]:
-    """Small sizes that differ from layer to layer, so that no two axes can be mistaken for each other."""
-    return {name: 2 + position for position, name in enumerate(energy.layers)}
+    """Small sizes that differ from each layer to the next, so that no two axes can be mistaken for each other."""
+    return {name: 2 + position % 2 for position, name in enumerate(energy.layers)}
 
 
 def _layer_sizes(energy: Energy, sizes: Mapping[str, int] | None) -> dict[Layer, int]:

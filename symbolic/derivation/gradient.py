@@ -38,6 +38,8 @@ def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
 def _term(name: str, subject: Expr, context: Context) -> Branch:
     """∂ ln Σ e^{−E} / ∂θ = ⟨−∂E/∂θ⟩, for the sum over the hidden configurations (A) or over all (B)."""
     trace = Trace(name, subject, context)
+    if not subject.has(log):  # without hidden units ln p(v) starts with −E(v) itself
+        return trace.apply(rules.differentiate_energy).branch()
     trace.apply(
         rules.log_derivative,
         rules.interchange,
@@ -51,7 +53,6 @@ def _term(name: str, subject: Expr, context: Context) -> Branch:
 
 
 def _terms(difference: Expr) -> tuple[Expr, Expr]:
-    """The two derivatives in ∂f − ∂g, without the sign."""
-    plus = [term for term in Add.make_args(difference) if not term.could_extract_minus_sign()]
-    minus = [-term for term in Add.make_args(difference) if term.could_extract_minus_sign()]
-    return plus[0], minus[0]
+    """The two derivatives in ∂f − ∂ ln Z, without the sign of the second."""
+    model = next(t for t in Add.make_args(difference) if t.could_extract_minus_sign() and t.has(log))
+    return difference - model, -model

@@ -133,6 +133,26 @@ def test_semi_restricted_gradient() -> None:
     assert d.verify({"v": 3, "h": 2})
 
 
+def test_gradient_without_hidden_units() -> None:
+    """A fully visible Boltzmann machine: Term A is the statistic of the data itself."""
+    energy = Energy.parse("-sum(L[i,k]*v[i]*v[k], i, k) - sum(a[i]*v[i], i)", visible={"v": "spin"})
+    d = energy.log_likelihood_gradient("L")
+    assert (str(d.term_a), str(d.term_b)) == ("v[i]*v[m]", "<v[i]*v[m]>_v")
+    assert d.verify({"v": 3})
+
+
+def test_gradient_of_a_deep_machine() -> None:
+    energy = Energy.parse(
+        "-sum(v[i]*w[i,j]*h[j], i, j) - sum(h[j]*u[j,k]*g[k], j, k)",
+        visible={"v": "binary"},
+        hidden={"h": "binary", "g": "binary"},
+    )
+    d = energy.log_likelihood_gradient("u")
+    assert (str(d.term_a), str(d.term_b)) == ("<g[n]*h[j]>_v", "<g[n]*h[j]>_vhg")
+    assert d.verify()
+    assert energy.conditional("h").verify()  # given both neighbours, the units of h are independent
+
+
 ALL_QUESTIONS = {
     "gradient w": lambda e: e.log_likelihood_gradient("w"),
     "gradient a": lambda e: e.log_likelihood_gradient("a"),
