@@ -20,44 +20,18 @@ from symbolic.language.energy import Energy
 from symbolic.language.layers import Index, Layer
 from symbolic.language.probability import LogPartition
 
-__all__ = ["RESERVED", "Function", "Program", "program"]
+__all__ = ["ARGUMENTS", "RESERVED", "Function", "Program", "program"]
 
-# Arguments of the kernels' methods and functions, and what their bodies refer to.
-RESERVED = frozenset(
-    [
-        "FUSED",
-        "LogSumExp",
-        "configurations",
-        "draw",
-        "exp",
-        "exponent",
-        "first_row",
-        "key",
-        "layer",
-        "len",
-        "log",
-        "log2cosh",
-        "njit",
-        "np",
-        "of",
-        "parameter",
-        "phase",
-        "rng",
-        "row_streams",
-        "row_weights",
-        "self",
-        "sigmoid",
-        "softplus",
-        "sqrt",
-        "states",
-        "streams",
-        "tanh",
-        "total",
-        "uniform",
-        "v_model",
-        "x",
-    ]
-)
+_BODIES = """
+    FUSED LogSumExp configurations draw exp exponent first_row key len log log2cosh njit np row_streams
+    row_weights sigmoid softplus sqrt streams tanh total uniform
+"""
+_METHODS = "layer of parameter rng self states v_model x"
+
+# What the bodies of generated functions refer to, and the arguments they add.
+RESERVED = frozenset(_BODIES.split())
+# Arguments of the methods of Kernels, beside which parameters are passed by name.
+ARGUMENTS = frozenset(_METHODS.split())
 
 
 @dataclass(frozen=True)
@@ -110,12 +84,14 @@ class Program:
 def program(energy: Energy) -> Program:
     """All functions of an energy.
 
-    Raises: LoweringError: an expression has no counterpart in generated code, or a name of the energy is one
-        that generated
-            functions need for themselves.
+    Raises:
+        LoweringError: an expression has no counterpart in generated code, or a name of the energy is one that the
+            generated functions need for themselves.
     """
-    names = {*energy.layers, *energy.parameters}
-    if clash := sorted(name for name in names if name in RESERVED or keyword.iskeyword(name)):
+    names = [*energy.layers, *energy.parameters]
+    clash = [name for name in names if name in RESERVED or keyword.iskeyword(name)]
+    clash += [name for name in energy.parameters if name in ARGUMENTS]
+    if clash:
         raise LoweringError(f"the name {clash[0]} has a meaning of its own in generated code; choose another.")
     return _Writer(energy).program()
 

@@ -111,9 +111,10 @@ class Size(Node):
 class Map(Node):
     """A function applied entry by entry; an argument without one of the axes is repeated along it.
 
-    Attributes: function: ``add``, ``mul``, ``neg``, ``div``, ``pow``, ``exp``, ``log``, ``sqrt``, ``tanh``,
-        ``softplus``, ``sigmoid`` or
-            ``log2cosh``.
+    Attributes:
+        function: ``add``, ``mul``, ``neg``, ``div``, ``pow``, ``exp``, ``log``, ``sqrt``, ``tanh``, ``softplus``,
+            ``sigmoid``, ``log2cosh``, or ``copy``, which repeats its argument along the axes it lacks.
+        args: what it is applied to.
     """
 
     function: str

@@ -33,9 +33,10 @@ class Kernels:
         visible, hidden: names of the layers.
         parameters: for each parameter the layers of its axes.
 
-    Raises: TypeError: an argument is not an array, or not of the common dtype. ValueError: a parameter is
-        missing or unknown, or an array has the wrong shape or is not contiguous; or there is no such
-            function, since the energy ties units of a layer together.
+    Raises:
+        TypeError: an argument is not an array, or not of the common dtype.
+        ValueError: a parameter is missing or unknown, or an array has the wrong shape or is not contiguous; or there is
+            no such function, since the energy ties units of a layer together.
     """
 
     def __init__(self, module: types.ModuleType, path: Path, source: str):
@@ -118,11 +119,12 @@ class Kernels:
     ) -> Array:
         """Random states of ``layer`` given all other layers.
 
-        Args: layer: whose units are drawn. x: states of the other layer, shape (rows, units); a dictionary if
-            there are several. rng: a generator, from which one 64-bit key is taken, or such a key. first_row:
-            the number of row 0. Rows drawn in several calls under one key, each with its own number, are what
-            one call
-                would have drawn.
+        Args:
+            layer: whose units are drawn.
+            x: states of the other layer, shape (rows, units); a dictionary if there are several.
+            rng: a generator, from which one 64-bit key is taken, or such a key.
+            first_row: the number of row 0. Rows drawn in several calls under one key, each with its own number, are
+                what one call would have drawn.
             parameters: every parameter, by name.
 
         Returns:

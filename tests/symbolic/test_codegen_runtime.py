@@ -1,0 +1,219 @@
+"""The scalar functions of generated code, and its random bits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from numba import njit
+
+from symbolic.codegen import runtime, runtime_numba, runtime_numpy
+
+exp, tanh = runtime_numba.exp, runtime_numba.tanh
+softplus, sigmoid, log2cosh = runtime_numba.softplus, runtime_numba.sigmoid, runtime_numba.log2cosh
+FUSED: dict[str, Any] = {"error_model": "numpy", "fastmath": {"reassoc", "nsz", "contract"}, "cache": True}
+
+
+@njit(**FUSED)
+def _all_functions(x, out):
+    for n in range(len(x)):
+        out[0, n] = exp(x[n])
+        out[1, n] = tanh(x[n])
+        out[2, n] = softplus(x[n])
+        out[3, n] = sigmoid(x[n])
+        out[4, n] = log2cosh(x[n])
+
+
+def compiled(x: np.ndarray) -> dict[str, np.ndarray]:
+    out = np.empty((5, len(x)), x.dtype)
+    _all_functions(x, out)
+    return dict(zip(("exp", "tanh", "softplus", "sigmoid", "log2cosh"), out, strict=True))
+
+
+def with_numpy(x: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "softplus": runtime_numpy.softplus(x),
+        "sigmoid": runtime_numpy.sigmoid(x),
+        "log2cosh": runtime_numpy.log2cosh(x),
+    }
+
+
+EXACT: dict[str, Callable[[Any], Any]] = {
+    "exp": mpmath.exp,
+    "tanh": mpmath.tanh,
+    "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "log2cosh": lambda x: mpmath.log(mpmath.exp(x) + mpmath.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("evaluate", [compiled, with_numpy])
+def test_functions_are_accurate(dtype: type, evaluate: Callable[[np.ndarray], dict[str, np.ndarray]]) -> None:
+    rng = np.random.default_rng(0)
+    reach = 700 if dtype is np.float64 else 85
+    x = np.concatenate([rng.normal(size=200), rng.uniform(-reach, reach, 200), 10.0 ** rng.uniform(-20, 1, 100)])
+    x = np.concatenate([x, -x, [0.0]]).astype(dtype)
+    with mpmath.workdps(400):
+        for name, values in evaluate(x).items():
+            assert values.dtype == dtype
+            exact = [EXACT[name](mpmath.mpf(float(point))) for point in x]
+            pairs = zip(map(float, values), exact, strict=True)
+            error = [abs(value - truth) / abs(truth) if truth else abs(value) for value, truth in pairs]
+            # The documented errors lie below 3 units in the last place; NumPy's exp and log1p may add another.
+            assert max(error) < 4 * np.finfo(dtype).eps, name
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("evaluate", [compiled, with_numpy])
+def test_functions_reach_their_limits(dtype: type, evaluate: Callable[[np.ndarray], dict[str, np.ndarray]]) -> None:
+    x = np.array([-np.inf, -4e7, 4e7, np.inf, np.nan], dtype)
+    big = float(dtype(4e7))
+    limits = {
+        "exp": [0, 0, np.inf, np.inf, np.nan],
+        "tanh": [-1, -1, 1, 1, np.nan],
+        "softplus": [0, 0, big, np.inf, np.nan],
+        "sigmoid": [0, 0, 1, 1, np.nan],
+        "log2cosh": [np.inf, big, big, np.inf, np.nan],
+    }
+    for name, values in evaluate(x).items():
+        np.testing.assert_array_equal(values, np.array(limits[name], dtype), err_msg=name)
+
+
+def test_interpreted_functions_are_those_of_numpy() -> None:
+    x = np.linspace(-3, 3, 7)
+    for name, values in with_numpy(x).items():
+        np.testing.assert_array_equal(getattr(runtime_numba, name)(x), values)
+    streams = runtime.row_streams(5, 2, 1)
+    expected = runtime_numpy.uniform(streams, 4, np.float32)[0, 3]
+    assert runtime_numba.uniform(streams[0][0], streams[1][0], 3, np.float32(0)) == expected
+
+
+# Random bits
+
+
+def uniforms(key: int, first_row: int, rows: int, units: int, dtype: type = np.float64) -> np.ndarray:
+    return runtime_numpy.uniform(runtime.row_streams(key, first_row, rows), units, dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_are_uniform(dtype: type) -> None:
+    u = uniforms(20240607, 0, 1000, 1000, dtype)
+    assert u.dtype == dtype
+    assert u.min() > 0
+    assert u.max() < 1
+    counts = np.bincount((u * 1024).astype(int).ravel(), minlength=1024)
+    chi_square = ((counts - u.size / 1024) ** 2).sum() / (u.size / 1024)
+    # 1023 degrees of freedom: mean 1023, standard deviation 45.2; five of them.
+    assert abs(chi_square - 1023) < 226
+
+
+def test_every_bit_is_fair() -> None:
+    words = ((uniforms(3, 0, 1000, 1000) - 2.0**-33) * 2.0**32).astype(np.uint64)
+    for bit in range(32):
+        ones = int(((words >> np.uint64(bit)) & np.uint64(1)).sum())
+        assert abs(ones - 500_000) < 5 * 500, bit  # five standard deviations of a fair coin
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """In standard errors, so about normally distributed if x and y are unrelated."""
+    return float(np.corrcoef(x.ravel(), y.ravel())[0, 1]) * math.sqrt(x.size)
+
+
+def test_neighbours_are_unrelated() -> None:
+    u = uniforms(99, 5, 700, 700)
+    for lag in (1, 2, 3, 64):
+        assert abs(correlation(u[:, lag:], u[:, :-lag])) < 5
+        assert abs(correlation(u[lag:], u[:-lag])) < 5
+        assert abs(correlation(u[lag:, lag:], u[:-lag, :-lag])) < 5
+
+
+def test_keys_that_differ_in_one_bit_are_unrelated() -> None:
+    key = 0x0123456789ABCDEF
+    u = uniforms(key, 0, 60, 300)
+    for bit in range(64):
+        other = uniforms(key ^ (1 << bit), 0, 60, 300)
+        assert abs(correlation(u, other)) < 5, bit
+        assert (u == other).sum() <= 2, bit
+
+
+def test_rows_that_differ_in_one_bit_are_unrelated() -> None:
+    u = uniforms(11, 0, 1, 5000)
+    for bit in range(64):
+        other = uniforms(11, 1 << bit, 1, 5000)
+        assert abs(correlation(u, other)) < 5, bit
+
+
+def test_neighbouring_small_keys_are_unrelated() -> None:
+    streams = [uniforms(key, 0, 30, 300) for key in range(8)]
+    for x, y in itertools.combinations(streams, 2):
+        assert abs(correlation(x, y)) < 5
+
+
+def test_no_two_rows_have_one_stream() -> None:
+    seen = set()
+    for key in (0, 1, 2**32, 2**63, 2**64 - 1):
+        first, second = runtime.row_streams(key, 0, 20_000)
+        seen |= {(key, *pair) for pair in zip(first.tolist(), second.tolist(), strict=True)}
+        pairs = {pair[1:] for pair in seen if pair[0] == key}
+        assert len(pairs) == 20_000
+    assert len({pair[1:] for pair in seen}) == 100_000  # nor under two keys
+
+
+def test_no_row_is_another_one_shifted() -> None:
+    u = uniforms(8, 0, 200, 500).ravel()
+    # Equal words among 10^5 are met by chance: 1.2 pairs are expected, and a shared stretch would give dozens.
+    assert len(u) - len(np.unique(u)) < 12
+
+
+def test_rows_are_numbered_beyond_32_bits() -> None:
+    start = 2**32 - 3
+    u = uniforms(1, start, 6, 50)
+    np.testing.assert_array_equal(u[4:], uniforms(1, start + 4, 2, 50))
+    assert not (u[3:] == uniforms(1, 0, 3, 50)).any()
+
+
+# Enumeration
+
+
+def test_configurations_are_all_there_in_order() -> None:
+    blocks = list(runtime.configurations(((2, (-1, 1)), (1, (0, 1))), np.float64))
+    v = np.concatenate([block[0] for block in blocks])
+    h = np.concatenate([block[1] for block in blocks])
+    expected = list(itertools.product((-1, 1), (-1, 1), (0, 1)))
+    np.testing.assert_array_equal(np.hstack([v, h]), expected)
+
+
+def test_configurations_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = next(runtime.configurations(((5, (0, 1)),), np.float32))[0]
+    monkeypatch.setattr(runtime, "_BLOCK_VALUES", 7 * 5)
+    blocks = [block for (block,) in runtime.configurations(((5, (0, 1)),), np.float32)]
+    assert [len(block) for block in blocks] == [7, 7, 7, 7, 4]
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+
+
+def test_too_many_configurations_are_refused_with_their_number() -> None:
+    with pytest.raises(ValueError, match=r"2\^25 configurations, and at most 16,777,216"):
+        next(runtime.configurations(((25, (0, 1)),), np.float64))
+
+
+def test_log_sum_exp_over_blocks_neither_overflows_nor_depends_on_them() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=1000) * 300 + 5000
+    exact = np.logaddexp.reduce(np.sort(x))
+    for pieces in (1, 7, 1000):
+        total = runtime.LogSumExp()
+        for piece in np.array_split(x, pieces):
+            total.add(piece)
+        # Rounding of the logarithm alone is one unit in the last place of 6000.
+        assert total.value == pytest.approx(exact, rel=1e-14)
+    total = runtime.LogSumExp()
+    total.add(np.array([-np.inf, -np.inf]))
+    assert total.value == -np.inf
+    total.add(np.array([1.0, -np.inf]))
+    assert total.value == 1.0
