@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pgm_rbm.cli.files import load_model, new_output, replacing
+from pgm_rbm.cli.files import load_model, new_output, replacing, unreadable
 from pgm_rbm.cli.program import Force, RequestError, refusing
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _from_arrays(source: Path) -> RBM:
             arrays = [archive[name] for name in _ARRAYS]
             mask = archive["mask"] if "mask" in archive.files else None
     except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise RequestError(f"{source} is damaged or no .npz file of numbers ({error}).") from error
+        raise unreadable(source, error) from error
     with refusing(str(source)):
         try:
             return RBM.from_parameters(*arrays, mask=mask)

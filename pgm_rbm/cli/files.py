@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ __all__ = [
     "read_rows",
     "replacing",
     "states",
+    "unreadable",
     "write_array",
 ]
 
@@ -122,7 +124,7 @@ def _npy(path: Path) -> npt.NDArray[Any]:
     except MemoryError:
         raise RequestError(f"{path} is larger than the memory of this machine, or damaged.") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if not isinstance(loaded, np.ndarray):
         raise RequestError(f"{path} is an .npz archive with the ending .npy. Rename it.")
     return loaded
@@ -146,10 +148,11 @@ def _npz(path: Path, name: str | None) -> Table:
     except MemoryError:
         raise RequestError(f"{path} is larger than the memory of this machine, or damaged.") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> RequestError:
+def unreadable(path: Path, error: Exception) -> RequestError:
+    """What to say of an array file that NumPy cannot read for this reason."""
     if isinstance(error, PermissionError):
         return RequestError(f"{path} cannot be read: {error.strerror}.")
     if "allow_pickle" in str(error) or "pickle" in str(error):
@@ -172,9 +175,17 @@ def _csv(path: Path) -> Table:
             if header and any(_is_number(cell) for cell in cells) and not _numbered(cells):
                 _find_fault(path, first, delimiter, len(cells))
             start = first + header
-        values = np.loadtxt(
-            path, delimiter=delimiter, skiprows=start - 1, comments=None, quotechar='"', ndmin=2, encoding="utf-8-sig"
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            values = np.loadtxt(
+                path,
+                delimiter=delimiter,
+                skiprows=start - 1,
+                comments=None,
+                quotechar='"',
+                ndmin=2,
+                encoding="utf-8-sig",
+            )
     except UnicodeDecodeError as error:
         raise RequestError(
             f"{path} is no UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})."

@@ -33,8 +33,8 @@ def lecture(
     """
     new_output(output, force, (".html",))
     asked = energy_from(energy, visible, hidden)
-    note("deriving, checking and typesetting …")
     with refusing():
-        lesson = asked.lecture() if by is None else asked.log_likelihood_gradient(by).lecture()
-        lesson.write(output)
+        derivation = None if by is None else asked.log_likelihood_gradient(by)
+        note("checking and typesetting …")
+        (asked if derivation is None else derivation).lecture().write(output)
     typer.echo(str(output))

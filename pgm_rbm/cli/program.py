@@ -22,6 +22,7 @@ __all__ = [
     "RequestError",
     "Threads",
     "note",
+    "number",
     "pairs",
     "refusing",
     "whole_number",
@@ -39,6 +40,11 @@ class Failed(Exception):
 def note(message: str) -> None:
     """Tell the person something that is not a result: a line on standard error."""
     typer.echo(message, err=True)
+
+
+def number(value: float) -> str:
+    """A measure for people to read: four decimals, or six digits where it is large."""
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"
 
 
 @contextmanager
@@ -105,6 +111,8 @@ def _fail(message: str, status: int) -> int:
 def _with_hint(error: Any) -> str:
     context = getattr(error, "ctx", None)
     message = " ".join(error.format_message().split()).replace("Value error, ", "")
+    if not message.endswith((".", ")")):
+        message += "."
     return f"{message} See {context.command_path} --help." if context is not None else message
 
 

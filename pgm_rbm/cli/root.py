@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -65,4 +67,8 @@ app.command("demo")(demo)
 
 def main() -> None:
     """What the console script runs; ends the process with the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # Formulas hold signs that some terminals cannot show; a question mark is better than no line at all.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app(prog_name="pgm-rbm")

@@ -63,6 +63,7 @@ def sample(
     if exact and clamped:
         raise RequestError("--given does not go with --exact. Leave one of them out.")
     rbm = load_model(model)
+    _check_units(rbm, clamped)
     with refusing():
         chosen = resolve_seed(seed)
         drawn = (
@@ -101,6 +102,12 @@ def _unit(name: str) -> tuple[str, int]:
     if not found:
         raise RequestError(f"--given must name a unit as 3 or v3 (visible) or h3 (hidden). Got {name!r}.")
     return found[1] or "v", int(found[2])
+
+
+def _check_units(rbm: RBM, given: Mapping[Hashable, float]) -> None:
+    """Whether ``--given`` fits the model, without drawing anything."""
+    with refusing():
+        rbm.run_chains(1, 0, given, 0)
 
 
 def _value(name: str, text: str) -> float:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 import time
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgm_rbm.cli.files import ArrayName, DataFile, Table, Threshold, load_model, new_output, read_rows, states
-from pgm_rbm.cli.program import Failed, Force, Quiet, RequestError, Threads, note, refusing
+from pgm_rbm.cli.program import Failed, Force, Quiet, RequestError, Threads, note, number, refusing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -103,11 +107,13 @@ def train(
     k: Annotated[
         int | None, typer.Option("-k", "--sweeps", min=1, help="Gibbs sweeps a step; 1.", rich_help_panel=_LEARNING)
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.", rich_help_panel=_LEARNING)] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.", rich_help_panel=_LEARNING)] = 30,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", "--batch", min=1, help="Rows a step; 100.", rich_help_panel=_LEARNING)
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Step length; 0.01.", rich_help_panel=_LEARNING)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step length; 0.1, or 0.01 with adam.", rich_help_panel=_LEARNING)
+    ] = None,
     optimizer: Annotated[Optimizer | None, typer.Option(help="sgd by default.", rich_help_panel=_LEARNING)] = None,
     momentum: Annotated[float | None, typer.Option(help="Of sgd; 0.", rich_help_panel=_LEARNING)] = None,
     weight_decay: Annotated[
@@ -159,9 +165,11 @@ def train(
     \b
     Examples:
       pgm-rbm train data.npy --output model.safetensors
-      pgm-rbm train data.csv -o model.safetensors --hidden 100 --epochs 50 --held-out 0.1
+      pgm-rbm train data.csv -o model.safetensors --hidden 100 --held-out 0.1
       pgm-rbm train data.npy --resume model.safetensors --epochs 20
     """
+    if momentum is not None and optimizer is Optimizer.adam:
+        raise RequestError("--momentum is for --optimizer sgd. Leave one of them out.")
     if resume is None:
         if output is None:
             raise RequestError("--output says where the model goes. Add, for instance, --output model.safetensors.")
@@ -177,6 +185,8 @@ def train(
     rows, measured = _split(rows, held_out, unit, array, threshold, table)
     if rbm is None:
         rbm = _new_model(rows, hidden or 64, dtype or Precision.float64, target or Target.numba, seed or 0, zero_bias)
+        if learning_rate is None:
+            learning_rate = 0.01 if optimizer is Optimizer.adam else 0.1
     settings: dict[str, Any] = {
         "algorithm": None if algorithm is None else algorithm.value,
         "k": k,
@@ -261,28 +271,71 @@ def _fit(
 
     from pgm_rbm.learning.progress import describe, progress_bar
 
-    last = time.monotonic()
-    bar = not quiet and Console(stderr=True).is_terminal
+    last, saved, begun = time.monotonic(), False, False
+    watched = not quiet and Console(stderr=True).is_terminal
 
     def heard(record: EpochRecord) -> None:
-        nonlocal last
-        if not quiet and not bar:
+        nonlocal last, saved
+        if not quiet and not watched:
             note(describe(record))
         if time.monotonic() - last > _SAVE_EVERY:
             rbm.save(output)
-            last = time.monotonic()
+            last, saved = time.monotonic(), True
 
     try:
-        with refusing(), ExitStack() as stack:
-            progress = stack.enter_context(progress_bar()) if bar else False
+        with (
+            progress_bar() if watched else nullcontext(None) as bar,
+            _interrupts_noted() as interrupted,
+            warnings.catch_warnings(),
+        ):
+            # Where training diverges, the error at its end says so better than warnings on the way.
+            warnings.simplefilter("ignore", RuntimeWarning)
+
+            def progress(done: int, total: int, record: EpochRecord | None) -> None:
+                nonlocal begun
+                begun = True
+                if bar is not None:
+                    bar(done, total, record)
+                if interrupted():
+                    raise KeyboardInterrupt
+
             rbm.fit(rows, epochs=epochs, resume=resume, callbacks=heard, progress=progress, **settings)
+            rbm.save(output)
     except KeyboardInterrupt:
         rbm.save(output)
         note(f"stopped; what was learnt is in {output}. To go on, add: --resume {output}")
         raise typer.Exit(130) from None
-    except FloatingPointError as error:
-        raise Failed(f"{error} Nothing was written after the last save.") from error
-    rbm.save(output)
+    except (FloatingPointError, ValueError) as error:
+        if not begun:
+            raise RequestError(str(error)) from error
+        kept = f"{output} holds an earlier epoch." if saved else "Nothing was written."
+        raise Failed(f"training did not succeed: {error} A lower --learning-rate may help. {kept}") from error
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[Callable[[], bool]]:
+    """Take note of the first interrupt, for a place where the model is whole, rather than raise it anywhere: in a
+    weak reference's callback, Python would drop it. A second one is raised at once.
+
+    What is yielded says whether one has come.
+    """
+    came = False
+
+    def take_note(number: int, frame: Any) -> None:
+        nonlocal came
+        if came:
+            raise KeyboardInterrupt
+        came = True
+
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or previous is not signal.default_int_handler:
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, take_note)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _report(rbm: RBM, output: Path, rows: int, held_out: int | None, as_json: bool) -> None:
@@ -313,5 +366,5 @@ def _report(rbm: RBM, output: Path, rows: int, held_out: int | None, as_json: bo
     ):
         if train_value is not None:
             kind = "exact" if name == "mean ln p" else "an estimate"
-            beside = "" if other is None else f", {other:.4f} on {held_out} held-out rows"
-            typer.echo(f"{name:<11} {train_value:.4f} on training rows{beside} (nats, {kind})")
+            beside = "" if other is None else f", {number(other)} on {held_out} held-out rows"
+            typer.echo(f"{name:<11} {number(train_value)} on training rows{beside} (nats, {kind})")

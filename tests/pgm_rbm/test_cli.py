@@ -1,0 +1,627 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pgm_rbm import RBM, cli
+
+RUNNER = CliRunner()
+COMMANDS = ("derive", "lecture", "train", "evaluate", "sample", "partition", "compose", "convert", "demo")
+
+
+def run(*arguments, status=0, **settings):
+    """Run the program in this process; a traceback that gets out fails the test."""
+    result = RUNNER.invoke(cli.app, [str(one) for one in arguments], catch_exceptions=False, **settings)
+    assert result.exit_code == status, result.output
+    return result
+
+
+def refused(*arguments, status=2, **settings):
+    """Run what must be refused, and give the message back."""
+    result = run(*arguments, status=status, **settings)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def rows():
+    # Two patterns and their noisy copies: enough for something to be learnt.
+    rng = np.random.default_rng(3)
+    patterns = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 0, 1]], dtype=np.int8)
+    return np.where(
+        rng.random((60, 6)) < 0.1, 1 - patterns[rng.integers(2, size=60)], patterns[rng.integers(2, size=60)]
+    )
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, rows):
+    """A folder with data and a model in it, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    np.save("data.npy", rows)
+    rbm = RBM(6, 3, seed=1)
+    rbm.weights = np.random.default_rng(1).normal(size=(6, 3))
+    rbm.save("model.safetensors")
+    return tmp_path
+
+
+def left_over(folder):
+    return [one.name for one in folder.iterdir() if one.name.startswith(".")]
+
+
+# Help and start --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command):
+    shown = run(command, "--help", env={"COLUMNS": "120"}).stdout
+    assert f"pgm-rbm {command} " in shown
+    assert "Example" in shown
+
+
+def test_without_a_command_the_help_is_shown():
+    shown = run().stdout
+    assert all(command in shown for command in COMMANDS)
+
+
+def test_starting_loads_nothing_heavy():
+    heavy = ("numpy", "sympy", "numba", "networkx", "matplotlib", "symbolic.language")
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "import pgm_rbm.cli\n"
+        "assert CliRunner().invoke(pgm_rbm.cli.app, ['train', '--help']).exit_code == 0\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "nothing"),
+        (["train", "--nothing"], "--nothing"),
+        (["train"], "DATA"),
+        (["derive", "--format", "word"], "--format"),
+        (["partition", "m", "--limit", "many"], "many"),
+        (["sample", "m", "-n", "0"], "-n"),
+    ],
+)
+def test_a_wrong_request_is_one_line(arguments, words):
+    message = refused(*arguments)
+    assert words in message
+    assert "--help" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_the_console_script_ends_with_the_status_and_without_traceback(tmp_path):
+    program = [sys.executable, "-c", "from pgm_rbm.cli import main; main()"]
+    found = subprocess.run([*program, "partition", "none"], capture_output=True, text=True, cwd=tmp_path)
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert found.stderr == "error: there is no model file none.\n"
+
+
+# derive and lecture ----------------------------------------------------------------------------------------------
+
+
+def test_derive_prints_and_checks_the_gradient():
+    shown = run("derive", "--check").stdout
+    assert "⟨vᵢ hⱼ⟩ᵥ − ⟨vᵢ hⱼ⟩ᵥₕ" in shown
+    assert "checks passed" in shown
+
+
+def test_derive_takes_an_energy_that_starts_with_a_minus():
+    shown = run("derive", "-sum(v[i]*w[i,j]*h[j], i, j)", "--format", "latex").stdout
+    assert "w_{ij}" in shown
+    assert "a_{i}" not in shown
+    other = run("derive", "--visible", "x:binary", "--hidden", "y:binary", "--by", "c", "-sum(x[i]*c[i,j]*y[j], i, j)")
+    assert "cᵢⱼ" in other.stdout
+
+
+def test_derive_reads_an_energy_from_standard_input():
+    shown = run("derive", "-", "--by", "b", input="-sum(v[i]*w[i,j]*h[j], i, j) - sum(b[j]*h[j], j)").stdout
+    assert "⟨hⱼ⟩" in shown
+
+
+def test_derive_quantities():
+    assert "p(hⱼ ∣ v)" in run("derive", "--quantity", "conditional").stdout
+    assert "p(vᵢ ∣ h)" in run("derive", "--quantity", "conditional", "--of", "v").stdout
+    assert "F(v)" in run("derive", "--quantity", "free-energy").stdout
+
+
+def test_derive_as_json_comes_back_as_the_same_derivation():
+    from symbolic import Derivation
+
+    result = run("derive", "--by", "a", "--format", "json", "--check")
+    assert "checks passed" in result.stderr
+    assert Derivation.from_json(result.stdout).verify()
+
+
+def test_derive_in_ascii():
+    assert run("derive", "--ascii").stdout.isascii()
+
+
+def test_a_failed_check_ends_with_status_1(monkeypatch):
+    from symbolic import Check, Derivation, Verification
+
+    failed = Verification((Check("Term A", 0, "exp_chain", False, "the two sides differ at point 1"),), {"v": 2}, 1)
+    monkeypatch.setattr(Derivation, "verify", lambda self: failed)
+    assert "error: " in run("derive", "--check", status=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-sum(v[i]*w[i,j]*h[k], i, j)"], "index k"),
+        (["-sum(v[i]*w[i,j]*h[j], i, j"], "line 1, column"),
+        (["__import__('os')"], "column"),
+        (["--by", "zeta"], "'zeta'"),
+        (["--visible", "v"], "v:binary"),
+        (["--visible", "v:trinary"], "trinary"),
+        (["--of", "h"], "--of"),
+        (["--quantity", "conditional", "--of", "x"], "'x'"),
+        (["--quantity", "free-energy", "--by", "w"], "--by"),
+    ],
+)
+def test_derive_refuses(arguments, words):
+    assert words in refused("derive", *arguments)
+
+
+def test_lecture_writes_a_page(here):
+    assert run("lecture", "page.html").stdout == "page.html\n"
+    assert "<math" in (here / "page.html").read_text("utf-8")
+    assert "--force" in refused("lecture", "page.html")
+    run("lecture", "page.html", "--by", "b", "--force")
+    assert ".html" in refused("lecture", "page.doc")
+    assert "'q'" in refused("lecture", "other.html", "--by", "q")
+    assert not (here / "other.html").exists()
+    assert left_over(here) == []
+
+
+# train -----------------------------------------------------------------------------------------------------------
+
+
+def test_train_writes_a_model_that_has_learnt(here, rows):
+    settings = ["--hidden", 4, "--epochs", 100, "--batch-size", 10, "--held-out", 0.2]
+    result = run("train", "data.npy", "-o", "new.safetensors", *settings)
+    assert "exact" in result.stdout
+    assert "epoch 100" in result.stderr
+    rbm = RBM.load("new.safetensors")
+    assert (rbm.n_visible, rbm.n_hidden) == (6, 4)
+    start = RBM(6, 4, seed=0)
+    start.initialise_visible_bias(rows)
+    # Independent units cannot tell the two patterns apart; a model that can gains a good part of ln 2.
+    assert rbm.log_likelihood(rows) > start.log_likelihood(rows) + 0.2
+    assert left_over(here) == []
+
+
+def test_train_reports_as_json(here):
+    result = json.loads(
+        run("train", "data.npy", "-o", "new.safetensors", "--hidden", 2, "--epochs", 2, "--json").stdout
+    )
+    assert result["rows"] == 60
+    assert result["epochs"] == 2
+    rbm = RBM.load("new.safetensors")
+    assert result["mean_log_likelihood"] == rbm.log_likelihood(np.load("data.npy"))
+
+
+def test_train_is_the_same_for_the_same_seed_and_any_number_of_threads(here):
+    for name, more in (("a", []), ("b", ["--threads", 1]), ("c", ["--seed", 1])):
+        run("train", "data.npy", "-o", name, "--hidden", 3, "--epochs", 3, *more)
+    one, same, other = (RBM.load(name).weights for name in "abc")
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_resumed_training_is_as_if_it_had_never_stopped(here):
+    settings = ["--hidden", 3, "--batch-size", 20, "--momentum", 0.5, "-q"]
+    run("train", "data.npy", "-o", "whole", *settings, "--epochs", 5)
+    run("train", "data.npy", "-o", "part", *settings, "--epochs", 2)
+    run("train", "data.npy", "--resume", "part", "--epochs", 3)
+    np.testing.assert_array_equal(RBM.load("whole").weights, RBM.load("part").weights)
+    assert len(RBM.load("part").history) == 5
+
+
+def test_an_interrupt_keeps_what_was_learnt(here):
+    program = [sys.executable, "-c", "from pgm_rbm.cli import main; main()", "train", "data.npy", "-o", "new"]
+    process = subprocess.Popen(
+        [*program, "--epochs", "10000000", "--hidden", "3"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        # The first epoch's line says that training is under way.
+        assert process.stderr.readline().startswith("epoch 1")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "--resume new" in errors
+    assert "Traceback" not in errors
+    run("train", "data.npy", "--resume", "new", "--epochs", 1)
+
+
+def test_held_out_rows_can_be_a_file(here, rows):
+    np.save("other.npy", rows[:7])
+    result = run("train", "data.npy", "-o", "new", "--hidden", 2, "--epochs", 1, "--held-out", "other.npy", "--json")
+    found = json.loads(result.stdout)
+    assert found["rows"] == 60
+    assert found["held_out_rows"] == 7
+    assert found["held_out_mean_log_likelihood"] == RBM.load("new").log_likelihood(rows[:7])
+
+
+@pytest.mark.parametrize("monitor", ["exact", "none"])
+def test_divergence_is_a_failure_and_leaves_nothing(here, monitor):
+    settings = ["--learning-rate", 1e307, "--momentum", 0.99, "--monitor", monitor]
+    message = run("train", "data.npy", "-o", "new", *settings, status=1).stderr
+    assert "error: " in message
+    assert "--learning-rate" in message
+    assert "Warning" not in message
+    assert not (here / "new").exists()
+    assert left_over(here) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--output"),
+        (["-o", "model.safetensors"], "--force"),
+        (["-o", "none/new"], "there is no folder none"),
+        (["-o", "."], "is a folder"),
+        (["-o", "new", "--hidden", 0], "--hidden"),
+        (["-o", "new", "--learning-rate", -1], "learning_rate"),
+        (["-o", "new", "--learning-rate", "nan"], "learning_rate"),
+        (["-o", "new", "--momentum", 1.5], "momentum"),
+        (["-o", "new", "--optimizer", "adam", "--momentum", 0.5], "--momentum"),
+        (["-o", "new", "--held-out", 1.5], "--held-out"),
+        (["-o", "new", "--held-out", 0.001], "--held-out"),
+        (["-o", "new", "--held-out", "none.npy"], "none.npy"),
+        (["-o", "new", "--array", "x"], "--array"),
+        (["--resume", "none"], "none"),
+        (["--resume", "data.npy"], "data.npy is damaged or no model file"),
+        (["--resume", "model.safetensors"], "resume"),
+        (["--resume", "model.safetensors", "--hidden", 3], "--hidden"),
+        (["--resume", "model.safetensors", "--seed", 3], "--seed"),
+    ],
+)
+def test_train_refuses(here, arguments, words):
+    before = (here / "model.safetensors").read_bytes()
+    assert words in refused("train", "data.npy", *arguments)
+    assert not (here / "new").exists()
+    assert (here / "model.safetensors").read_bytes() == before
+    assert left_over(here) == []
+
+
+def test_exact_training_of_a_large_model_is_refused_with_the_cost(here):
+    np.save("wide.npy", np.eye(40))
+    message = refused("train", "wide.npy", "-o", "new", "--hidden", 40, "--algorithm", "exact")
+    assert "2**40 configurations" in message
+
+
+# Data files ------------------------------------------------------------------------------------------------------
+
+
+def trained_on(name, *more):
+    """The number of rows that training saw."""
+    return json.loads(run("train", name, "-o", "new", "--hidden", 2, "--epochs", 1, "--force", "--json", *more).stdout)[
+        "rows"
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", " "])
+@pytest.mark.parametrize("header", ["", "{0}p{0}", "numbers"])
+def test_csv_files(here, rows, delimiter, header):
+    head = delimiter.join(str(k) if header == "numbers" else header.format(k) for k in range(6)) if header else ""
+    np.savetxt("data.csv", rows, fmt="%d", delimiter=delimiter, header=head, comments="")
+    assert trained_on("data.csv") == 60
+
+
+def test_csv_files_with_quotes_blank_lines_and_a_byte_order_mark(here, rows):
+    with open("data.csv", "w", encoding="utf-8-sig", newline="") as stream:
+        stream.write("\n")
+        csv.writer(stream, quoting=csv.QUOTE_ALL).writerows([["one", "two", "three"], *rows[:, :3].tolist()])
+        stream.write("\n\n")
+    assert trained_on("data.csv") == 60
+
+
+def test_npz_files(here, rows):
+    np.savez("one.npz", rows)
+    np.savez("two.npz", train=rows, test=rows[:9])
+    assert trained_on("one.npz") == 60
+    assert trained_on("two.npz", "--array", "test") == 9
+    assert "train, test" in refused("train", "two.npz", "-o", "other")
+    assert "train, test" in refused("train", "two.npz", "-o", "other", "--array", "rows")
+
+
+def test_grey_levels_with_a_threshold(here):
+    np.save("grey.npy", np.random.default_rng(0).random((20, 6)))
+    assert "--threshold" in refused("train", "grey.npy", "-o", "other")
+    assert trained_on("grey.npy", "--threshold", 0.5) == 20
+
+
+def text(name, content):
+    with open(name, "w", encoding="utf-8") as stream:
+        stream.write(content)
+
+
+def wrong_value(value):
+    array = np.zeros((5, 6))
+    array[3, 2] = value
+    np.save("bad.npy", array)
+
+
+def half_a_file():
+    np.save("bad.npy", np.zeros((50, 6)))
+    with open("bad.npy", "r+b") as stream:
+        stream.truncate(200)
+
+
+def larger_than_any_memory():
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**15, 6)}
+    with open("bad.npy", "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+
+
+PLACE = "bad.npy, row 3, column 2 (counted from 0)"
+
+BAD_FILES = {
+    "no file": (lambda: None, "there is no file bad.npy"),
+    "no state": (lambda: wrong_value(5), f"{PLACE}: a binary unit is 0 or 1. Got 5"),
+    "NaN": (lambda: wrong_value(np.nan), f"{PLACE}: the value is NaN"),
+    "infinity": (lambda: wrong_value(np.inf), "Got inf"),
+    "no rows": (lambda: np.save("bad.npy", np.zeros((0, 6))), "(0, 6)"),
+    "no columns": (lambda: np.save("bad.npy", np.zeros((6, 0))), "(6, 0)"),
+    "one axis": (lambda: np.save("bad.npy", np.zeros(6)), "(6,)"),
+    "words": (lambda: np.save("bad.npy", np.array([["a", "b"]])), "<U1"),
+    "complex numbers": (lambda: np.save("bad.npy", np.zeros((2, 6), complex)), "complex"),
+    "objects": (lambda: np.save("bad.npy", np.array([[{}]]), allow_pickle=True), "never loaded"),
+    "no array": (lambda: text("bad.npy", "0,1\n"), "never loaded"),
+    "nothing": (lambda: text("bad.npy", ""), "bad.npy"),
+    "half a file": (half_a_file, "damaged"),
+    "too much": (larger_than_any_memory, "larger than the memory"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_arrays(here, case):
+    make, words = BAD_FILES[case]
+    make()
+    assert words in refused("train", "bad.npy", "-o", "new")
+    assert not (here / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "empty"),
+        ("a,b,c\n", "no rows"),
+        ("a,b\n0,1\n0,x\n", "line 3, column 2: expected a number. Got 'x'"),
+        ("a,b\n0,1\n\n0,\n", "line 4, column 2: expected a number. Got nothing"),
+        ("0,1\n0,1,1\n", "line 2: expected 2 columns. Got 3"),
+        ("0,x\n0,1\n", "line 1, column 2"),
+        ("a,b\n0,1\n\n1,2\n", "line 4, column 2: a binary unit is 0 or 1. Got 2"),
+        ("a,b\n0,1\n1,nan\n", "line 3, column 2: the value is NaN"),
+    ],
+)
+def test_bad_text(here, content, words):
+    text("bad.csv", content)
+    assert words in refused("train", "bad.csv", "-o", "new")
+
+
+def test_text_in_another_encoding(here):
+    (here / "bad.csv").write_bytes(b"a,b\n\xe9,1\n")
+    assert "UTF-8" in refused("train", "bad.csv", "-o", "new")
+
+
+def test_an_ending_that_says_nothing(here):
+    text("data.xyz", "0 1")
+    assert ".npy, .npz or .csv" in refused("train", "data.xyz", "-o", "new")
+
+
+def test_an_archive_that_is_none(here):
+    text("bad.npz", "PK")
+    assert "bad.npz" in refused("train", "bad.npz", "-o", "new")
+
+
+# evaluate and partition ------------------------------------------------------------------------------------------
+
+
+def test_evaluate_gives_the_exact_mean(here, rows):
+    found = json.loads(run("evaluate", "model.safetensors", "data.npy", "--json", "--rows", "rows.csv").stdout)
+    rbm = RBM.load("model.safetensors")
+    assert found["mean_log_likelihood"] == pytest.approx(rbm.log_likelihood(rows), rel=1e-14)
+    assert found["rows"] == 60
+    # The text form of a float64 gives the same float64 back.
+    np.testing.assert_array_equal(np.loadtxt("rows.csv"), rbm.log_probability(rows))
+    assert f"{found['mean_log_likelihood']:.6f}" in run("evaluate", "model.safetensors", "data.npy").stdout
+    assert "--force" in refused("evaluate", "model.safetensors", "data.npy", "--rows", "rows.csv")
+    assert left_over(here) == []
+
+
+def test_a_wrong_width_names_both_shapes(here, rows):
+    np.save("narrow.npy", rows[:, :4])
+    message = refused("evaluate", "model.safetensors", "narrow.npy")
+    assert "(60, 4)" in message
+    assert "(6, 3)" in message
+
+
+def test_partition(here):
+    rbm = RBM.load("model.safetensors")
+    found = json.loads(run("partition", "model.safetensors", "--json").stdout)
+    assert found == {"log_partition": rbm.log_partition().value, "standard_error": 0.0, "method": "enumeration"}
+    assert "exact" in run("partition", "model.safetensors", "--limit", "2**3").stdout
+    assert "limit=4" in refused("partition", "model.safetensors", "--limit", "2**2")
+    assert "method" in refused("partition", "model.safetensors", "--method", "guessing")
+    assert "data.npy" in refused("partition", "data.npy")
+    assert "folder" in refused("partition", ".")
+
+
+def test_a_damaged_model_file_is_refused(here):
+    content = bytearray((here / "model.safetensors").read_bytes())
+    content[-3] ^= 1
+    (here / "bad.safetensors").write_bytes(content)
+    assert "damaged" in refused("partition", "bad.safetensors")
+
+
+def test_a_model_too_large_for_exact_answers_is_refused(here):
+    RBM(50, 60, seed=0).save("large.safetensors")
+    for arguments in (["partition"], ["sample", "--exact"]):
+        assert "2**50 configurations" in refused(arguments[0], "large.safetensors", *arguments[1:])
+
+
+# sample ----------------------------------------------------------------------------------------------------------
+
+
+def test_samples_are_those_of_the_library(here):
+    run("sample", "model.safetensors", "-n", 5, "--steps", 120, "--seed", 7, "-o", "s.npy")
+    drawn = np.load("s.npy")
+    np.testing.assert_array_equal(drawn, RBM.load("model.safetensors").sample(5, steps=120, seed=7))
+    shown = run("sample", "model.safetensors", "-n", 5, "--steps", 120, "--seed", 7).stdout
+    np.testing.assert_array_equal(np.array([row.split(",") for row in shown.splitlines()], int), drawn)
+    run("sample", "model.safetensors", "-n", 5, "--steps", 120, "--seed", 7, "-o", "s.csv")
+    assert (here / "s.csv").read_text() == shown
+    assert left_over(here) == []
+
+
+def test_samples_given_units(here):
+    shown = run("sample", "model.safetensors", "-n", 20, "--given", "3=1", "--given", "v0=0", "--given", "h1=1").stdout
+    assert {(row.split(",")[3], row.split(",")[0]) for row in shown.splitlines()} == {("1", "0")}
+
+
+def test_a_fresh_seed_is_told(here):
+    first = run("sample", "model.safetensors", "-n", 30)
+    seed = first.stderr.split()[-1]
+    assert run("sample", "model.safetensors", "-n", 30, "--seed", seed).stdout == first.stdout
+
+
+def test_exact_samples(here):
+    shown = run("sample", "model.safetensors", "-n", 4, "--exact", "--seed", 2).stdout
+    expected = RBM.load("model.safetensors").sample(4, method="exact", seed=2)
+    np.testing.assert_array_equal(np.array([row.split(",") for row in shown.splitlines()], int), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--given", "6=1"], "('v', 5)"),
+        (["--given", "h3=1"], "('h', 2)"),
+        (["--given", "0=2"], "one of 0, 1"),
+        (["--given", "0"], "3=1"),
+        (["--given", "x=1"], "'x'"),
+        (["--given", "0=one"], "'one'"),
+        (["--exact", "--given", "0=1"], "--given"),
+        (["-o", "s.txt"], ".npy or .csv"),
+        (["-o", "none/s.npy"], "none"),
+        (["--seed", str(2**70)], "seed"),
+    ],
+)
+def test_sample_refuses(here, arguments, words):
+    assert words in refused("sample", "model.safetensors", *arguments)
+
+
+# compose and convert ---------------------------------------------------------------------------------------------
+
+
+def other_model(name, visible, hidden):
+    rbm = RBM(visible, hidden, seed=2)
+    rng = np.random.default_rng(2)
+    rbm.weights, rbm.visible_bias = rng.normal(size=(visible, hidden)), rng.normal(size=visible)
+    rbm.save(name)
+    return rbm
+
+
+def test_compose_is_a_product_of_experts(here):
+    one, other = RBM.load("model.safetensors"), other_model("other.safetensors", 6, 2)
+    run("compose", "model.safetensors", "other.safetensors", "-o", "both.safetensors")
+    both = RBM.load("both.safetensors")
+    assert (both.n_visible, both.n_hidden) == (6, 5)
+    rows = np.load("data.npy")
+    # Potentials multiply, so free energies add; rounding alone separates the two sides.
+    np.testing.assert_allclose(both.free_energy(rows), one.free_energy(rows) + other.free_energy(rows), rtol=1e-13)
+    assert left_over(here) == []
+
+
+def test_compose_with_shared_hidden_units(here):
+    one, other = RBM.load("model.safetensors"), other_model("other.safetensors", 6, 3)
+    run("compose", "model.safetensors", "other.safetensors", "-o", "sum.safetensors", "--share-hidden")
+    np.testing.assert_allclose(RBM.load("sum.safetensors").weights, one.weights + other.weights, rtol=1e-15)
+
+
+def test_compose_refuses_other_visible_units(here):
+    other_model("other.safetensors", 5, 2)
+    assert "6 visible units" in refused("compose", "model.safetensors", "other.safetensors", "-o", "both")
+
+
+@pytest.mark.parametrize("ending", ["npz", "graphml", "safetensors"])
+def test_convert_there_and_back(here, ending):
+    run("convert", "model.safetensors", f"there.{ending}")
+    run("convert", f"there.{ending}", "back.safetensors")
+    one, other = RBM.load("model.safetensors"), RBM.load("back.safetensors")
+    for name, value in one.parameters.items():
+        np.testing.assert_array_equal(value, other.parameters[name])
+    assert left_over(here) == []
+
+
+def test_convert_a_sparse_graph_keeps_its_zeros(here):
+    import networkx as nx
+
+    graph = nx.Graph()
+    for node, role in (("x", "visible"), ("y", "visible"), ("z", "hidden")):
+        graph.add_node(node, role=role, units="binary", bias=0.25)
+    graph.add_edge("x", "z", weight=1.5)
+    nx.write_graphml(graph, "sparse.graphml")
+    run("convert", "sparse.graphml", "sparse.safetensors")
+    rbm = RBM.load("sparse.safetensors")
+    assert rbm.weights.tolist() == [[1.5], [0.0]]
+    assert rbm.mask is not None
+
+
+def test_convert_refuses(here):
+    np.savez("wrong.npz", x=np.zeros(3))
+    np.savez("bad.npz", weights=np.zeros((2, 2)), visible_bias=np.zeros(3), hidden_bias=np.zeros(2))
+    text("triangle.graphml", "<graphml")
+    assert "weights" in refused("convert", "wrong.npz", "new.safetensors")
+    assert "visible_bias" in refused("convert", "bad.npz", "new.safetensors")
+    assert "triangle.graphml" in refused("convert", "triangle.graphml", "new.safetensors")
+    assert "none.npz" in refused("convert", "none.npz", "new.safetensors")
+    assert ".graphml" in refused("convert", "model.safetensors", "new.pdf")
+    assert "--force" in refused("convert", "model.safetensors", "model.safetensors")
+
+
+def test_an_odd_cycle_is_named(here):
+    import networkx as nx
+
+    nx.write_graphml(nx.cycle_graph(3), "triangle.graphml")
+    message = refused("convert", "triangle.graphml", "new.safetensors")
+    assert "odd cycle" in message
+    assert not (here / "new.safetensors").exists()
+
+
+# Outputs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs permissions that can be taken away")
+def test_a_folder_that_cannot_be_written_is_refused_before_work(here):
+    locked = here / "locked"
+    locked.mkdir(mode=0o500)
+    assert "locked" in refused("train", "data.npy", "-o", "locked/new")
+
+
+def test_a_disk_that_is_full_is_a_failure(here, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    message = run("sample", "model.safetensors", "-n", 2, "-o", "s.npy", status=1).stderr
+    assert "No space left" in message
+    assert not (here / "s.npy").exists()
+    assert left_over(here) == []
