@@ -6,7 +6,7 @@ name and moved into place: a process sees all of a file or none of it, and sever
 *recipe* file beside the modules says which module an energy given by name leads to; its own name carries the
 hash of all sources of this package, and with it the module can be loaded without deriving anything.
 
-Numba keeps its machine code next to the source it was compiled from.
+Numba keeps its machine code in ``__pycache__`` beside the modules; where that is damaged, it is compiled again.
 
 The folder is, in this order: what the environment variable ``PGM_RBM_CACHE`` says; ``$XDG_CACHE_HOME/pgm-rbm``
 or ``~/.cache/pgm-rbm``; on macOS ``~/Library/Caches/pgm-rbm``; on Windows ``%LOCALAPPDATA%\\pgm-rbm\\cache``.
@@ -28,7 +28,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-__all__ = ["cache_folder", "find", "find_recipe", "keep", "keep_recipe", "load"]
+__all__ = ["cache_folder", "find", "find_recipe", "keep", "keep_recipe", "load", "load_afresh"]
 
 _LENGTH = 20
 _lock = threading.RLock()
@@ -87,6 +87,15 @@ def load(path: Path) -> types.ModuleType:
             del sys.modules[path.stem]
             raise
         return module
+
+
+def load_afresh(path: Path) -> types.ModuleType:
+    """The module imported anew, the machine code that Numba keeps for it thrown away."""
+    with _lock:
+        for machine_code in (path.parent / "__pycache__").glob(f"{path.stem}.*.nb[ic]"):
+            machine_code.unlink(missing_ok=True)
+        sys.modules.pop(path.stem, None)
+        return load(path)
 
 
 def find_recipe(recipe: str) -> Path | None:

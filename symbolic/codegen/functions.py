@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 from symbolic.codegen.ir import Axis, Draw, Load, Node, walk
 from symbolic.codegen.lower import ROW, ROW_WEIGHTS, Lowering, LoweringError
@@ -100,6 +100,8 @@ class _Writer:
     def __init__(self, energy: Energy):
         self.energy = energy
         self.lowering = Lowering(energy)
+        self.conditional = cache(energy.conditional)
+        self.phases = cache(partial(phase, energy))
         self.functions: list[Function] = []
         self.refused: dict[str, str] = {}
 
@@ -196,7 +198,7 @@ class _Writer:
         )
 
     def _mean(self, layer: Layer) -> Function:
-        derivation, free = self.energy.conditional(layer), self._free(layer)
+        derivation, free = self.conditional(layer), self._free(layer)
         node = self.lowering.spread(self.lowering.lower(derivation.mean, free), (ROW, *free.values()))
         return Function(
             f"mean_of_{layer.name}",
@@ -206,7 +208,7 @@ class _Writer:
         )
 
     def _sample(self, layer: Layer) -> Function:
-        derivation, free = self.energy.conditional(layer), self._free(layer)
+        derivation, free = self.conditional(layer), self._free(layer)
         return Function(
             f"sample_of_{layer.name}",
             f"Random states of layer {layer.name}, given the rest of each row.",
@@ -218,7 +220,7 @@ class _Writer:
         formulas, outputs = [], []
         for parameter in self.energy.parameters.values():
             entry = self.energy.entry(parameter)
-            derivation = phase(self.energy, entry, kept)
+            derivation = self.phases(entry, kept)
             free = self.lowering.axes_of(entry.indices)
             outputs.append((parameter.name, self.lowering.over_rows(derivation.result, free)))
             formulas.append(f"{parameter.name}: {derivation.subject} = {derivation.result}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from symbolic.codegen import cache
 
 __all__ = ["Kernels"]
 
@@ -228,7 +231,13 @@ class Kernels:
             dtype = next(iter(states.values())).dtype
             more["row_weights"] = _weights(more["row_weights"], rows, dtype)
         available = {**states, **parameters, **more}
-        return function(*(available[argument] for argument in self._arguments[name]))
+        arguments = [available[argument] for argument in self._arguments[name]]
+        try:
+            return function(*arguments)
+        except (pickle.UnpicklingError, EOFError):
+            # Numba reads its machine code from disk without looking whether all of it is there.
+            self._module = cache.load_afresh(self.path)
+            return self._function(name)(*arguments)
 
     def _function(self, name: str) -> Any:
         function = getattr(self._module, name, None)

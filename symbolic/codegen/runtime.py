@@ -31,24 +31,36 @@ Words = npt.NDArray[np.uint32]
 def mix(x: Words) -> Words:
     """One round of 32-bit mixing: a bijection; an input bit flips every output bit about half the time."""
     x = x ^ (x >> np.uint32(16))
-    x = x * np.uint32(0x21F0AAAD)
-    x = x ^ (x >> np.uint32(15))
-    x = x * np.uint32(0xD35A2D97)
-    return x ^ (x >> np.uint32(15))
+    x *= np.uint32(0x21F0AAAD)
+    x ^= x >> np.uint32(15)
+    x *= np.uint32(0xD35A2D97)
+    x ^= x >> np.uint32(15)
+    return x
+
+
+def _mix_word(x: int) -> int:
+    """The same for one word, as a Python number; NumPy warns of overflow in scalars, where wrapping around is meant."""
+    x ^= x >> 16
+    x = x * 0x21F0AAAD & 0xFFFFFFFF
+    x ^= x >> 15
+    x = x * 0xD35A2D97 & 0xFFFFFFFF
+    return x ^ (x >> 15)
 
 
 def row_streams(key: int, first_row: int, rows: int) -> tuple[Words, Words]:
     """Two 32-bit words for each of the rows first_row, …, first_row + rows − 1 under a 64-bit key; shapes (rows,)."""
-    number = np.arange(rows, dtype=np.uint64) + np.uint64(first_row)
-    low = (number & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    high = (number >> np.uint64(32)).astype(np.uint32)
-    # Arrays of one word: NumPy warns of overflow in scalars, where wrapping around is meant here.
-    key_low = np.array([key & 0xFFFFFFFF], np.uint32)
-    key_high = np.array([key >> 32], np.uint32)
-    first = mix(mix(mix(key_low ^ np.uint32(0x9E3779B9)) ^ key_high) + low)
-    first = mix(first ^ high)
-    second = mix(mix(mix(key_high ^ np.uint32(0x85EBCA6B)) ^ key_low) + low)
-    second = mix(mix(second ^ high) + first)
+    key_high, key_low = divmod(key, 1 << 32)
+    row_high, row_low = divmod(first_row, 1 << 32)
+    below = (1 << 32) - row_low
+    if rows > below:
+        here, beyond = row_streams(key, first_row, below), row_streams(key, first_row + below, rows - below)
+        return np.concatenate([here[0], beyond[0]]), np.concatenate([here[1], beyond[1]])
+    bases = [
+        _mix_word(_mix_word(_mix_word(one ^ salt) ^ other) ^ row_high)
+        for one, other, salt in ((key_low, key_high, 0x9E3779B9), (key_high, key_low, 0x85EBCA6B))
+    ]
+    low = np.arange(rows, dtype=np.uint32) + np.uint32(row_low)
+    first, second = mix(low + np.array(bases, np.uint32)[:, None])
     return first, second
 
 

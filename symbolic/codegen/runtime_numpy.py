@@ -25,7 +25,7 @@ def softplus(x: Array) -> Array:
 def sigmoid(x: Array) -> Array:
     """e^x / (1 + e^x), from e^−|x|."""
     falling = np.exp(-np.abs(x))
-    return np.where(x >= 0, np.ones_like(falling), falling) / (1 + falling)
+    return np.where(x >= 0, 1, falling) / (1 + falling)
 
 
 def log2cosh(x: Array) -> Array:
@@ -41,10 +41,18 @@ def uniform(streams: tuple[Words, Words], units: int, dtype: npt.DTypeLike) -> A
     exact in the type, never 0 or 1, and off by at most 2^−(n+1) in any probability.
     """
     first, second = streams
-    bits = mix(mix(np.arange(units, dtype=np.uint32) + first[:, None]) ^ second[:, None])
+    bits = np.arange(units, dtype=np.uint32) + first[:, None]
+    bits = mix(mix(bits) ^ second[:, None])
     if np.dtype(dtype) == np.float32:
-        return ((bits >> np.uint32(9)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23)
-    return (bits.astype(np.float64) + 0.5) * 2.0**-32
+        bits >>= np.uint32(9)
+        numbers: Array = bits.astype(np.float32)
+        numbers += np.float32(0.5)
+        numbers *= np.float32(2.0**-23)
+    else:
+        numbers = bits.astype(np.float64)
+        numbers += 0.5
+        numbers *= 2.0**-32
+    return numbers
 
 
 def draw(mean: Array, streams: tuple[Words, Words], low: float, high: float) -> Array:
@@ -56,4 +64,8 @@ def draw(mean: Array, streams: tuple[Words, Words], low: float, high: float) -> 
         low, high: the two states.
     """
     u = uniform(streams, mean.shape[1], mean.dtype)
-    return np.where(low + (high - low) * u < mean, mean.dtype.type(high), mean.dtype.type(low))
+    if (low, high) == (0, 1):
+        return (u < mean).astype(mean.dtype)
+    u *= high - low
+    u += low
+    return np.where(u < mean, mean.dtype.type(high), mean.dtype.type(low))

@@ -74,6 +74,15 @@ def test_a_damaged_module_is_rebuilt(fresh: Path, monkeypatch: pytest.MonkeyPatc
         assert kernels.source == path.read_text(encoding="utf-8") == source
 
 
+def test_damaged_machine_code_is_compiled_again(tmp_path: Path) -> None:
+    first = finish(start(tmp_path, "numba"))
+    for ending in ("nbi", "nbc"):
+        for path in (tmp_path / "__pycache__").glob(f"*.{ending}"):
+            path.write_bytes(path.read_bytes()[:50])
+        again = finish(start(tmp_path, "numba"))
+        assert again.split(" ", 1)[1] == first.split(" ", 1)[1]
+
+
 def test_a_damaged_recipe_is_rebuilt(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = build.ready_made("pairwise", target="numpy")
     (recipe,) = fresh.glob("*.recipe")
