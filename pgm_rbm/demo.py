@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from pgm_rbm.learning.history import EpochRecord
     from pgm_rbm.rbm import RBM
 
-__all__ = ["ENERGY", "Comparison", "DemoError", "Report", "Settings", "run"]
-
-ENERGY = "-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)"
-"""What everything below follows from."""
+__all__ = ["Comparison", "DemoError", "Report", "Settings", "run"]
 
 TOLERANCE = 1e-8
 """The most that the generated gradient may differ from finite differences of ln p."""
@@ -182,11 +179,11 @@ class _Show:
 
 
 def _derive(show: _Show, output: Path) -> Path:
-    from symbolic import Energy
+    from symbolic import energies
     from symbolic.notation import text
 
     show.heading("The gradient of ln p(v), derived and checked")
-    energy = Energy.parse(ENERGY, visible={"v": "binary"}, hidden={"h": "binary"})
+    energy = energies.pairwise()
     show.line(f"\nThe energy, written once:\n\n{text.equation(energy.call, energy.expression)}\n")
     derivation = energy.log_likelihood_gradient("w")
     show.line(derivation.text(width=show.width))

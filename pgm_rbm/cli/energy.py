@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgm_rbm.cli.program import pairs, refusing
+from pgm_rbm.cli.program import RequestError, pairs, refusing
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
 
-__all__ = ["BINARY", "EnergyText", "HiddenLayers", "VisibleLayers", "energy_from"]
-
-BINARY = "-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)"
-"""The binary RBM with biases, in the text form."""
+__all__ = ["EnergyText", "HiddenLayers", "VisibleLayers", "energy_from"]
 
 EnergyText = Annotated[
     str | None,
     typer.Argument(
-        metavar="ENERGY", help="The energy as text, or - to read it from standard input. The binary RBM by default."
+        metavar="ENERGY",
+        help="The energy as text, or - to read it from standard input. The RBM with biases by default.",
     ),
 ]
 VisibleLayers = Annotated[
@@ -37,17 +35,18 @@ def energy_from(text: str | None, visible: list[str] | None, hidden: list[str] |
     """The energy that the options describe.
 
     Raises:
-        RequestError: the text or a layer cannot be read.
+        RequestError: the text or a layer cannot be read, or layers are named and no text uses them.
     """
-    from symbolic import Energy
+    from symbolic import Energy, energies
 
-    if text is None:
-        text = BINARY
-    elif text == "-":
-        text = sys.stdin.read()
     layers = [
         dict(pairs(given or [default], option, default))
         for given, option, default in ((visible, "--visible", "v:binary"), (hidden, "--hidden", "h:binary"))
     ]
     with refusing():
-        return Energy.parse(text, visible=layers[0], hidden=layers[1])
+        if text is not None:
+            text = sys.stdin.read() if text == "-" else text
+            return Energy.parse(text, visible=layers[0], hidden=layers[1])
+        if [list(layer) for layer in layers] != [["v"], ["h"]]:
+            raise RequestError("layers other than v and h need an ENERGY that uses them. Give its text too.")
+        return energies.pairwise(layers[0]["v"], layers[1]["h"])

@@ -167,6 +167,7 @@ def test_a_failed_check_ends_with_status_1(monkeypatch):
         (["__import__('os')"], "column"),
         (["--by", "zeta"], "'zeta'"),
         (["--visible", "v"], "v:binary"),
+        (["--visible", "x:binary"], "ENERGY"),
         (["--visible", "v:trinary"], "trinary"),
         (["--of", "h"], "--of"),
         (["--quantity", "conditional", "--of", "x"], "'x'"),
