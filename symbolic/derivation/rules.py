@@ -327,7 +327,11 @@ def differentiate(node: Expr, context: Context) -> Expr | None:
 def product_of_quotients(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, Mul):
         return None
-    above, below = _numerator_and_denominator(node)
+    # What does not depend on the layer stands above and below; SymPy cancels it unless its exponent is a sum.
+    outside = Add(*(f.args[0] for f in node.args if isinstance(f, exp)))
+    if outside != 0:
+        return None
+    above, below = _numerator_and_denominator(Mul(*(f for f in node.args if not isinstance(f, exp))))
     if not isinstance(above, IndexProduct) or not isinstance(below, IndexProduct):
         return None
     top, (index,) = above.open()

@@ -85,15 +85,14 @@ def separate(function: EnergyFunction, layer: Layer, *, free: bool = False) -> S
         if len(touched) > 1:
             term = IndexSum(Mul(*factors), *binders)
             raise NotSeparableError(
-                f"the term {term} of the energy ties two units of layer {layer.name} together "
-                f"({', '.join(sorted(map(str, touched)))}), so the layer cannot be summed out unit by unit. "
-                "Make one of the two layers, or use exact enumeration."
+                f"the term {term} of −E ties two units of layer {layer.name} together, so the layer cannot be summed "
+                "out unit by unit. Split the layer in two, or enumerate its configurations."
             )
         (state,) = touched
         unit = state.index
         if unit not in binders:
             raise NotSeparableError(
-                f"the term {Mul(*factors)} singles out unit {unit} of layer {layer.name}; "
+                f"the term {IndexSum(Mul(*factors), *binders)} of −E singles out unit {unit} of layer {layer.name}; "
                 "give that unit a layer of its own."
             )
         rule = {unit: index}

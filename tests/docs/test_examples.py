@@ -1,4 +1,4 @@
-"""Every Python block of the README and of docs/ runs, in order, one page after another in a folder of its own.
+"""Every Python and bash block of the README and of docs/ runs, in order, one page after another in a folder of its own.
 
 A block's expected output stands in a ``text`` block right after it and is compared line by line, "..." matching
 anything. A page whose first line is an HTML comment naming an extra is skipped where the extra is not installed.
@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,13 @@ def test_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             with contextlib.redirect_stdout(printed):
                 exec(compile("\n" * (line - 1) + code, str(page), "exec"), names)
             output = printed.getvalue()
+        elif language == "bash":
+            path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+            run = subprocess.run(
+                ["bash", "-e", "-c", code], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+            )
+            assert run.returncode == 0, f"{page.name}:{line}: status {run.returncode}\n{run.stderr}"
+            output = run.stdout
         elif language == "text" and output is not None:
             flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
             assert checker.check_output(code, output, flags), f"{page.name}:{line}: got\n{output}"

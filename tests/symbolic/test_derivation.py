@@ -109,7 +109,7 @@ def test_a_layer_whose_units_are_tied_is_refused_by_name() -> None:
     i, j, k = v.index("i"), h.index("j"), h.index("k")
     w, lateral = Parameter("w", v, h), Parameter("L", h, h)
     energy = Energy(-Sum(v[i] * w[i, j] * h[j], i, j) - Sum(lateral[j, k] * h[j] * h[k], j, k), visible=[v], hidden=[h])
-    with pytest.raises(NotSeparableError, match=r"L\[.*ties two units of layer h together"):
+    with pytest.raises(NotSeparableError, match=r"L\[k, l\].* ties two units of layer h together"):
         energy.free_energy()
     assert energy.free_energy(of="h").verify()  # the visible layer still falls apart
     assert energy.log_likelihood_gradient("L").verify()  # and the gradient needs no closed form
@@ -131,6 +131,18 @@ def test_semi_restricted_gradient() -> None:
     d = energy.log_likelihood_gradient("L")
     assert (str(d.term_a), str(d.term_b)) == ("v[i]*v[m]", "<v[i]*v[m]>_vh")
     assert d.verify({"v": 3, "h": 2})
+
+
+def test_conditional_where_much_is_constant() -> None:
+    """Two terms without the layer: e^(A + B) stands above and below and cancels."""
+    energy = Energy.parse(
+        "-sum(v[i]*x[k]*h[j]*w[i,k,j], i, k, j) - sum(a[i]*v[i], i) - sum(c[k]*x[k], k)",
+        visible={"v": "binary", "x": "spin"},
+        hidden={"h": "binary"},
+    )
+    derivation = energy.conditional("h")
+    assert str(derivation.mean) == "sigmoid(sum(w[l, k, j]*v[l]*x[k], k, l))"
+    assert derivation.verify()
 
 
 def test_gradient_without_hidden_units() -> None:
