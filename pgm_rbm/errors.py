@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 __all__ = [
+    "CostLimitError",
+    "EnumerationLimitError",
     "ImpossibleEvidenceError",
     "IntractableError",
     "ModelError",
@@ -51,8 +54,47 @@ class ImpossibleEvidenceError(ValueError):
     """The evidence has probability zero, so nothing can be conditioned on it."""
 
 
-class IntractableError(ValueError):
-    """An exact method would need more than the limit it was given.
+class CostLimitError(ValueError):
+    """An exact method would cost more than it was allowed; it has not begun.
+
+    Attributes:
+        memory: bytes the method would hold at its peak.
+    """
+
+    def __init__(self, message: str, *, memory: int) -> None:
+        super().__init__(message)
+        self.memory = memory
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is otherwise made again from its message alone, which leaves out what it must be given besides.
+        return _made_again, (type(self), self.args, vars(self))
+
+
+def _made_again(kind: type[CostLimitError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> CostLimitError:
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(attributes)
+    return error
+
+
+class EnumerationLimitError(CostLimitError):
+    """Exact enumeration would visit more configurations, or hold more memory, than it was allowed to.
+
+    Attributes:
+        configurations: how many there are.
+        limit: how many were allowed.
+        seconds: how long the work would take, extrapolated from a trial on this machine.
+        memory: bytes it would hold at its peak.
+    """
+
+    def __init__(self, message: str, *, configurations: int, limit: int, seconds: float, memory: int) -> None:
+        super().__init__(message, memory=memory)
+        self.configurations = configurations
+        self.limit = limit
+        self.seconds = seconds
+
+
+class IntractableError(CostLimitError):
+    """Elimination would need more memory than the limit it was given.
 
     Attributes:
         induced_width: the most neighbours that a variable has when it is summed out.
@@ -61,7 +103,6 @@ class IntractableError(ValueError):
     """
 
     def __init__(self, message: str, *, induced_width: int, memory: int, memory_limit: int) -> None:
-        super().__init__(message)
+        super().__init__(message, memory=memory)
         self.induced_width = induced_width
-        self.memory = memory
         self.memory_limit = memory_limit

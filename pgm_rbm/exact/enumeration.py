@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes, states_of
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
@@ -50,24 +51,6 @@ Progress = Callable[[int, int], None]
 
 _SHARDS = 64
 _BLOCK_VALUES = 2**17
-
-
-class EnumerationLimitError(ValueError):
-    """Exact enumeration would visit more configurations than it was allowed to; it has not begun.
-
-    Attributes:
-        configurations: how many there are.
-        limit: how many were allowed.
-        seconds: how long the work would take, extrapolated from a trial of one block on this machine.
-        memory: bytes it would hold at its peak.
-    """
-
-    def __init__(self, message: str, *, configurations: int, limit: int, seconds: float, memory: int) -> None:
-        super().__init__(message)
-        self.configurations = configurations
-        self.limit = limit
-        self.seconds = seconds
-        self.memory = memory
 
 
 @dataclass(frozen=True)
