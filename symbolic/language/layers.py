@@ -143,15 +143,31 @@ class Configuration(Atom):
         return f"{self.layer.name}^{self.label}" if self.label else self.layer.name
 
 
-def _checked_index(index: Any, layer: Layer, what: str) -> Expr:
-    index = sympify(index)
-    if isinstance(index, Index):
-        if index.layer != layer:
-            raise EnergyError(
-                f"index {index.name} runs over layer {index.layer.name}, but {what} takes an index of layer "
-                f"{layer.name}. Make one with {layer.name}.index({index.name!r})."
-            )
+class Unassuming(Expr):
+    """An expression about which SymPy's assumptions know nothing, and say so without a search.
+
+    Nothing here depends on what SymPy could find out, and it asks at almost every step.
+    """
+
+    is_commutative = True
+    is_algebraic = is_antihermitian = is_complex = is_composite = is_even = is_finite = is_hermitian = None
+    is_imaginary = is_infinite = is_integer = is_irrational = is_noninteger = is_odd = is_polar = is_prime = None
+    is_rational = is_real = is_transcendental = is_zero = is_nonzero = is_extended_real = is_extended_nonzero = None
+    is_negative = is_nonnegative = is_nonpositive = is_positive = None
+    is_extended_negative = is_extended_nonnegative = is_extended_nonpositive = is_extended_positive = None
+
+
+def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
+    """``index``, if it is one for axis number ``axis`` of ``place``, or for a unit of the layer ``place`` if that is 0."""
+    if isinstance(index, Index) and index.layer == layer:
         return index
+    index = sympify(index)
+    what = f"axis {axis} of {place}" if axis else f"{place}[…]"
+    if isinstance(index, Index):
+        raise EnergyError(
+            f"index {index.name} runs over layer {index.layer.name}, but {what} takes an index of layer "
+            f"{layer.name}. Make one with {layer.name}.index({index.name!r})."
+        )
     if isinstance(index, Integer) and index >= 0:
         return index
     raise EnergyError(
@@ -160,16 +176,15 @@ def _checked_index(index: Any, layer: Layer, what: str) -> Expr:
     )
 
 
-class State(Expr):
+class State(Unassuming):
     """The state of one unit: v_i, or h_j^g when the layer's configuration carries the label g."""
 
-    is_commutative = True
     is_symbol = True  # SymPy then differentiates by it directly, instead of replacing it by a dummy first
     _diff_wrt = True
 
     def __new__(cls, configuration: Configuration, index: Any) -> State:
         layer = configuration.layer
-        return Expr.__new__(cls, configuration, _checked_index(index, layer, f"{layer.name}[…]"))
+        return Expr.__new__(cls, configuration, _checked_index(index, layer, layer.name))
 
     configuration = property(lambda self: self.args[0])
     index = property(lambda self: self.args[1])
@@ -238,10 +253,9 @@ def _rebuild_parameter(name: str, layers: tuple[Layer, ...], symmetric: bool) ->
     return Parameter(name, *layers, symmetric=symmetric)
 
 
-class Entry(Expr):
+class Entry(Unassuming):
     """One entry of a parameter, w_ij; what a derivative is taken with respect to."""
 
-    is_commutative = True
     is_symbol = True  # SymPy then differentiates by it directly, instead of replacing it by a dummy first
     _diff_wrt = True
 
@@ -253,7 +267,7 @@ class Entry(Expr):
                 f"{len(indices)} indices."
             )
         checked = [
-            _checked_index(i, layer, f"axis {axis} of {parameter.name}")
+            _checked_index(i, layer, parameter.name, axis)
             for axis, (i, layer) in enumerate(zip(indices, parameter.layers, strict=True), 1)
         ]
         if parameter.symmetric:
@@ -288,13 +302,11 @@ def _delta_product(left: tuple[Expr, ...], right: tuple[Expr, ...]) -> Expr:
     return result
 
 
-class Delta(Expr):
+class Delta(Unassuming):
     """Kronecker's delta of two indices of one layer, or of two states: 1 if they are equal, else 0.
 
     Index sets are typed, so a sum over one of the indices contracts it with no case distinction.
     """
-
-    is_commutative = True
 
     def __new__(cls, a: Any, b: Any) -> Expr:
         a, b = sympify(a), sympify(b)

@@ -13,7 +13,7 @@ from sympy.core.basic import Atom, Basic
 
 from symbolic.errors import EnergyError
 from symbolic.language.binders import ConfigSum
-from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State
+from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State, Unassuming
 
 __all__ = [
     "EnergyCall",
@@ -111,10 +111,8 @@ class EnergyCall(Expr):
         return f"{self.function}({', '.join(map(str, self.configurations))})"
 
 
-class Probability(Expr):
+class Probability(Unassuming):
     """p(subject | given) under e^{-E}/Z: p(v), p(h^g | v), p(v^u, h^g). Layers in neither place are summed out."""
-
-    is_commutative = True
 
     def __new__(cls, function: EnergyFunction, subject: Any, given: Any = ()) -> Probability:
         return Expr.__new__(cls, function, Tuple(*subject), Tuple(*given))
@@ -153,10 +151,8 @@ class Probability(Expr):
         return f"p({', '.join(map(str, self.subject))}{bar})"
 
 
-class UnitProbability(Expr):
+class UnitProbability(Unassuming):
     """p(h_j | v): the conditional probability of one unit's state, the rest of its layer summed out."""
-
-    is_commutative = True
 
     def __new__(cls, function: EnergyFunction, state: State, given: Any) -> UnitProbability:
         return Expr.__new__(cls, function, state, Tuple(*given))
@@ -179,10 +175,8 @@ class UnitProbability(Expr):
         return f"p({self.state} | {', '.join(map(str, self.given))})"
 
 
-class Expectation(Expr):
+class Expectation(Unassuming):
     """⟨statistic⟩ under a probability, whose subject it binds: ⟨v_i h_j⟩_v or ⟨v_i h_j⟩_vh."""
-
-    is_commutative = True
 
     def __new__(cls, statistic: Expr, probability: Probability) -> Expectation:
         averaged = {c.layer: c for c in probability.subject}
