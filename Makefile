@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint types bench docs clean
@@ -15,13 +16,17 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	@touch $(PEERS)
+
 demo: $(READY) ## derive, check, train on real digits and write the lecture, in a minute
 	$(BIN)/pgm-rbm demo
 
 test: $(READY) ## the tests
 	$(BIN)/python -m pytest -m "not slow and not peer"
 
-test-slow: $(READY) ## the slow tests and those against optional peers
+test-slow: $(PEERS) ## the slow tests and those against optional peers, which are installed
 	$(BIN)/python -m pytest -m "slow or peer"
 
 lint: $(READY) ## ruff
