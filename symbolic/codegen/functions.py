@@ -102,6 +102,8 @@ class _Writer:
         self.lowering = Lowering(energy)
         self.conditional = cache(energy.conditional)
         self.phases = cache(partial(phase, energy))
+        # What two functions of the module have in common is derived and lowered once.
+        self._sample, self._phase = cache(self._sample), cache(self._phase)
         self.functions: list[Function] = []
         self.refused: dict[str, str] = {}
 

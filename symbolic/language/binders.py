@@ -13,7 +13,8 @@ anew.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import operator
+from collections.abc import Mapping
 from functools import cached_property, cmp_to_key
 from typing import Any
 
@@ -23,7 +24,17 @@ from sympy.core.basic import Basic
 from symbolic.errors import EnergyError
 from symbolic.language.layers import Configuration, Delta, Index, State, Unassuming
 
-__all__ = ["ConfigSum", "IndexBinder", "IndexProduct", "IndexSum", "Sum", "UnitSum", "contract", "height"]
+__all__ = [
+    "ConfigSum",
+    "IndexBinder",
+    "IndexProduct",
+    "IndexSum",
+    "Sum",
+    "UnitSum",
+    "contract",
+    "height",
+    "rename",
+]
 
 
 def height(expression: Basic) -> int:
@@ -33,34 +44,38 @@ def height(expression: Basic) -> int:
     return max((height(argument) for argument in expression.args), default=0)
 
 
-def _rename(body: Expr, old: Iterable[Index], new: Iterable[Index]) -> Expr:
-    """``body`` with the indices ``old`` called ``new``, names that occur nowhere in it.
+def rename(expression: Expr, names: Mapping[Any, Any]) -> Expr:
+    """``expression`` with indices, configurations or unit states called something else.
 
-    What ``xreplace`` gives, for a tenth of the time: one name for another simplifies nothing, so no node is evaluated
-    again; only the order of factors and terms can change.
+    What ``xreplace`` gives, for a tenth of the time. The new names may occur nowhere in the expression (nor may a
+    binder in it bind them): then nothing is simplified by them, no node has to be evaluated again, and only the order
+    of factors and terms can change.
     """
-    return _renamed(body, dict(zip(old, new, strict=True)), {})
+    return _renamed(expression, {}, names)
 
 
 _in_order = cmp_to_key(Basic.compare)
 
 
-def _renamed(node: Any, names: dict[Index, Index], done: dict[Any, Any]) -> Any:
-    if isinstance(node, Index):
-        return names.get(node, node)
+def _renamed(node: Any, done: dict[Any, Any], names: Mapping[Any, Any]) -> Any:
+    if node in names:
+        return names[node]
     if not node.args:
         return node
     if node in done:
         return done[node]
-    args = [_renamed(argument, names, done) for argument in node.args]
-    if all(new is old for new, old in zip(args, node.args, strict=True)):
+    args = [_renamed(argument, done, names) for argument in node.args]
+    if all(map(operator.is_, args, node.args)):
         result = node
     elif isinstance(node, (Add, Mul)):
         number = args.pop(0) if args[0].is_Number else None
         args.sort(key=_in_order)
         result = node._from_args(args if number is None else [number, *args], node.is_commutative)
-    elif isinstance(node, (Pow, Function)):
-        result = node.func(*args, evaluate=False)
+    elif isinstance(node, Pow):
+        result = Pow(*args, evaluate=False)
+    elif isinstance(node, Function):
+        result = Expr.__new__(type(node), *args)
+        result.nargs = node.nargs
     elif isinstance(node, IndexBinder):
         body, *indices = args
         # Indices over one layer take the order in which the body sorts first, which may now be another one.
@@ -83,7 +98,7 @@ class IndexBinder(Unassuming):
 
         def close(order: tuple[Index, ...]) -> tuple[Expr, tuple[Index, ...]]:
             names = tuple(Index(f"·{base + n}", index.layer) for n, index in enumerate(order, 1))
-            return _rename(body, order, names), names
+            return rename(body, dict(zip(order, names, strict=True))), names
 
         # Indices over different layers are put in the order of the layers' names, backwards: v before h, as people
         # write it. Those over one layer may stand for each other (Σ_{k,l} L_kl v_k v_l), so the least of all orders
@@ -115,6 +130,11 @@ class IndexBinder(Unassuming):
     def free_symbols(self) -> set[Basic]:
         return set(self._free)
 
+    @cached_property
+    def _bound(self) -> frozenset[Basic]:
+        """The indices bound here and by the binders inside."""
+        return frozenset(self.indices).union(*(binder._bound for binder in self.body.atoms(IndexBinder)))
+
     @property
     def has_choice(self) -> bool:
         """Whether two of the indices run over one layer, so that their order is a choice."""
@@ -123,18 +143,28 @@ class IndexBinder(Unassuming):
     def _reordered(self, body: Expr) -> Expr:
         """This binder over another body, in which the bound indices are the same."""
         fresh = tuple(Index.fresh(index.layer) for index in self.indices)
-        return type(self)._canonical(_rename(body, self.indices, fresh), fresh)
+        return type(self)._canonical(rename(body, dict(zip(self.indices, fresh, strict=True))), fresh)
 
     def open(self) -> tuple[Expr, tuple[Index, ...]]:
         """The body with fresh indices in place of the bound ones, and those indices."""
         fresh = tuple(Index.fresh(index.layer) for index in self.indices)
-        return _rename(self.body, self.indices, fresh), fresh
+        return rename(self.body, dict(zip(self.indices, fresh, strict=True))), fresh
+
+    def _only_names(self, old: Basic, new: Basic) -> bool:
+        """Whether replacing ``old`` by ``new`` here gives a thing another name, so that :func:`rename` may do it."""
+        if type(old) is not type(new) or not isinstance(old, (Index, Configuration, State)):
+            return False
+        names = new.free_symbols - old.free_symbols
+        return bool(names) and not names & self._free and not names & set(self._bound)
 
     def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Basic, bool]:
         if self in rule:
             return rule[self], True
         if not any(key.free_symbols <= self._free for key in rule):
             return self, False  # nothing in the rule can occur here
+        if all(map(self._only_names, rule, rule.values())):
+            renamed = rename(self, rule)
+            return renamed, renamed is not self
         body, fresh = self.open()
         body, changed = body._xreplace(rule)
         return (type(self)(body, *fresh), True) if changed else (self, False)

@@ -156,6 +156,11 @@ class Unassuming(Expr):
     is_negative = is_nonnegative = is_nonpositive = is_positive = None
     is_extended_negative = is_extended_nonnegative = is_extended_nonpositive = is_extended_positive = None
 
+    def extract_multiplicatively(self, c: Any) -> Expr | None:
+        """What is left of a single factor if ``c`` is taken out of it; exp asks this of all factors of its argument."""
+        c = sympify(c)
+        return self if c is S.One else S.One if c == self else None
+
 
 def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
     """``index``, if it is one for axis number ``axis`` of ``place``, or for a unit of the layer ``place`` if that is 0."""
@@ -200,7 +205,7 @@ class State(Unassuming):
         return S.Zero
 
     def _sympystr(self, printer: Any) -> str:
-        return f"{self.configuration}[{self.index}]"
+        return f"{printer._print(self.configuration)}[{printer._print(self.index)}]"
 
 
 class Parameter(Atom):
@@ -291,7 +296,7 @@ class Entry(Unassuming):
         return result
 
     def _sympystr(self, printer: Any) -> str:
-        indices = ", ".join(map(str, self.indices))
+        indices = ", ".join(map(printer._print, self.indices))
         return f"{self.parameter.name}[{indices}]" if indices else self.parameter.name
 
 
@@ -321,4 +326,4 @@ class Delta(Unassuming):
         return S.Zero
 
     def _sympystr(self, printer: Any) -> str:
-        return f"delta({self.args[0]}, {self.args[1]})"
+        return f"delta({', '.join(map(printer._print, self.args))})"
