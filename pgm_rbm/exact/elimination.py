@@ -1,39 +1,106 @@
-"""Variable elimination in logs: ln Z and marginals of any product of tables.
+"""Exact answers by variable elimination: ln Z, marginals, the most probable configuration and samples.
 
 A model is a list of ``(scope, log_table)``: the names of the variables that the table's axes stand for, and
-the logarithms of its potentials, ``-inf`` for a potential of zero. The variables are summed out one at a
-time; each sum is a log-sum-exp shifted by its own maximum, so potentials of any size stay finite (Koller &
-Friedman, Probabilistic Graphical Models, 2009, chapters 9 and 10). Parts that share no variable factor by
-themselves: each ends in a number, and the numbers add up.
+the logarithms of its potentials, ``-inf`` for a potential of zero. The variables are summed out one at a time
+(Koller & Friedman, Probabilistic Graphical Models, 2009, chapters 9 and 10). The tables that hold variable x when its
+turn comes are multiplied to C(x, s), where s are the other variables in them, and the message m(s) = Σ_x C(x, s) takes
+their place. Parts that share no variable factor by themselves: each ends in a number, and the numbers multiply.
+
+The way back goes through the variables from the last to the first and needs, for each, only
+
+    p(x | s) = C(x, s) / m(s).
+
+Drawing x from it gives independent samples; p(x, s) = p(x | s) p(s) gives every marginal; and with max in place of Σ,
+the largest entry gives the most probable configuration. Probabilities are at most 1 and never divided by one another,
+so the way back needs no logarithms however large the potentials are; the way forward uses them where it
+must (:mod:`pgm_rbm.exact.tables`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pgm_rbm.errors import IntractableError
-from pgm_rbm.graph.structure import DEFAULT_MEMORY_LIMIT, EliminationPlan, format_bytes, plan_elimination
+from pgm_rbm.exact.tables import (
+    Scope,
+    Table,
+    align,
+    from_logs,
+    from_potentials,
+    log_sum_exp,
+    product,
+    reductions,
+    size_of,
+)
+from pgm_rbm.graph.structure import (
+    DEFAULT_MEMORY_LIMIT,
+    DEFAULT_TIME_LIMIT,
+    EliminationPlan,
+    Segment,
+    format_bytes,
+    format_seconds,
+    plan_elimination,
+)
+from pgm_rbm.workers import workers
 
 __all__ = [
+    "Contradiction",
+    "EliminationLimitError",
     "LogTable",
+    "Progress",
+    "at_most_seconds",
     "condition",
+    "drawn_bytes",
+    "estimated_seconds",
     "log_marginal",
-    "log_marginals",
     "log_partition",
+    "marginals",
+    "most_probable",
     "plan",
     "require_tractable",
+    "sample",
 ]
-
-# Table entries that one elimination for each of many variables may compute in all; about a minute's work.
-_PATIENCE = 10**10
 
 FloatArray = NDArray[np.float64]
 LogTable = tuple[tuple[Hashable, ...], FloatArray]
+
+Progress = Callable[[int, int], None]
+"""Called with (table entries computed, table entries in all) as an elimination goes on."""
+
+# Tables of one variable are multiplied once and for all while their product has at most so many entries.
+_MERGED = 4096
+_REPORTS = 200
+# What no machine exceeds, all passes and the way back included.
+_MOST_SECONDS_A_STEP = 2e-3
+_MOST_SECONDS_AN_ENTRY = 2e-7
+
+
+class Contradiction(Exception):
+    """Every assignment has potential zero, so that nothing has a probability."""
+
+
+class EliminationLimitError(IntractableError):
+    """Elimination would take more memory or time than it was allowed; it has not begun.
+
+    Attributes:
+        induced_width: the most neighbours that a variable has when it is summed out.
+        memory: bytes it would hold at its peak.
+        memory_limit: bytes it was allowed.
+        seconds: how long it would take on this machine, by a short calibration.
+        time_limit: seconds it was allowed.
+    """
+
+    def __init__(
+        self, message: str, *, induced_width: int, memory: int, memory_limit: int, seconds: float, time_limit: float
+    ) -> None:
+        super().__init__(message, induced_width=induced_width, memory=memory, memory_limit=memory_limit)
+        self.seconds = seconds
+        self.time_limit = time_limit
 
 
 def condition(tables: Iterable[LogTable], evidence: Mapping[Hashable, int]) -> list[LogTable]:
@@ -78,66 +145,117 @@ def plan(
     )
 
 
+def at_most_seconds(chosen: EliminationPlan) -> float:
+    """More than an elimination takes on any machine, all passes and the way back included."""
+    return _MOST_SECONDS_A_STEP * len(chosen.order) + _MOST_SECONDS_AN_ENTRY * float(min(chosen.operations, 10**300))
+
+
+def estimated_seconds(chosen: EliminationPlan, *, passes: int = 1, back: str | None = None, draws: int = 1) -> float:
+    """How long an elimination is expected to take on this machine.
+
+    Args:
+        chosen: the plan.
+        passes: how often the forward pass is computed.
+        back: what the way back computes: ``"marginals"``, ``"point"`` (samples, the most probable configuration), or
+            nothing.
+        draws: how many samples.
+    """
+    from pgm_rbm.exact.calibration import elimination_speed
+
+    return elimination_speed().seconds(chosen, passes=passes, back=back, draws=draws)
+
+
 def require_tractable(
     scopes: Iterable[Sequence[Hashable]],
     cardinalities: Mapping[Hashable, int],
     keep: Sequence[Hashable] = (),
     *,
+    back: str | None = None,
+    draws: int = 1,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    time_limit: float = DEFAULT_TIME_LIMIT,
 ) -> EliminationPlan:
-    """Plan, and refuse before any table is built if the plan exceeds the limit.
+    """Plan, and refuse before any table is built if the plan exceeds a limit.
+
+    Args:
+        scopes, cardinalities, keep: as for :func:`plan`.
+        back, draws: as for :func:`estimated_seconds`.
+        memory_limit: bytes that may be held.
+        time_limit: seconds that it may be expected to take.
 
     Raises:
-        IntractableError: names the induced width, the memory, how to raise the limit, and the alternative.
+        EliminationLimitError: names the induced width, the memory, the time, how to raise the limit, and the
+            alternative.
     """
     chosen = plan(scopes, cardinalities, keep)
-    if chosen.complete and chosen.memory <= memory_limit:
+    memory, passes = chosen.memory, 1
+    if back is not None and chosen.complete:
+        way = chosen.way_back(memory_limit - drawn_bytes(len(cardinalities), draws))
+        memory, passes = way.memory + drawn_bytes(len(cardinalities), draws), way.segment.passes
+    fits = chosen.complete and memory <= memory_limit
+    if fits and draws == 1 and at_most_seconds(chosen) <= time_limit:
+        return chosen  # without a calibration
+    seconds = estimated_seconds(chosen, passes=passes, back=back, draws=draws) if chosen.complete else math.inf
+    if fits and seconds <= time_limit:
         return chosen
     bound = "" if chosen.complete else "at least "
-    raise IntractableError(
-        f"Exact elimination needs an induced width of {bound}{chosen.induced_width}, that is {bound}"
-        f"{format_bytes(chosen.memory)} of tables; memory_limit allows {format_bytes(memory_limit)}. "
-        "Pass a larger memory_limit (in bytes), observe variables that cut the graph, or use sampling "
-        "for an approximate answer.",
-        induced_width=chosen.induced_width,
-        memory=chosen.memory,
-        memory_limit=memory_limit,
+    took = "" if seconds == math.inf else f" and about {format_seconds(seconds)} on this machine"
+    allowed, raised = (
+        (f"time_limit allows {format_seconds(time_limit)}", "time_limit (in seconds)")
+        if fits
+        else (f"memory_limit allows {format_bytes(memory_limit)}", "memory_limit (in bytes)")
     )
+    raise EliminationLimitError(
+        f"Exact elimination needs an induced width of {bound}{chosen.induced_width}, that is "
+        f"{bound}{format_bytes(memory)} of tables{took}; {allowed}. Pass a larger {raised}, observe variables that cut "
+        "the graph, or use sampling for an approximate answer.",
+        induced_width=chosen.induced_width,
+        memory=memory,
+        memory_limit=memory_limit,
+        seconds=seconds,
+        time_limit=time_limit,
+    )
+
+
+def drawn_bytes(variables: int, draws: int) -> int:
+    """Bytes that samples take: one draw, as the most probable configuration is, counts as none."""
+    return 2 * 8 * variables * draws if draws > 1 else 0
 
 
 def log_partition(
     tables: Sequence[LogTable],
     cardinalities: Mapping[Hashable, int],
+    chosen: EliminationPlan,
     *,
-    memory_limit: int = DEFAULT_MEMORY_LIMIT,
-    chosen: EliminationPlan | None = None,
+    progress: Progress | None = None,
 ) -> float:
     """ln of the sum, over all assignments, of the product of the tables.
 
     Args:
         tables: (scope, log_table) pairs; an entry is finite or ``-inf``.
         cardinalities: number of states of every variable, also of those in no table.
-        memory_limit: bytes the largest step may hold.
-        chosen: what :func:`require_tractable` has returned for these scopes, so as not to plan again.
+        chosen: what :func:`require_tractable` has returned for these scopes.
+        progress: called with (table entries computed, table entries in all).
 
     Returns:
         ln Z; ``-inf`` when every assignment has potential zero.
-
-    Raises:
-        IntractableError: the best order found would exceed ``memory_limit``. Nothing has been computed then.
     """
-    if chosen is None:
-        chosen = require_tractable([scope for scope, _ in tables], cardinalities, memory_limit=memory_limit)
-    return float(_Buckets(tables, cardinalities, chosen.order).eliminate())
+    with workers(1):
+        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, chosen.operations))
+        try:
+            run.forward()
+        except Contradiction:
+            return -math.inf
+        return run.constant()
 
 
 def log_marginal(
     tables: Sequence[LogTable],
     cardinalities: Mapping[Hashable, int],
     keep: Sequence[Hashable],
+    chosen: EliminationPlan,
     *,
-    memory_limit: int = DEFAULT_MEMORY_LIMIT,
-    chosen: EliminationPlan | None = None,
+    progress: Progress | None = None,
 ) -> FloatArray:
     """The logarithm of the unnormalised joint marginal of the variables in ``keep``.
 
@@ -145,225 +263,417 @@ def log_marginal(
         tables: (scope, log_table) pairs.
         cardinalities: number of states of every variable.
         keep: variables to keep, each once; the result's axes follow this order.
-        memory_limit: bytes the largest step may hold.
         chosen: what :func:`require_tractable` has returned for these scopes and ``keep``.
+        progress: as for :func:`log_partition`.
 
     Returns:
         Array of shape ``[cardinalities[name] for name in keep]``; its log-sum-exp is ln Z.
 
     Raises:
-        IntractableError: as for :func:`log_partition`; the table over ``keep`` counts too.
+        Contradiction: every assignment has potential zero.
     """
-    if chosen is None:
-        chosen = require_tractable([scope for scope, _ in tables], cardinalities, keep, memory_limit=memory_limit)
     free = [name for name in keep if cardinalities[name] > 1]
-    table = _Buckets(tables, cardinalities, [*chosen.order, *free]).eliminate(keep=len(free))
-    return table.reshape([cardinalities[name] for name in keep])
+    with workers(1):
+        run = _Sum(tables, cardinalities, [*chosen.order, *free], _Meter(progress, chosen.operations))
+        kept = run.forward(len(chosen.order))
+        total, _ = product(kept, tuple(range(len(chosen.order), len(run.order))), run.sizes, logs=True)
+    return np.asarray(total.reshape([cardinalities[name] for name in keep]) + run.constant())
 
 
-def log_marginals(
+def marginals(
     tables: Sequence[LogTable],
     cardinalities: Mapping[Hashable, int],
-    variables: Sequence[Hashable],
+    wanted: Iterable[tuple[Hashable, ...]],
+    chosen: EliminationPlan,
     *,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
-    chosen: EliminationPlan | None = None,
-) -> dict[Hashable, FloatArray]:
-    """The single marginals of many variables, as logarithms, each up to a constant of its own.
-
-    Two passes over the bucket tree give all of them at about three times the cost of ln Z, provided that its
-    messages fit the memory limit; otherwise each marginal is an elimination of its own, if that ends in reasonable
-    time.
+    progress: Progress | None = None,
+) -> tuple[float, dict[tuple[Hashable, ...], FloatArray]]:
+    """The marginals over many scopes, by one way forward and one back.
 
     Args:
         tables: (scope, log_table) pairs.
         cardinalities: number of states of every variable.
-        variables: those whose marginals are wanted.
-        memory_limit: bytes the largest step may hold.
-        chosen: what :func:`require_tractable` has returned for these scopes.
+        wanted: scopes, each of one variable or within a scope that ``chosen`` was made for.
+        chosen: what :func:`require_tractable` has returned, with ``back="marginals"``.
+        memory_limit: bytes that may be held; it decides how many messages are kept and how many are computed twice.
+        progress: as for :func:`log_partition`.
 
     Returns:
-        Variable -> array of shape ``(cardinalities[variable],)``; all ``-inf`` when Z is zero.
+        ln Z, and for every wanted scope an array with an axis for each of its variables, in their order, that sums to
+        one.
 
     Raises:
-        IntractableError: neither way fits; the error says what the two passes need.
+        Contradiction: every assignment has potential zero.
     """
-    if len(variables) > 1:
-        if chosen is None:
-            chosen = require_tractable([scope for scope, _ in tables], cardinalities, memory_limit=memory_limit)
-        if chosen.marginal_memory <= memory_limit:
-            buckets = _Buckets(tables, cardinalities, chosen.order)
-            found = buckets.marginals()
-            if buckets.constant == -math.inf:  # whichever part holds the contradiction, no variable has a marginal
-                return {name: np.full(cardinalities[name], -math.inf) for name in variables}
-            return {name: found[name] if name in found else np.zeros(1) for name in variables}
-        if len(variables) * chosen.operations > _PATIENCE:
-            raise IntractableError(
-                f"{len(variables)} marginals in two passes need {format_bytes(chosen.marginal_memory)} of messages; "
-                f"memory_limit allows {format_bytes(memory_limit)}, and one elimination for each of them would take "
-                "too long. Pass a larger memory_limit (in bytes), ask for fewer variables, or use sampling for an "
-                "approximate answer.",
-                induced_width=chosen.induced_width,
-                memory=chosen.marginal_memory,
-                memory_limit=memory_limit,
-            )
-    return {name: log_marginal(tables, cardinalities, [name], memory_limit=memory_limit) for name in variables}
+    way = chosen.way_back(memory_limit)
+    meter = _Meter(progress, chosen.operations * (way.segment.passes + 1))
+    with workers(1):
+        run = _Sum(tables, cardinalities, chosen.order, meter)
+        place = {name: step for step, name in enumerate(run.order)}
+        asked: dict[int, dict[Scope, list[tuple[Hashable, ...]]]] = {}
+        found: dict[tuple[Hashable, ...], FloatArray] = {}
+        for names in wanted:
+            scope = tuple(sorted(place[name] for name in names if name in place))
+            if scope:
+                asked.setdefault(scope[0], {}).setdefault(scope, []).append(names)
+            else:
+                found[names] = np.ones([1] * len(names))
+
+        def keep(scope: Scope, belief: FloatArray) -> None:
+            belief = belief / belief.sum()
+            for names in asked[scope[0]][scope]:
+                places = [place[name] for name in names if name in place]
+                axes = [scope.index(step) for step in places]
+                found[names] = np.ascontiguousarray(
+                    belief.transpose(axes).reshape([cardinalities[name] for name in names])
+                )
+
+        _Beliefs(run, {step: set(scopes) for step, scopes in asked.items()}, keep).back(way.segment)
+        return run.constant(), found
 
 
-@dataclass
-class _Bucket:
-    """The tables that are summed over when one variable goes, in terms of positions in the order."""
+def most_probable(
+    tables: Sequence[LogTable],
+    cardinalities: Mapping[Hashable, int],
+    chosen: EliminationPlan,
+    *,
+    memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    progress: Progress | None = None,
+) -> dict[Hashable, int]:
+    """The assignment with the largest potential.
 
-    tables: list[tuple[tuple[int, ...], FloatArray]] = field(default_factory=list)
-    messages: list[tuple[int, tuple[int, ...], FloatArray]] = field(default_factory=list)
+    Among several, each variable takes the first of its best states given those that are summed out after it.
 
+    Args:
+        tables, cardinalities, memory_limit, progress: as for :func:`marginals`.
+        chosen: what :func:`require_tractable` has returned, with ``back="point"``.
 
-class _Buckets:
-    """The tables sorted into one bucket for each variable of the order.
+    Returns:
+        Variable -> index of its state.
 
-    Variables are renamed to their position in the order, so that every scope is sorted by time of elimination. A
-    bucket's variable is then always axis 0, what is left after its sum is sorted already, and aligning two
-    tables needs no transposition.
+    Raises:
+        Contradiction: every assignment has potential zero.
     """
+    way = chosen.way_back(memory_limit)
+    with workers(1):
+        run = _Max(tables, cardinalities, chosen.order, _Meter(progress, chosen.operations * way.segment.passes))
+        found = [0] * len(run.order)
+
+        def choose(step: int, inputs: Sequence[Table]) -> None:
+            total = np.zeros(run.sizes[step])
+            for table in inputs:
+                where: tuple[Any, ...] = (slice(None), *(found[axis] for axis in table.scope[1:]))
+                total += table.array(True)[where]
+            found[step] = int(total.argmax())
+
+        run.back(way.segment, choose)
+    chosen_states = dict.fromkeys(cardinalities, 0)
+    chosen_states.update(zip(run.order, found, strict=True))
+    return chosen_states
+
+
+def sample(
+    tables: Sequence[LogTable],
+    cardinalities: Mapping[Hashable, int],
+    n: int,
+    uniforms: Callable[[Hashable], FloatArray],
+    chosen: EliminationPlan,
+    *,
+    memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    progress: Progress | None = None,
+) -> dict[Hashable, NDArray[np.intp]]:
+    """Independent assignments, each drawn with its probability.
+
+    Args:
+        tables, cardinalities, memory_limit, progress: as for :func:`marginals`.
+        n: how many.
+        uniforms: gives for a variable the n numbers in [0, 1) that its states are chosen by.
+        chosen: what :func:`require_tractable` has returned, with ``back="point"``.
+
+    Returns:
+        Variable -> indices of its states, shape (n,).
+
+    Raises:
+        Contradiction: every assignment has potential zero.
+    """
+    way = chosen.way_back(memory_limit - drawn_bytes(len(cardinalities), n))
+    with workers(1):
+        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, chosen.operations * way.segment.passes))
+        drawn: list[NDArray[np.intp]] = [np.zeros(0, np.intp)] * len(run.order)
+
+        def draw(step: int, inputs: Sequence[Table]) -> None:
+            logs = np.zeros((run.sizes[step], n))
+            for table in inputs:
+                shape = table.values.shape
+                where = np.zeros(n, np.intp)
+                for axis, length in zip(table.scope[1:], shape[1:], strict=True):
+                    where *= length
+                    where += drawn[axis]
+                values = table.values.reshape(shape[0], -1)[:, where]
+                if not table.in_logs:
+                    with np.errstate(divide="ignore"):
+                        np.log(values, out=values)
+                logs += values
+            cumulative = np.exp(logs - logs.max(axis=0)).cumsum(axis=0)
+            total = cumulative[-1]
+            # the product may round up to the total, which no state lies at
+            level = np.minimum(uniforms(run.order[step]) * total, np.nextafter(total, 0.0))
+            drawn[step] = (cumulative[:-1] <= level).sum(axis=0)
+
+        run.back(way.segment, draw)
+    states = {name: np.zeros(n, np.intp) for name in cardinalities}
+    states.update(zip(run.order, drawn, strict=True))
+    return states
+
+
+class _Meter:
+    """Tells how far a run is, now and then."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total = progress, max(total, 1)
+        self.done = 0
+        self.next = 0.0
+
+    def add(self, entries: int) -> None:
+        self.done += entries
+        if self.progress is not None and self.done >= self.next:
+            self.next = self.done + self.total / _REPORTS
+            self.progress(min(self.done, self.total), self.total)
+
+    def end(self) -> None:
+        if self.progress is not None:
+            self.progress(self.total, self.total)
+
+
+_Waiting = dict[int, dict[Scope, Table]]
+
+
+class _Run:
+    """The tables sorted into one bucket for each variable, and the way through them forwards and back.
+
+    Variables are known by their position in the order, so that every scope is sorted by time of elimination: a step's
+    own variable is axis 0 of all its tables, and what is left after its sum is sorted already. What waits is kept as
+    step -> scope -> message; messages of one scope are multiplied as they come.
+    """
+
+    in_logs = False
 
     def __init__(
-        self, tables: Sequence[LogTable], cardinalities: Mapping[Hashable, int], order: Sequence[Hashable]
+        self,
+        tables: Sequence[LogTable],
+        cardinalities: Mapping[Hashable, int],
+        order: Sequence[Hashable],
+        meter: _Meter,
     ) -> None:
         self.order = tuple(order)
         self.sizes = [cardinalities[name] for name in order]
-        self.buckets = [_Bucket() for _ in order]
-        self.constant = 0.0
-        position = {name: place for place, name in enumerate(order)}
+        self.meter = meter
+        self.shifts: list[float] = []
+        self.contradicts = False
+        self.factors: list[list[Table]] = [[] for _ in order]
+        place = {name: step for step, name in enumerate(order)}
+        pending: dict[int, list[tuple[Scope, FloatArray]]] = {}
         for scope, table in tables:
-            axes = [axis for axis, name in enumerate(scope) if name in position]
+            axes = [axis for axis, name in enumerate(scope) if name in place]
             if len(axes) < len(scope):  # what is not in the order has one state
                 table = np.asarray(table).reshape([table.shape[axis] for axis in axes])
-                scope = tuple(scope[axis] for axis in axes)
-            if not scope:
-                self.constant += float(table)
+            if not axes:
+                self._shift(float(table))
                 continue
-            places = [position[name] for name in scope]
-            by_time = sorted(range(len(places)), key=places.__getitem__)
-            sorted_places = tuple(places[axis] for axis in by_time)
-            log_table = np.asarray(table, dtype=np.float64).transpose(by_time)
-            self.buckets[sorted_places[0]].tables.append((sorted_places, log_table))
+            steps = [place[scope[axis]] for axis in axes]
+            by_time = sorted(range(len(steps)), key=steps.__getitem__)
+            logs = np.asarray(table, dtype=np.float64).transpose(by_time)
+            pending.setdefault(min(steps), []).append((tuple(sorted(steps)), logs))
+        for step, parts in pending.items():
+            self._put(step, parts)
+        self.clusters, self.senders = self._follow_scopes()
+        # fresh memory is slow to touch, and the products of the large steps need much of it
+        self.scratch = np.empty(max((size_of(cluster, self.sizes) for cluster in self.clusters), default=0))
 
-    def eliminate(self, keep: int = 0) -> FloatArray:
-        """Sum out all but the last ``keep`` variables; the log table over those, of shape () for
-        ``keep=0``."""
-        summed = len(self.order) - keep
-        for place in range(summed):
-            bucket = self.buckets[place]
-            scope, total = self._sum(bucket.tables, place)
-            self._pass_on(scope[1:], _log_sum_exp_first(total))
-            bucket.tables.clear()
-        rest = [entry for bucket in self.buckets[summed:] for entry in bucket.tables]
-        total = self._expand(rest, tuple(range(summed, len(self.order))))
-        return total + self.constant
+    def _put(self, step: int, parts: list[tuple[Scope, FloatArray]]) -> None:
+        """Multiply the step's small tables, so that they are not multiplied again at every visit."""
+        while parts:
+            scope, logs = parts.pop()
+            fresh = False
+            rest = []
+            for other, values in reversed(parts):
+                union = scope if set(other) <= set(scope) else tuple(sorted({*scope, *other}))
+                if size_of(union, self.sizes) > _MERGED:
+                    rest.append((other, values))
+                    continue
+                logs = align(scope, logs, union, self.sizes) + align(other, values, union, self.sizes)
+                scope, fresh = union, True
+            parts = rest[::-1]
+            table, shift = from_logs(scope, logs if fresh else np.array(logs, order="C"), keep=self.in_logs)
+            self._shift(shift)
+            self.factors[step].append(table)
 
-    def _pass_on(self, scope: tuple[int, ...], message: FloatArray) -> None:
-        if scope:
-            self.buckets[scope[0]].tables.append((scope, message))
-        else:
-            self.constant += float(message)
+    def _shift(self, value: float) -> None:
+        self.shifts.append(value)
+        self.contradicts |= value == -math.inf
 
-    def marginals(self) -> dict[Hashable, FloatArray]:
-        """Every variable's log marginal, up to a constant each; ``constant`` is ln Z afterwards."""
-        clusters: list[tuple[int, ...]] = []
-        for place, bucket in enumerate(self.buckets):
-            incoming = [(scope, message) for _, scope, message in bucket.messages]
-            scope, total = self._sum(bucket.tables + incoming, place)
-            clusters.append(scope)
-            message = _log_sum_exp_first(total)
-            if len(scope) > 1:
-                self.buckets[scope[1]].messages.append((place, scope[1:], message))
+    def _follow_scopes(self) -> tuple[list[Scope], dict[Scope, int]]:
+        """Every step's cluster, and the first step that sends a message of a given scope."""
+        arriving: dict[int, set[Scope]] = {}
+        clusters: list[Scope] = []
+        first: dict[Scope, int] = {}
+        for step in range(len(self.order)):
+            scopes = {table.scope for table in self.factors[step]} | arriving.pop(step, set())
+            cluster = tuple(sorted({step}.union(*scopes))) if len(scopes) != 1 else next(iter(scopes))
+            clusters.append(cluster)
+            if len(cluster) > 1:
+                rest = cluster[1:]
+                first.setdefault(rest, step)
+                arriving.setdefault(rest[0], set()).add(rest)
+        return clusters, first
+
+    def constant(self) -> float:
+        """ln of all that was taken out of the tables: ln Z once everything is summed out."""
+        return math.fsum(self.shifts) if not self.contradicts else -math.inf
+
+    def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
+        """What a step sends, relative to its largest entry, and the logarithm of that."""
+        raise NotImplementedError
+
+    def joined(self, first: Table, second: Table) -> tuple[Table, float]:
+        """The product of two messages of one scope."""
+        values, in_logs = product((first, second), first.scope, self.sizes, logs=self.in_logs)
+        if in_logs:
+            return from_logs(first.scope, values, keep=self.in_logs)
+        return from_potentials(first.scope, values)
+
+    def forward(self, stop: int | None = None) -> list[Table]:
+        """Go through the steps before ``stop``, and give what is left: the tables over the others."""
+        stop = len(self.order) if stop is None else stop
+        waiting: _Waiting = {}
+        self._check()
+        self._advance(waiting, 0, stop, count=True)
+        self.meter.end()
+        rest = range(stop, len(self.order))
+        return [table for step in rest for table in (*self.factors[step], *waiting.get(step, {}).values())]
+
+    def _check(self) -> None:
+        if self.contradicts:
+            raise Contradiction
+
+    def _advance(
+        self, waiting: _Waiting, start: int, stop: int, *, count: bool, held: dict[int, list[Table]] | None = None
+    ) -> None:
+        """Go through steps; what arrives at each is left in ``held``, and what they send in ``waiting``."""
+        for step in range(start, stop):
+            arrived = waiting.pop(step, None)
+            inputs = self.factors[step] if arrived is None else [*self.factors[step], *arrived.values()]
+            if held is not None:
+                held[step] = list(arrived.values()) if arrived is not None else []
+            message, shift = self.message(step, inputs)
+            self.meter.add(size_of(self.clusters[step], self.sizes))
+            if shift == -math.inf:
+                self.contradicts = True
+                raise Contradiction
+            if count:
+                self.shifts.append(shift)
+            scope = message.scope
+            if not scope:
+                continue
+            target = waiting.setdefault(scope[0], {})
+            if scope in target:
+                target[scope], shift = self.joined(target[scope], message)
+                if shift == -math.inf:
+                    self.contradicts = True
+                    raise Contradiction
+                if count:
+                    self.shifts.append(shift)
             else:
-                self.constant += float(message)
-        found: dict[Hashable, FloatArray] = {}
-        from_above: dict[int, FloatArray] = {}
-        for place in reversed(range(len(self.order))):
-            bucket, cluster = self.buckets[place], clusters[place]
-            own = list(bucket.tables)
-            if place in from_above:
-                own.append((cluster[1:], from_above.pop(place)))
-            base = self._expand(own, cluster)
-            rests = self._leave_one_out(base, [(scope, message) for _, scope, message in bucket.messages], cluster)
-            belief: FloatArray | None = None
-            for (child, scope, message), rest in zip(bucket.messages, rests, strict=True):
-                gone = tuple(axis for axis, variable in enumerate(cluster) if variable not in scope)
-                downward = _log_sum_exp(rest, gone)
-                top = downward.max()
-                from_above[child] = downward - top if top > -math.inf else downward
-                belief = rest + self._align(scope, message, cluster)
-            found[self.order[place]] = _log_sum_exp(base if belief is None else belief, tuple(range(1, len(cluster))))
-            bucket.messages = []
-        return found
+                target[scope] = message
 
-    def _leave_one_out(
-        self, base: FloatArray, messages: list[tuple[tuple[int, ...], FloatArray]], cluster: tuple[int, ...]
-    ) -> Iterator[FloatArray]:
-        """For each message in turn, ``base`` plus all the others.
+    def back(self, segment: Segment, visit: Callable[[int, Sequence[Table]], None]) -> None:
+        """Forward through all steps, and then back: ``visit`` gets each step, last first, with its tables."""
+        self._check()
+        self._back(segment, {}, visit, count=True)
+        self.meter.end()
 
-        Halving the list at each level needs no subtraction, which zeros would not survive, and holds only as many
-        tables at a time as there are levels.
-        """
-        if len(messages) <= 1:
-            yield from [base] * len(messages)
+    def _back(
+        self, segment: Segment, waiting: _Waiting, visit: Callable[[int, Sequence[Table]], None], *, count: bool
+    ) -> None:
+        if not segment.parts:
+            held: dict[int, list[Table]] = {}
+            self._advance(waiting, segment.start, segment.stop, count=count, held=held)
+            waiting.clear()
+            for step in reversed(range(segment.start, segment.stop)):
+                visit(step, [*self.factors[step], *held.pop(step)])
             return
-        middle = len(messages) // 2
-        for inside, outside in ((messages[:middle], messages[middle:]), (messages[middle:], messages[:middle])):
-            around = base.copy()
-            for scope, message in outside:
-                around += self._align(scope, message, cluster)
-            yield from self._leave_one_out(around, inside, cluster)
-
-    def _sum(self, tables: list[tuple[tuple[int, ...], FloatArray]], place: int) -> tuple[tuple[int, ...], FloatArray]:
-        members = {place}.union(*(scope for scope, _ in tables)) if tables else {place}
-        cluster = tuple(sorted(members))
-        return cluster, self._expand(tables, cluster)
-
-    def _expand(self, tables: list[tuple[tuple[int, ...], FloatArray]], cluster: tuple[int, ...]) -> FloatArray:
-        """The sum of the tables as one new array with an axis for each variable of ``cluster``.
-
-        Small tables are added to each other first: the partial sums then grow with the union of their scopes,
-        and only the last few additions are of full size.
-        """
-        shape = [self.sizes[variable] for variable in cluster]
-        total: FloatArray = np.zeros([1] * len(cluster))
-        for scope, table in sorted(tables, key=lambda entry: entry[1].size):
-            aligned = self._align(scope, table, cluster)
-            if total.shape == np.broadcast_shapes(total.shape, aligned.shape):
-                total += aligned
-            else:
-                total = total + aligned
-        return total if list(total.shape) == shape else np.array(np.broadcast_to(total, shape))
-
-    def _align(self, scope: tuple[int, ...], table: FloatArray, cluster: tuple[int, ...]) -> FloatArray:
-        inside = set(scope)
-        return table.reshape([self.sizes[variable] if variable in inside else 1 for variable in cluster])
+        starts = []
+        for part in segment.parts[:-1]:
+            starts.append({step: dict(messages) for step, messages in waiting.items()})
+            self._advance(waiting, part.start, part.stop, count=count)
+        self._back(segment.parts[-1], waiting, visit, count=count)
+        for part in reversed(segment.parts[:-1]):
+            self._back(part, starts.pop(), visit, count=False)
 
 
-def _log_sum_exp_first(table: FloatArray) -> FloatArray:
-    """ln sum exp over axis 0; overwrites ``table``."""
-    top = np.asarray(table.max(axis=0))
-    shift = np.where(top == -math.inf, 0.0, top)
-    table -= shift
-    np.exp(table, out=table)
-    total = np.asarray(table.sum(axis=0))
-    with np.errstate(divide="ignore"):
-        np.log(total, out=total)
-    total += shift
-    return total
+class _Sum(_Run):
+    """Messages are sums."""
+
+    def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
+        cluster = self.clusters[step]
+        total, in_logs = product(inputs, cluster, self.sizes, scratch=self.scratch)
+        if in_logs:
+            return from_logs(cluster[1:], log_sum_exp(total))
+        return from_potentials(cluster[1:], np.asarray(total.sum(axis=0)))
 
 
-def _log_sum_exp(table: FloatArray, axes: tuple[int, ...]) -> FloatArray:
-    """ln sum exp over ``axes``; leaves ``table`` as it is."""
-    if not axes:
-        return table
-    top = table.max(axis=axes, keepdims=True)
-    shift = np.where(top == -math.inf, 0.0, top)
-    total = np.asarray(np.exp(table - shift).sum(axis=axes))
-    with np.errstate(divide="ignore"):
-        np.log(total, out=total)
-    total += shift.reshape(total.shape)
-    return total
+class _Max(_Run):
+    """Messages are maxima, in logs."""
+
+    in_logs = True
+
+    def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
+        cluster = self.clusters[step]
+        total, _ = product(inputs, cluster, self.sizes, logs=True, scratch=self.scratch)
+        return from_logs(cluster[1:], np.asarray(total.max(axis=0)), keep=True)
+
+
+class _Beliefs:
+    """The way back that finds marginals.
+
+    Args:
+        run: the way forward.
+        asked: step -> scopes whose marginals are wanted; the step is the first of each scope.
+        keep: called with each of them and its table.
+    """
+
+    def __init__(self, run: _Sum, asked: Mapping[int, set[Scope]], keep: Callable[[Scope, FloatArray], None]) -> None:
+        self.run, self.asked, self.keep = run, asked, keep
+        self.separators: dict[Scope, FloatArray] = {}
+
+    def back(self, segment: Segment) -> None:
+        self.run.back(segment, self._visit)
+
+    def _visit(self, step: int, inputs: Sequence[Table]) -> None:
+        run, cluster = self.run, self.run.clusters[step]
+        rest = cluster[1:]
+        total, in_logs = product(inputs, cluster, run.sizes, scratch=run.scratch)
+        above: Any = self.separators[rest] if rest else 1.0
+        if in_logs:
+            top = np.asarray(total.max(axis=0))
+            np.copyto(top, 0.0, where=top == -math.inf)
+            total -= top
+            np.exp(total, out=total)
+        sums = np.asarray(total.sum(axis=0))
+        if float(sums.min()) > 0.0:
+            total *= np.divide(above, sums, out=sums)
+        else:  # where the sum is zero, so is the probability of the rest
+            total *= np.divide(above, sums, out=np.zeros_like(sums), where=sums > 0.0)
+        run.meter.add(total.size)
+        if rest and run.senders[rest] == step:  # on the way back, the last that needs it
+            del self.separators[rest]
+        below = {table.scope for table in inputs[len(run.factors[step]) :]}
+        asked = self.asked.get(step, set())
+        wanted = below | asked
+        if wanted:
+            for scope, belief in reductions(total, cluster, wanted, run.sizes):
+                if scope in asked:
+                    self.keep(scope, belief)
+                if scope in below:
+                    self.separators[scope] = belief.copy() if belief.size == total.size else belief

@@ -1,24 +1,33 @@
-"""What the shape of a graph costs: elimination orders, induced width, and colour classes.
+"""What the shape of a graph costs: elimination orders, induced width, memory, and colour classes.
 
 Everything here looks only at which variables stand in a table together and at how many states each has.
-Tables of numbers belong to :mod:`pgm_rbm.exact.elimination`.
+Tables of numbers belong to :mod:`pgm_rbm.exact.elimination`, seconds to :mod:`pgm_rbm.exact.calibration`.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import networkx as nx
 
 __all__ = [
     "DEFAULT_MEMORY_LIMIT",
+    "DEFAULT_TIME_LIMIT",
     "EliminationPlan",
+    "Segment",
     "Tractability",
+    "Way",
+    "WayBack",
     "colour_classes",
     "format_bytes",
+    "format_count",
+    "format_seconds",
     "induced_width",
     "plan_elimination",
 ]
@@ -26,18 +35,63 @@ __all__ = [
 #: Bytes an exact method may hold unless the caller says otherwise.
 DEFAULT_MEMORY_LIMIT = 2**30
 
-_BYTES = 8
-# Eliminating a variable with this many neighbours of two states needs 2**65 entries: no order through it is
-# of any use.
-_HOPELESS_DEGREE = 64
-# Below this many table entries a better order saves less than looking for it costs.
-_CHEAP_ENOUGH = 100_000
+#: Seconds an exact method may be expected to take unless the caller says otherwise.
+DEFAULT_TIME_LIMIT = 600.0
 
-_Neighbours = dict[int, set[int]]
+_BYTES = 8
+# A table of 2**45 entries takes 256 TiB: no order that needs one is of any use, and the search stops there.
+_HOPELESS_BITS = 45.0
+# Looking for a better order costs about as much as summing this many entries, and this many a variable besides.
+_CHEAP_ENOUGH = 100_000
+_CHEAP_ENOUGH_PER_VARIABLE = 4_000
+# Up to this many variables the search costs milliseconds, so it is never spared.
+_SMALL_GRAPH = 200
+# Into how many parts a stretch may be divided, and how deep the parts of parts go.
+_DIVISIONS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+_DEPTH = 2
+
+_Neighbours = list[set[int]]
 _Clusters = list[tuple[int, frozenset[int]]]
 
 
 @dataclass(frozen=True)
+class Segment:
+    """A stretch of an elimination that is gone through backwards after it has been gone through forwards.
+
+    Going back needs every message that went forward. A segment without parts holds the messages of all its steps;
+    one with parts holds only what waits where each part begins, and computes the rest again, part by part from
+    the last (Griewank, "Achieving logarithmic growth of temporal and spatial complexity in reverse automatic
+    differentiation", 1992).
+
+    Attributes:
+        start, stop: the steps it covers, ``stop`` not included.
+        parts: its division, or nothing.
+    """
+
+    start: int
+    stop: int
+    parts: tuple[Segment, ...] = ()
+
+    @property
+    def passes(self) -> int:
+        """How often its steps are computed forwards, at most."""
+        return 1 + max((part.passes for part in self.parts), default=0)
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """How to go forward and back through an elimination.
+
+    Attributes:
+        segment: all steps, divided so that the messages held at a time fit.
+        memory: bytes at the peak.
+    """
+
+    segment: Segment
+    memory: int
+
+
+@dataclass(frozen=True, eq=False)
 class EliminationPlan:
     """An order in which to sum variables out, with what it costs.
 
@@ -47,10 +101,12 @@ class EliminationPlan:
         largest_table: entries of the largest table.
         operations: table entries computed in one pass.
         memory: bytes at the peak of one pass (ln Z, or the marginal of the kept variables).
-        marginal_memory: bytes at the peak of the two passes that give every single marginal.
         heuristic: what found the order.
-        complete: False when the search stopped because every remaining variable had more than 64 neighbours;
-            the figures then tell what the next table alone would need.
+        complete: False when the search stopped because every order looked at needs a table of more than 2^45
+            entries; the figures then tell what the next table alone would need.
+        waiting: entry t: bytes of the messages that wait when step t begins; one entry more than there are steps.
+        messages: entry t: bytes of the message that step t sends, 0 where it is multiplied into one that waits.
+        workspace: bytes of the largest step's own arrays on the way back.
     """
 
     order: tuple[Hashable, ...]
@@ -58,9 +114,81 @@ class EliminationPlan:
     largest_table: int
     operations: int
     memory: int
-    marginal_memory: int
     heuristic: str
     complete: bool = True
+    waiting: tuple[int, ...] = field(default=(0,), repr=False)
+    messages: tuple[int, ...] = field(default=(), repr=False)
+    workspace: int = field(default=0, repr=False)
+
+    @cached_property
+    def marginal_memory(self) -> int:
+        """The least bytes with which it can be gone forward and back: for all marginals, samples, the most probable."""
+        return self.way_back(0).memory
+
+    def way_back(self, memory_limit: int) -> WayBack:
+        """How to go forward and back within so many bytes while computing as little as possible twice.
+
+        Args:
+            memory_limit: bytes that may be held.
+
+        Returns:
+            The way that fits, or else the one that needs least; its ``memory`` tells.
+        """
+        # what flows back waits for the steps that what flowed forward came from, so it takes as much
+        besides = max(self.waiting) + self.workspace
+        segment, held = self._divide(0, len(self.order), memory_limit - besides, _DEPTH)
+        return WayBack(segment, max(self.memory, held + besides))
+
+    def _divide(self, start: int, stop: int, room: int, depth: int) -> tuple[Segment, int]:
+        """The shallowest division of a stretch whose messages fit, else the one that holds least, with its bytes."""
+        sent = [0, *itertools.accumulate(self.messages[start:stop])]
+        # what waits at the start may grow within the stretch while the start itself is still held
+        best = Segment(start, stop), self.waiting[start] + sent[-1]
+        for level in range(depth):
+            for count in _DIVISIONS:
+                if best[1] <= room or count > stop - start:
+                    break
+                cuts = _even_cuts(sent, start, stop, count)
+                held = sum(self.waiting[cut] for cut in cuts[1:-1])
+                parts = [self._divide(a, b, room - held, level) for a, b in itertools.pairwise(cuts)]
+                held += max(part[1] for part in parts)
+                if held < best[1]:
+                    best = Segment(start, stop, tuple(part[0] for part in parts)), held
+        return best
+
+
+def _even_cuts(sent: Sequence[int], start: int, stop: int, count: int) -> list[int]:
+    """Steps at which a stretch is cut so that its parts send about as many bytes each."""
+    cuts, wanted = [start], sent[-1] / count
+    for step in range(start + 1, stop):
+        if sent[step - start + 1] > wanted * len(cuts) and len(cuts) < count:
+            cuts.append(step)
+    return [*cuts, stop]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to an exact answer, and what it would cost.
+
+    Attributes:
+        name: "elimination", "enumeration" or "joint table".
+        question: what it answers, such as "ln Z".
+        operations: table entries or configurations' terms to compute.
+        memory: bytes at the peak.
+        seconds: estimated time on this machine.
+        fits: whether that is within the limits.
+        detail: what is summed, in words.
+        bounded: False when the figures are lower bounds.
+    """
+
+    name: str
+    question: str
+    operations: int
+    memory: int
+    seconds: float
+    fits: bool
+    detail: str
+    bounded: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,26 +196,35 @@ class Tractability:
     """What exact inference in a model costs; ``print`` it for a summary in words.
 
     Attributes:
-        method: "elimination" when exact inference fits the limit, else "sampling".
+        method: the way to ln Z that ``method="auto"`` takes: "elimination" or "enumeration", or "sampling" when no
+            exact way is within the limits.
+        ways: every way to ln Z, and elimination's to the other questions, each a :class:`Way`.
+        notes: why a way is missing.
         order: the elimination order.
         induced_width: the most neighbours that a variable has when it is summed out.
-        operations: table entries to compute for ln Z.
-        memory: bytes at the peak.
+        operations: table entries that elimination computes for ln Z.
+        memory: bytes that it holds at its peak.
         memory_limit: bytes allowed.
-        largest_table: entries of the largest table.
+        seconds: estimated time of the way that is taken, or of the quickest where none is.
+        time_limit: seconds allowed.
+        largest_table: entries of elimination's largest table.
         variables: number of variables that are not evidence.
         parts: number of disconnected parts, which factor.
         heuristic: what found the order.
-        complete: False when every order looked at is hopeless and the figures are those of the next table
-            alone.
+        complete: False when every order looked at is hopeless and elimination's figures are those of the next
+            table alone.
     """
 
     method: str
+    ways: tuple[Way, ...]
+    notes: tuple[str, ...]
     order: tuple[Hashable, ...]
     induced_width: int
     operations: int
     memory: int
     memory_limit: int
+    seconds: float
+    time_limit: float
     largest_table: int
     variables: int
     parts: int
@@ -96,35 +233,56 @@ class Tractability:
 
     @property
     def feasible(self) -> bool:
-        """Whether exact inference fits the memory limit."""
-        return self.method == "elimination"
+        """Whether some exact way to ln Z is within the limits."""
+        return self.method != "sampling"
 
     def __str__(self) -> str:
         bound = "" if self.complete else "at least "
-        allowed = format_bytes(self.memory_limit)
         parts = "one part" if self.parts == 1 else f"{self.parts} parts that factor"
-        verdict = (
-            "Exact inference by variable elimination fits the memory limit."
-            if self.feasible
-            else "Exact inference does not fit the memory limit: sample instead, or raise memory_limit."
-        )
+        limits = f"{format_bytes(self.memory_limit)} of memory and {format_seconds(self.time_limit)}"
+        if self.feasible:
+            verdict = f'ln Z is within the limits: "auto" takes {self.method}, about {format_seconds(self.seconds)}.'
+        else:
+            verdict = "No exact way is within the limits: sample instead, observe more, or raise the limits."
         lines = [
             verdict,
-            f"  variables         {self.variables} in {parts}",
+            f"  variables         {self.variables:,} in {parts}",
             f"  induced width     {bound}{self.induced_width} (order found by {self.heuristic})",
-            f"  largest table     {bound}{_format_count(self.largest_table)} entries",
-            f"  operations        {bound}{_format_count(self.operations)} table entries for ln Z",
-            f"  memory            {bound}{format_bytes(self.memory)} of {allowed} allowed",
+            f"  largest table     {bound}{format_count(self.largest_table)} entries",
+            f"  limits            {limits}",
+            "",
         ]
-        if self.order:
-            shown = ", ".join(repr(name) for name in self.order[:6])
-            more = f", ... ({len(self.order)} in all)" if len(self.order) > 6 else ""
-            lines.append(f"  elimination order {shown}{more}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._table(), *(f"  {note}" for note in self.notes)])
+
+    def _table(self) -> list[str]:
+        rows = [("question", "way", "operations", "memory", "time", "within limits")]
+        for way in self.ways:
+            least = "" if way.bounded else ">= "
+            taken = way.fits and way.name == self.method and way.question == "ln Z"
+            rows.append(
+                (
+                    way.question,
+                    f"{way.name} of {way.detail}",
+                    least + format_count(way.operations),
+                    least + format_bytes(way.memory),
+                    least + format_seconds(way.seconds),
+                    ("yes" if way.fits else "no") + (", taken" if taken else ""),
+                )
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        return [
+            "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])
+            for row in rows
+        ]
 
 
-def _format_count(count: int) -> str:
-    return f"{count:,}" if count < 10**9 else f"about 1e{int(math.log10(count))}"
+def format_count(count: int) -> str:
+    """A count as people write it: ``format_count(2**20) == '1,048,576'``, large ones by their power of ten."""
+    return f"{count:,}" if count < 10**9 else f"{count:.1e}" if count < 10**300 else f"about 1e{_digits(count) - 1}"
+
+
+def _digits(count: int) -> int:
+    return int(count.bit_length() * math.log10(2)) + 1
 
 
 def format_bytes(count: int) -> str:
@@ -137,21 +295,38 @@ def format_bytes(count: int) -> str:
     return f"about 1e{int(math.log10(count))} bytes"
 
 
+def format_seconds(seconds: float) -> str:
+    """A duration as people say it: ``format_seconds(7200) == '2 hours'``."""
+    if seconds == math.inf or seconds >= 1e12 * 31557600.0:
+        return "over 1e12 years"
+    for size, unit in ((31557600.0, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return f"{_rounded(seconds / size)} {unit}"
+    return f"{_rounded(seconds)} s"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}" if value < 1e6 else f"{value:.0e}"
+
+
 def plan_elimination(
     scopes: Iterable[Sequence[Hashable]],
     cardinalities: Mapping[Hashable, int],
     keep: Collection[Hashable] = (),
+    order: Sequence[Hashable] | None = None,
 ) -> EliminationPlan:
     """Find a cheap order in which to sum out every variable that is not kept.
 
-    Min-fill is tried first (Koller & Friedman, Probabilistic Graphical Models, 2009, section 9.4.3.2). Where
-    that order is not cheap, min-size, the order of ``cardinalities`` and the Cuthill-McKee order compete with
-    it, and the one that computes the fewest table entries wins.
+    Min-size, min-fill (Koller & Friedman, Probabilistic Graphical Models, 2009, section 9.4.3.2), the order of
+    ``cardinalities`` and the Cuthill-McKee order compete, and the one that computes the fewest table entries wins.
+    Min-fill, the slowest to look for, is left out of large graphs where another order is cheap already or where
+    none comes near to being of use.
 
     Args:
         scopes: the variables of each table.
         cardinalities: number of states of every variable; its order breaks ties.
         keep: variables that are not summed out.
+        order: all the other variables, in an order to take instead of looking for one.
 
     Returns:
         The plan. Its figures count float64 entries.
@@ -159,118 +334,157 @@ def plan_elimination(
     names = list(cardinalities)
     index = {name: position for position, name in enumerate(names)}
     sizes = [cardinalities[name] for name in names]
-    neighbours: _Neighbours = {position: set() for position in range(len(names))}
+    neighbours: _Neighbours = [set() for _ in names]
     for scope in scopes:
         members = [index[name] for name in scope]
         for u in members:
             neighbours[u].update(members)
-    for position, around in neighbours.items():
+    for position, around in enumerate(neighbours):
         around.discard(position)
     kept = {index[name] for name in keep}
     free = [position for position in range(len(names)) if position not in kept]
 
-    heuristic = "min-fill"
-    clusters, complete = _greedy(neighbours, free, sizes, fill_first=True)
-    best = _operations(clusters, sizes)
-    if best > _CHEAP_ENOUGH or not complete:
-        rivals: list[tuple[str, Callable[[], tuple[_Clusters, bool]]]] = [
-            ("min-size", lambda: _greedy(neighbours, free, sizes, fill_first=False)),
-            ("the order given", lambda: _follow(neighbours, free)),
-            ("Cuthill-McKee", lambda: _follow(neighbours, _cuthill_mckee(neighbours, kept))),
-        ]
-        for name, rival in rivals:
-            other, other_complete = rival()
-            cost = _operations(other, sizes)
-            if (not other_complete, cost) < (not complete, best):
-                heuristic, clusters, complete, best = name, other, other_complete, cost
-            if not complete:  # both greedy orders end in a table beyond any machine; fixed orders fare no better
+    search = _Search(neighbours, sizes)
+    if order is not None:
+        search.follow("the caller", [index[name] for name in order])
+        return _measure(search, names, sizes, kept)
+    small = len(free) <= _SMALL_GRAPH
+    enough = _CHEAP_ENOUGH + (0 if small else _CHEAP_ENOUGH_PER_VARIABLE * len(free))
+    if small:
+        search.greedy("min-fill", free, fill_first=True)
+    search.greedy("min-size", free, fill_first=False)
+    if search.best > _CHEAP_ENOUGH or not search.complete:
+        search.follow("the order given", free)
+        search.follow("Cuthill-McKee", _cuthill_mckee(neighbours, kept))
+    if not small and search.complete and search.best > enough:
+        search.greedy("min-fill", free, fill_first=True)
+    return _measure(search, names, sizes, kept)
+
+
+class _Search:
+    """The cheapest elimination found so far."""
+
+    def __init__(self, neighbours: _Neighbours, sizes: Sequence[int]) -> None:
+        self.neighbours, self.sizes = neighbours, sizes
+        self.logs = [math.log2(size) for size in sizes]
+        self.even = self.logs[0] if len(set(sizes)) == 1 else None
+        self.best: float = math.inf
+        self.clusters: _Clusters = []
+        self.heuristic = "none"
+        self.complete = False
+        self.started = False
+
+    def bits(self, members: Collection[int]) -> float:
+        """log2 of the entries of a table over these variables."""
+        return self.even * len(members) if self.even is not None else sum(self.logs[u] for u in members)
+
+    def greedy(self, heuristic: str, free: Sequence[int], *, fill_first: bool) -> None:
+        """Sum out next what fills in fewest edges, or else what makes the smallest table."""
+        graph = [set(around) for around in self.neighbours]
+        bits, logs = self.bits, self.logs
+
+        def score(v: int) -> tuple[float, float, int]:
+            around = graph[v]
+            size = bits(around) + logs[v]
+            if not fill_first:
+                return 0.0, size, v
+            if size > _HOPELESS_BITS:
+                return math.inf, size, v
+            return sum(len(around - graph[u]) - 1 for u in around), size, v
+
+        current: dict[int, tuple[float, float, int]] = {v: score(v) for v in free}
+        heap = sorted(current.values())
+        clusters: _Clusters = []
+        cost = 0.0
+        while current:
+            entry = heapq.heappop(heap)
+            v = entry[2]
+            if current.get(v) != entry:
+                continue
+            del current[v]
+            clusters.append((v, frozenset(graph[v])))
+            cost += 2.0 ** min(entry[1], 1000.0)
+            if entry[1] > _HOPELESS_BITS or cost >= self.best:
                 break
-    return _measure(clusters, names, sizes, kept, heuristic, complete)
+            touched = _remove(graph, v, common=fill_first)
+            for u in touched:
+                if u in current:
+                    updated = score(u)
+                    if updated != current[u]:
+                        current[u] = updated
+                        heapq.heappush(heap, updated)
+        self._compare(heuristic, clusters, cost, not current)
+
+    def follow(self, heuristic: str, order: Sequence[int]) -> None:
+        """Sum the variables out in this order."""
+        graph = [set(around) for around in self.neighbours]
+        clusters: _Clusters = []
+        cost = 0.0
+        for v in order:
+            around = graph[v]
+            size = self.bits(around) + self.logs[v]
+            clusters.append((v, frozenset(around)))
+            cost += 2.0 ** min(size, 1000.0)
+            if size > _HOPELESS_BITS or cost >= self.best:
+                break
+            _remove(graph, v)
+        self._compare(heuristic, clusters, cost, len(clusters) == len(order))
+
+    def _compare(self, heuristic: str, clusters: _Clusters, cost: float, ended: bool) -> None:
+        hopeless = bool(clusters) and self.bits(clusters[-1][1]) + self.logs[clusters[-1][0]] > _HOPELESS_BITS
+        complete = ended and not hopeless
+        if self.started and (not complete or cost >= self.best):
+            return
+        self.clusters, self.heuristic, self.complete, self.started = clusters, heuristic, complete, True
+        self.best = cost if complete else math.inf
 
 
-def _greedy(
-    neighbours: _Neighbours, free: Sequence[int], sizes: Sequence[int], *, fill_first: bool
-) -> tuple[_Clusters, bool]:
-    graph = {v: set(around) for v, around in neighbours.items()}
-    logs = [math.log2(size) for size in sizes]
-    weight = {v: logs[v] + sum(logs[u] for u in around) for v, around in graph.items()}
+def _remove(graph: _Neighbours, v: int, *, common: bool = False) -> set[int]:
+    """Take ``v`` out and join its neighbours to each other.
 
-    def score(v: int) -> tuple[float, float, int]:
-        around = graph[v]
-        if not fill_first:
-            return 0.0, weight[v], v
-        if len(around) > _HOPELESS_DEGREE:
-            return math.inf, weight[v], v
-        missing = sum(len(around) - 1 - len(around & graph[u]) for u in around) // 2
-        return float(missing), weight[v], v
-
-    waiting = set(free)
-    current = {v: score(v) for v in free}
-    heap = sorted(current.values())
-    clusters: _Clusters = []
-    while waiting:
-        entry = heapq.heappop(heap)
-        v = entry[2]
-        if v not in waiting or current[v] != entry:
-            continue
-        clusters.append((v, frozenset(graph[v])))
-        if len(graph[v]) > _HOPELESS_DEGREE:
-            return clusters, False
-        waiting.discard(v)
-        new_edges = _remove(graph, v)
-        touched = set(clusters[-1][1])
-        for u in touched:
-            weight[u] -= logs[v]
-        for a, b in new_edges:
-            weight[a] += logs[b]
-            weight[b] += logs[a]
-            if fill_first:
-                touched |= graph[a] & graph[b]
-        for u in touched & waiting:
-            updated = score(u)
-            if updated != current[u]:
-                current[u] = updated
-                heapq.heappush(heap, updated)
-    return clusters, True
-
-
-def _follow(neighbours: _Neighbours, order: Sequence[int]) -> tuple[_Clusters, bool]:
-    graph = {v: set(around) for v, around in neighbours.items()}
-    clusters: _Clusters = []
-    for v in order:
-        clusters.append((v, frozenset(graph[v])))
-        if len(graph[v]) > _HOPELESS_DEGREE:
-            return clusters, False
-        _remove(graph, v)
-    return clusters, True
-
-
-def _remove(graph: _Neighbours, v: int) -> list[tuple[int, int]]:
-    """Take ``v`` out and join its neighbours to each other; the new edges are returned."""
-    around = graph.pop(v)
-    new_edges = []
+    Returns:
+        The former neighbours and, with ``common``, the neighbours that the ends of a new edge have in common.
+    """
+    around = graph[v]
+    graph[v] = set()
+    touched = set(around)
     for u in around:
-        graph[u].discard(v)
+        if common:
+            for w in around - graph[u]:
+                if u < w:
+                    touched |= graph[u] & graph[w]
     for u in around:
-        for w in around - graph[u]:
-            if u < w:
-                graph[u].add(w)
-                graph[w].add(u)
-                new_edges.append((u, w))
-    return new_edges
+        own = graph[u]
+        own |= around
+        own.discard(u)
+        own.discard(v)
+    return touched
 
 
 def _cuthill_mckee(neighbours: _Neighbours, kept: Collection[int]) -> list[int]:
-    graph = nx.Graph()
-    graph.add_nodes_from(v for v in neighbours if v not in kept)
-    graph.add_edges_from(
-        (u, w) for u, around in neighbours.items() for w in around if u < w and u not in kept and w not in kept
-    )
-    return list(nx.utils.cuthill_mckee_ordering(graph))
+    """Breadth first from a node at the edge of each part, nodes of few neighbours first (Cuthill & McKee, "Reducing
+    the bandwidth of sparse symmetric matrices", 1969)."""
+    kept = set(kept)
+    degree = [len(around) for around in neighbours]
 
+    def spread(start: int) -> list[int]:
+        seen = {start}
+        part, queue = [start], deque([start])
+        while queue:
+            fresh = sorted(neighbours[queue.popleft()] - seen - kept, key=lambda u: (degree[u], u))
+            seen.update(fresh)
+            part += fresh
+            queue += fresh
+        return part
 
-def _operations(clusters: _Clusters, sizes: Sequence[int]) -> int:
-    return sum(_entries(cluster, sizes) * sizes[v] for v, cluster in clusters)
+    order: list[int] = []
+    reached = kept.copy()
+    for start in range(len(neighbours)):
+        if start not in reached:
+            far = spread(start)[-1]
+            order += spread(spread(far)[-1])
+            reached.update(order[len(reached) - len(kept) :])
+    return order
 
 
 def _entries(members: Iterable[int], sizes: Sequence[int]) -> int:
@@ -278,46 +492,45 @@ def _entries(members: Iterable[int], sizes: Sequence[int]) -> int:
 
 
 def _measure(
-    clusters: _Clusters,
-    names: Sequence[Hashable],
-    sizes: Sequence[int],
-    kept: Collection[int],
-    heuristic: str,
-    complete: bool,
+    search: _Search, names: Sequence[Hashable], sizes: Sequence[int], kept: Collection[int]
 ) -> EliminationPlan:
+    clusters = search.clusters
     position = {v: step for step, (v, _) in enumerate(clusters)}
-    waiting = [0] * (len(clusters) + 1)  # entries of the messages that step t takes in; the last slot is what is kept
-    children = [0] * (len(clusters) + 1)
     kept_entries = _entries(kept, sizes)
-    live = 0
     peak = 3 * kept_entries
-    marginal_peak = messages = 0
+    largest, operations, width, workspace, now = kept_entries, kept_entries, 0, 0, 0
+    waiting, messages = [0], []
+    # messages over the same variables to the same step are multiplied as they come, and wait as one
+    heading: dict[int, set[frozenset[int]]] = defaultdict(set)
     for step, (v, around) in enumerate(clusters):
         message = _entries(around, sizes)
         cluster = message * sizes[v]
-        # the sum of the bucket's tables, one temporary of the same size, the maximum, the message
-        peak = max(peak, live + 2 * cluster + 2 * message)
-        # leave-one-out sums hold a table for each level of halving the messages that come in
-        marginal_peak = max(marginal_peak, (children[step].bit_length() + 4) * cluster)
-        messages += message
-        live += message - waiting[step]
+        largest, width = max(largest, cluster), max(width, len(around))
+        operations += cluster
+        # the product, a partial product, the message and the shift of its logarithms
+        peak = max(peak, now + 2 * cluster + 3 * message)
+        workspace = max(workspace, 2 * cluster + 5 * message)
+        arrived = sum(_entries(scope, sizes) for scope in heading.pop(step, ()))
+        sent = 0
         if around:
             target = min(position.get(u, len(clusters)) for u in around)
-            waiting[target] += message
-            children[target] += 1
-        else:
-            live -= message
-    widths = [len(around) for _, around in clusters]
-    tables = [_entries(around, sizes) * sizes[v] for v, around in clusters]
+            if around not in heading[target]:
+                heading[target].add(around)
+                sent = message
+        now += sent - arrived
+        messages.append(_BYTES * sent)
+        waiting.append(_BYTES * now)
     return EliminationPlan(
         order=tuple(names[v] for v, _ in clusters),
-        induced_width=max(widths, default=0),
-        largest_table=max([*tables, kept_entries]),
-        operations=sum(tables) + kept_entries,
+        induced_width=width,
+        largest_table=largest,
+        operations=operations,
         memory=_BYTES * peak,
-        marginal_memory=_BYTES * (marginal_peak + 2 * messages),
-        heuristic=heuristic,
-        complete=complete,
+        heuristic=search.heuristic,
+        complete=search.complete,
+        waiting=tuple(waiting),
+        messages=tuple(messages),
+        workspace=_BYTES * workspace,
     )
 
 
@@ -337,7 +550,7 @@ def induced_width(graph: nx.Graph, order: Sequence[Hashable]) -> int:
             f"{len(set(order) ^ set(graph))} of them missing or foreign."
         )
     index = {node: position for position, node in enumerate(order)}
-    around = {index[node]: {index[other] for other in graph[node]} - {index[node]} for node in graph}
+    around = [{index[other] for other in graph[node]} - {index[node]} for node in order]
     width = 0
     for position in range(len(order)):
         width = max(width, len(around[position]))

@@ -1,0 +1,133 @@
+"""How fast this machine is at the exact methods, from trials of a few milliseconds, once a process."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+
+from pgm_rbm.exact import elimination
+from pgm_rbm.graph.structure import EliminationPlan, plan_elimination
+
+__all__ = ["EliminationSpeed", "elimination_speed", "enumeration_seconds"]
+
+_CHAIN = 60
+_BAND = 14
+_DRAWS = 500
+# Terms that a trial of enumeration sums.
+_TERMS = 2**20
+_TRIALS = 2
+
+
+@dataclass(frozen=True)
+class EliminationSpeed:
+    """Seconds that elimination takes, by what it does.
+
+    Attributes:
+        step: for a step of the way forward, however small its tables.
+        entry: for a table entry of the way forward.
+        marginal_step, marginal_entry: the same of the way back to marginals.
+        point_step: for a step of the way back to the most probable configuration or to samples.
+        draw: for a step of the way back to samples, for each sample.
+    """
+
+    step: float
+    entry: float
+    marginal_step: float
+    marginal_entry: float
+    point_step: float
+    draw: float
+
+    def seconds(self, plan: EliminationPlan, *, passes: int = 1, back: str | None = None, draws: int = 1) -> float:
+        """The time of a plan; arguments as for :func:`pgm_rbm.exact.elimination.estimated_seconds`."""
+        steps, entries = len(plan.order), float(min(plan.operations, 10**300))
+        total = passes * (steps * self.step + entries * self.entry)
+        if back == "marginals":
+            total += steps * self.marginal_step + entries * self.marginal_entry
+        elif back == "point":
+            total += steps * (self.point_step + draws * self.draw)
+        return total
+
+
+@cache
+def elimination_speed() -> EliminationSpeed:
+    """The speed of this machine, measured when first asked for.
+
+    A chain has many steps of few entries each, and a band of spins, taken from one end to the other, few of many.
+    """
+    chain, band = _band(1, _CHAIN), _band(_BAND, 3 * _BAND)
+    steps = [seconds / _CHAIN for seconds in chain.seconds()]
+    entries = [
+        max(whole - _BAND * 3 * step, 0.1 * whole) / band.chosen.operations
+        for whole, step in zip(band.seconds(), steps, strict=True)
+    ]
+    draw = (chain.sampling(_DRAWS) - chain.sampling(1)) / (_CHAIN * (_DRAWS - 1))
+    return EliminationSpeed(steps[0], entries[0], steps[1], entries[1], steps[2], max(draw, 1e-12))
+
+
+@dataclass(frozen=True)
+class _Trial:
+    tables: list[elimination.LogTable]
+    sizes: dict[Hashable, int]
+    scopes: list[tuple[Hashable, ...]]
+    chosen: EliminationPlan
+
+    def seconds(self) -> tuple[float, float, float]:
+        """Of the way forward, and of the ways back to marginals and to a sample."""
+        forward = _quickest(lambda: elimination.log_partition(self.tables, self.sizes, self.chosen))
+        back = _quickest(lambda: elimination.marginals(self.tables, self.sizes, self.scopes, self.chosen))
+        return forward, max(back - forward, 0.1 * forward), max(self.sampling(1) - forward, 0.1 * forward)
+
+    def sampling(self, draws: int) -> float:
+        uniforms = np.full(draws, 0.5)
+        return _quickest(lambda: elimination.sample(self.tables, self.sizes, draws, lambda _: uniforms, self.chosen))
+
+
+def _band(width: int, length: int) -> _Trial:
+    """Spins in a row, each coupled to the next one and to the one at this distance."""
+    tables: list[elimination.LogTable] = [
+        ((k, k + reach), np.array([[0.3, -0.3], [-0.2, 0.2]]))
+        for reach in sorted({1, width})
+        for k in range(length - reach)
+    ]
+    sizes: dict[Hashable, int] = dict.fromkeys(range(length), 2)
+    scopes = [scope for scope, _ in tables]
+    return _Trial(tables, sizes, scopes, plan_elimination(scopes, sizes, order=range(length)))
+
+
+@cache
+def enumeration_seconds(large_units: str, small_units: str, large: int, small: int, states: int) -> float:
+    """How long it is expected to take to enumerate one layer, from a trial with fewer units in it.
+
+    Args:
+        large_units, small_units: unit types of the layer that is summed in closed form and of the enumerated one.
+        large, small: units of the two layers.
+        states: states of a unit of the enumerated layer.
+    """
+    from pgm_rbm.exact import enumeration
+    from pgm_rbm.kernels import pairwise_kernels
+
+    kernels = pairwise_kernels(large_units, small_units, "numba")
+    tried = max(1, min(small, large, int(math.log(max(_TERMS / large, states), states))))
+    rng = np.random.default_rng(0)
+    parameters = {
+        "w": rng.normal(0.0, 0.1, (large, tried)),
+        "a": rng.normal(0.0, 0.1, large),
+        "b": rng.normal(0.0, 0.1, tried),
+    }
+    run = partial(enumeration.log_partition, kernels, parameters, limit=states**tried)
+    run()
+    return _quickest(run) * float(states) ** (small - tried)
+
+
+def _quickest(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(_TRIALS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
