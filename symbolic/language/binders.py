@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from functools import cached_property, cmp_to_key
 from typing import Any
 
-from sympy import Add, Expr, Function, Integer, Mul, Pow, S, sympify
+from sympy import Add, Expr, Function, Integer, Mul, Pow, S
 from sympy.core.basic import Basic
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import Configuration, Delta, Index, State, Unassuming
+from symbolic.language.layers import Configuration, Delta, Index, State, Unassuming, as_expression
 
 __all__ = [
     "ConfigSum",
@@ -35,6 +35,10 @@ __all__ = [
     "height",
     "rename",
 ]
+
+
+# All orders of the indices over one layer are tried for the canonical one, so their number is bounded.
+MOST_INDICES = 6
 
 
 def height(expression: Basic) -> int:
@@ -109,6 +113,12 @@ class IndexBinder(Unassuming):
                 sorted(indices, key=lambda i: (i.layer.name, i.name), reverse=True), key=lambda i: i.layer.name
             )
         ]
+        largest = max(groups, key=len)
+        if len(largest) > MOST_INDICES:
+            raise EnergyError(
+                f"a sum has at most {MOST_INDICES} indices over one layer. Got {len(largest)} over layer "
+                f"{largest[0].layer.name}."
+            )
         orders = itertools.product(*(itertools.permutations(group) for group in groups))
         candidates = [close(tuple(itertools.chain(*order))) for order in orders]
         closed, names = min(candidates, key=lambda c: c[0].sort_key()) if len(candidates) > 1 else candidates[0]
@@ -178,7 +188,7 @@ class IndexSum(IndexBinder):
     """
 
     def __new__(cls, body: Any, *indices: Index) -> Expr:
-        body = sympify(body)
+        body = as_expression(body)
         _check_indices(indices)
         if body is S.Zero or not indices:
             return body
@@ -224,7 +234,7 @@ Sum = IndexSum
 
 def contract(body: Any, *indices: Index) -> Expr:
     """Σ over ``indices`` of ``body``, with every Kronecker delta of a bound index used up."""
-    body = sympify(body)
+    body = as_expression(body)
     if isinstance(body, Add):
         return Add(*(contract(term, *indices) for term in body.args))
     if isinstance(body, Mul) and any(isinstance(f, Add) and f.has(Delta) for f in body.args):
@@ -245,7 +255,7 @@ class IndexProduct(IndexBinder):
     """Π over the units of one layer."""
 
     def __new__(cls, body: Any, index: Index) -> Expr:
-        body = sympify(body)
+        body = as_expression(body)
         _check_indices((index,))
         if body is S.One:
             return body
@@ -265,7 +275,7 @@ class ConfigSum(Unassuming):
     """
 
     def __new__(cls, body: Any, *configurations: Configuration) -> Expr:
-        body = sympify(body)
+        body = as_expression(body)
         if body is S.Zero or not configurations:
             return body
         return Expr.__new__(cls, body, *configurations)
@@ -290,7 +300,7 @@ class UnitSum(Unassuming):
     """Σ over the states of one unit: ``UnitSum(exp(h[j]*x), h[j])``."""
 
     def __new__(cls, body: Any, state: State) -> Expr:
-        return Expr.__new__(cls, sympify(body), state)
+        return Expr.__new__(cls, as_expression(body), state)
 
     body = property(lambda self: self.args[0])
     state = property(lambda self: self.args[1])

@@ -7,10 +7,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, Symbol, sympify
+from sympy import Expr, I, Symbol, nan, oo, zoo
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State
+from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State, as_expression
 from symbolic.language.probability import EnergyFunction
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Energy:
         hidden: the layers that are summed out of p(v), in order.
 
     Raises:
-        EnergyError: an index is not bound, a layer is missing or listed twice, or two things share a name.
+        EnergyError: the expression is none (text is for :meth:`parse`), is not finite and real, or leaves an index
+            unbound; or a layer is missing or listed twice, or two things share a name.
 
     >>> from symbolic import Energy, Layer, Parameter, Sum
     >>> v, h = Layer("v", "binary"), Layer("h", "binary")
@@ -46,7 +47,10 @@ class Energy:
     """
 
     def __init__(self, expression: Any, *, visible: Iterable[Layer], hidden: Iterable[Layer] = ()):
-        self.expression: Expr = sympify(expression)
+        self.expression = as_expression(expression)
+        for name, side in (("visible", visible), ("hidden", hidden)):
+            if isinstance(side, (Layer, str)):
+                raise EnergyError(f"{name} is a list of Layers, as in {name}=[{side}]. Got {side!r}.")
         self.visible = tuple(visible)
         self.hidden = tuple(hidden)
         self._validate()
@@ -66,7 +70,8 @@ class Energy:
         """The energy written in ``text``; the text is read by a parser and never evaluated as code.
 
         Args:
-            text: such as ``"-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i)"``; docs/energies.md has the grammar.
+            text: such as ``"-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i)"``; docs/derivations.md
+                has the grammar.
             visible: the visible layers' names and units, such as ``{"v": "binary"}``.
             hidden: likewise the hidden layers'.
             parameters: the layers of a parameter's axes, where the text alone leaves them open.
@@ -90,6 +95,12 @@ class Energy:
         if not self.visible:
             raise EnergyError("an energy needs at least one visible layer: visible=[v].")
         expression = self.expression
+        wrong = [str(x) for x in (nan, zoo, oo, -oo, I) if expression.has(x)]
+        if wrong:
+            raise EnergyError(
+                f"an energy is finite and real, and this one holds {wrong[0]}: look for a division by zero, or for the "
+                "logarithm of zero or of a negative number."
+            )
         unbound = sorted(s.name for s in expression.free_symbols if isinstance(s, Index))
         if unbound:
             raise EnergyError(
@@ -170,6 +181,8 @@ class Energy:
         if not isinstance(name, str) or name not in self.parameters:
             raise EnergyError(f"the energy has no parameter {name!r}; it has: {', '.join(self.parameters) or 'none'}.")
         found = self.parameters[name]
+        if isinstance(parameter, Parameter) and parameter != found:
+            raise EnergyError(f"the energy's parameter {name} is not the one given; ask by its name, {name!r}.")
         used: dict[Layer, int] = {}
         indices = []
         for layer in found.layers:
@@ -188,7 +201,10 @@ class Energy:
         name = layer.name if isinstance(layer, Layer) else layer
         if name not in self.layers:
             raise EnergyError(f"the energy has no layer {name!r}; it has: {', '.join(self.layers)}.")
-        return self.layers[name]
+        found = self.layers[name]
+        if isinstance(layer, Layer) and layer != found:
+            raise EnergyError(f"the energy's layer {name} has {found.unit} units. Got one with {layer.unit} units.")
+        return found
 
     def unit_state(self, layer: Layer | str) -> State:
         """The state of one unit of a layer, such as h_j, under the index that names its units."""

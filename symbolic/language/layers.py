@@ -7,22 +7,41 @@ Everything here is an ordinary SymPy object (hashable, immutable, rebuildable fr
 from __future__ import annotations
 
 import itertools
+from numbers import Integral
 from typing import Any
 
-from sympy import Expr, Integer, S, Symbol, sympify
+from sympy import Expr, Integer, S, Symbol, SympifyError, sympify
 from sympy.core.basic import Atom, Basic
 from sympy.core.expr import AtomicExpr
 
 from symbolic import units
 from symbolic.errors import EnergyError
 
-__all__ = ["Configuration", "Delta", "Entry", "Index", "Layer", "Parameter", "State"]
+__all__ = ["Configuration", "Delta", "Entry", "Index", "Layer", "Parameter", "State", "as_expression"]
 
 
 def _name(kind: str, name: object) -> str:
     if not isinstance(name, str) or not name.isidentifier():
         raise EnergyError(f"the name of a {kind} is an identifier such as 'v' or 'weights'. Got {name!r}.")
     return name
+
+
+def as_expression(value: Any) -> Expr:
+    """``value`` as a SymPy expression.
+
+    Raises:
+        EnergyError: it is none. Text is refused above all, since SymPy would evaluate it as Python code.
+    """
+    if isinstance(value, Expr):
+        return value
+    try:
+        found = sympify(value, strict=True)
+    except SympifyError:
+        found = None
+    if not isinstance(found, Expr):
+        hint = "; Energy.parse reads text" if isinstance(value, str) else ""
+        raise EnergyError(f"an energy is made of unit states, parameters and numbers{hint}. Got {value!r}.")
+    return found
 
 
 class Layer(Atom):
@@ -158,15 +177,16 @@ class Unassuming(Expr):
 
     def extract_multiplicatively(self, c: Any) -> Expr | None:
         """What is left of a single factor if ``c`` is taken out of it; exp asks this of all factors of its argument."""
-        c = sympify(c)
+        c = as_expression(c)
         return self if c is S.One else S.One if c == self else None
 
 
 def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
-    """``index``, if it is one for axis number ``axis`` of ``place``, or for a unit of the layer ``place`` if that is 0."""
+    """``index``, if it fits axis number ``axis`` of ``place``, or a unit of the layer ``place`` if that is 0."""
     if isinstance(index, Index) and index.layer == layer:
         return index
-    index = sympify(index)
+    if isinstance(index, Integral) and not isinstance(index, bool):
+        index = Integer(int(index))
     what = f"axis {axis} of {place}" if axis else f"{place}[…]"
     if isinstance(index, Index):
         raise EnergyError(
@@ -177,7 +197,7 @@ def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
         return index
     raise EnergyError(
         f"{what} takes an index of layer {layer.name} (made by {layer.name}.index('i')) or a whole number "
-        f"from 0. Got {index}."
+        f"from 0. Got {index!r}."
     )
 
 
@@ -314,7 +334,7 @@ class Delta(Unassuming):
     """
 
     def __new__(cls, a: Any, b: Any) -> Expr:
-        a, b = sympify(a), sympify(b)
+        a, b = as_expression(a), as_expression(b)
         if a == b:
             return S.One
         if a.is_Integer and b.is_Integer:

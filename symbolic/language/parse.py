@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sympy import Add, Expr, Integer, Rational, exp, log
+from sympy import Add, Expr, Integer, Pow, Rational, exp, log
 
 from symbolic.errors import EnergyError, EnergySyntaxError
 from symbolic.language.binders import Sum
@@ -40,6 +40,7 @@ MAX_TOKENS = 5_000
 MAX_DEPTH = 60
 MAX_EXPONENT = 16
 MAX_DIGITS = 30
+MAX_RESULT_DIGITS = 300
 
 _FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {"exp": exp, "ln": log, "log": log, "softplus": softplus}
 _TOKEN = re.compile(
@@ -190,6 +191,7 @@ class _Parser:
         return terms[0][1] if len(terms) == 1 else lambda: Add(*(sign * build() for sign, build in terms))
 
     def term(self) -> _Build:
+        position = self.token.position
         factors = [("*", self.factor())]
         while sign := self.take("*", "/"):
             factors.append((sign.text, self.factor()))
@@ -200,7 +202,7 @@ class _Parser:
             result: Expr = Integer(1)
             for sign, factor in factors:
                 result = result * factor() if sign == "*" else result / factor()
-            return result
+            return self.bounded(result, position)
 
         return build
 
@@ -221,7 +223,15 @@ class _Parser:
             raise self.fail(f"an exponent is a whole number up to {MAX_EXPONENT}", token.position)
         self.at += 1
         exponent = -int(token.text) if negative else int(token.text)
-        return lambda: base() ** exponent
+        return lambda: self.bounded(base() ** exponent, token.position)
+
+    def bounded(self, result: Expr, position: int) -> Expr:
+        """``result``, unless powers of powers have made it too large to work with."""
+        if any(max(abs(number.p), number.q) >= 10**MAX_RESULT_DIGITS for number in result.atoms(Rational)):
+            raise self.fail(f"a number here comes to more than {MAX_RESULT_DIGITS} digits", position)
+        if any(power.exp.is_Integer and abs(power.exp) > MAX_EXPONENT for power in result.atoms(Pow)):
+            raise self.fail(f"powers of powers come to more than {MAX_EXPONENT} here", position)
+        return result
 
     def atom(self) -> _Build:
         token = self.token
@@ -407,6 +417,10 @@ def parse_energy(
 
     if not isinstance(text, str):
         raise EnergyError(f"the text of an energy is a str. Got {type(text).__name__}.")
+    for role, side in (("visible", visible), ("hidden", hidden), ("parameters", parameters)):
+        if not isinstance(side, Mapping):
+            example = "{'w': ('v', 'h')}" if role == "parameters" else "{'v': 'binary'}"
+            raise EnergyError(f"{role} maps names, as in {role}={example}. Got {side!r}.")
     sides = [[Layer(name, unit) for name, unit in side.items()] for side in (visible, hidden)]
     layers = {layer.name: layer for side in sides for layer in side}
     for name in layers:

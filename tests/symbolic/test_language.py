@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
-from sympy import Integer, exp, log
+from sympy import Integer, Mul, exp, log
 
 from symbolic import Energy, EnergyError, Layer, Parameter, Sum
 from symbolic.language.binders import ConfigSum, IndexProduct, contract
@@ -132,8 +133,36 @@ u = Layer("u", "binary")
         (lambda: biased_energy().entry("q"), "no parameter 'q'; it has: a, b, w"),
         (lambda: biased_energy().conditional("q"), "no layer 'q'; it has: v, h"),
         (lambda: iter(v), "symbolic number of units"),
+        (lambda: Energy(None, visible=[v]), "made of unit states, parameters and numbers"),
+        (lambda: Energy(Sum(v[i], i), visible=v), r"visible is a list of Layers, as in visible=\[v\]"),
+        (lambda: Energy(Sum(v[i], i) / Integer(0), visible=[v]), "finite and real, and this one holds zoo"),
+        (lambda: Energy(log(Integer(-1)) * Sum(v[i], i), visible=[v]), "finite and real, and this one holds I"),
+        (lambda: biased_energy().entry(Parameter("w", h, v)), "parameter w is not the one given"),
+        (lambda: biased_energy().layer(Layer("h", "spin")), "layer h has binary units. Got one with spin units"),
+        (
+            lambda: Sum(Mul(*(v[v.index(f"i{n}")] for n in range(7))), *(v.index(f"i{n}") for n in range(7))),
+            "at most 6",
+        ),
     ],
 )
 def test_errors_name_the_thing(make: object, message: str) -> None:
     with pytest.raises((EnergyError, TypeError), match=message):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda text: Energy(text, visible=[v]),
+        lambda text: Sum(text, i),
+        lambda text: v[text],
+        lambda text: w[text, j],
+        lambda text: Delta(text, i),
+        lambda text: ConfigSum(text, Configuration(v)),
+    ],
+)
+def test_text_is_never_evaluated_where_an_expression_belongs(use: object, tmp_path: Path) -> None:
+    trace = tmp_path / "evaluated"
+    with pytest.raises(EnergyError):
+        use(f"__import__('pathlib').Path({str(trace)!r}).touch()")  # type: ignore[operator]
+    assert not trace.exists()

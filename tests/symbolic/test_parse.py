@@ -69,6 +69,9 @@ def test_declared_axes_settle_what_the_text_leaves_open() -> None:
         ("c*sum(v[i], i)", "unknown name 'c'", 1),
         ("sum(v[i] +, i)", "expected a number, a name", 11),
         ("(" * 100 + "1" + ")" * 100, "nested deeper", 61),
+        ("((((9^16)^16)^16)^16)^16", "more than 300 digits", 15),
+        ("(sum(a[i]*v[i], i)^9)^9", "powers of powers", 23),
+        ("*".join(["9" * 30] * 20), "more than 300 digits", 1),
     ],
 )
 def test_errors_point_at_the_column(text: str, message: str, column: int) -> None:
@@ -89,3 +92,16 @@ def test_hostile_text_is_refused_quickly(text: str) -> None:
 def test_layers_that_share_a_functions_name_are_refused() -> None:
     with pytest.raises(EnergyError, match="'exp' is a function"):
         Energy.parse("sum(exp[i], i)", visible={"exp": "binary"})
+
+
+def test_energies_that_are_no_numbers_are_refused() -> None:
+    for text in ("1/0", "sum(v[i], i)*ln(0)", "ln(-1)", "0^-1"):
+        with pytest.raises(EnergyError, match="finite and real"):
+            Energy.parse(text, **BINARY)
+
+
+def test_layers_and_parameters_are_mappings() -> None:
+    with pytest.raises(EnergyError, match="visible maps names"):
+        Energy.parse("1", visible=["v"])  # type: ignore[arg-type]
+    with pytest.raises(EnergyError, match="parameters maps names"):
+        Energy.parse("1", **BINARY, parameters=["c"])  # type: ignore[arg-type]
