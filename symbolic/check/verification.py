@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,12 +12,16 @@ from sympy import Expr
 from symbolic.check.finite_field import World
 from symbolic.errors import CheckError, SymbolicError
 from symbolic.language.layers import Layer
+from symbolic.units import lookup
 
 if TYPE_CHECKING:
     from symbolic.derivation.trace import Branch, Derivation
     from symbolic.language.energy import Energy
 
 __all__ = ["Check", "Verification", "default_sizes", "difference", "verify", "worlds"]
+
+# Configurations of a model that lines are checked in, as a power of two.
+MOST_BITS = 14
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ def default_sizes(energy: Energy) -> dict[str, int]:
 
 
 def _layer_sizes(energy: Energy, sizes: Mapping[str, int] | None) -> dict[Layer, int]:
+    if sizes is not None and not isinstance(sizes, Mapping):
+        raise SymbolicError(f"sizes maps layers to numbers of units, as in {default_sizes(energy)}. Got {sizes!r}.")
     chosen = default_sizes(energy) if sizes is None else dict(sizes)
     unknown = sorted(set(chosen) - set(energy.layers))
     missing = sorted(set(energy.layers) - set(chosen))
@@ -92,6 +99,12 @@ def _layer_sizes(energy: Energy, sizes: Mapping[str, int] | None) -> dict[Layer,
     wrong = [name for name, size in chosen.items() if not isinstance(size, int) or size < 1]
     if wrong:
         raise SymbolicError(f"the size of layer {wrong[0]} is a whole number from 1. Got {chosen[wrong[0]]!r}.")
+    bits = sum(size * math.log2(len(lookup(energy.layers[name].unit).states)) for name, size in chosen.items())
+    if bits > MOST_BITS:
+        raise SymbolicError(
+            f"a check sums over all configurations, and layers of these sizes have 2^{bits:.0f}; 2^{MOST_BITS} is the "
+            f"most, and takes minutes. Choose smaller sizes: {default_sizes(energy)} tells two axes apart already."
+        )
     return {energy.layers[name]: chosen[name] for name in energy.layers}
 
 
@@ -119,10 +132,11 @@ def verify(
     """Check a derivation: each step's two lines, the joints between them, and that the result is what was asked.
 
     Raises:
-        SymbolicError: ``sizes`` does not fit the energy, or ``points`` is below 1.
+        SymbolicError: ``sizes`` does not fit the energy or makes a model too large to sum over, or ``points`` is no
+            whole number from 1.
     """
-    if points < 1:
-        raise SymbolicError(f"points is at least 1. Got {points}.")
+    if isinstance(points, bool) or not isinstance(points, int) or points < 1:
+        raise SymbolicError(f"points is a whole number from 1. Got {points!r}.")
     layers = _layer_sizes(derivation.energy, sizes)
     at = worlds(layers, points=points, seed=seed)
     checks: list[Check] = []
@@ -131,7 +145,7 @@ def verify(
         for position, step in enumerate(branch.steps):
             detail = difference(step.before, step.after, at)
             checks.append(Check(branch.name, position, step.rule, not detail, detail))
-    if derivation.kind == "gradient":
+    if derivation.kind == "gradient" or any(branch.name == "Term A" for branch in derivation.branches):
         checks += _tree(derivation)
     return Verification(tuple(checks), {layer.name: n for layer, n in layers.items()}, points)
 

@@ -191,9 +191,11 @@ def _derivation(data: Any) -> Derivation:
     decoder = _Decoder(layers, parameters)
     energy = Energy(decoder.decode(described["expression"]), visible=sides[0], hidden=sides[1])
     decoder.energy = energy
-    return Derivation(
-        energy, str(data["kind"]), tuple(_branch(decoder, b) for b in data["branches"]), str(data["conclusion"])
-    )
+    branches = tuple(_branch(decoder, b) for b in data["branches"])
+    conclusion = data["conclusion"]
+    if conclusion not in [branch.name for branch in branches]:
+        raise SymbolicError(f"its result is in a branch {conclusion!r}, and it has no such branch.")
+    return Derivation(energy, str(data["kind"]), branches, conclusion)
 
 
 def _branch(decoder: _Decoder, data: Any) -> Branch:

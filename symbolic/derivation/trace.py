@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +126,10 @@ class Derivation:
             sizes: units per layer, such as ``{"v": 2, "h": 3}``; by default small and different for every layer.
             points: at how many random points each step is evaluated.
             seed: of those points.
+
+        Raises:
+            SymbolicError: ``sizes`` does not fit the energy or makes a model too large to sum over, or ``points`` is
+                no whole number from 1.
         """
         from symbolic.check.verification import verify
 
@@ -242,8 +246,3 @@ def _rewrite_under_binder(
 def _in_order_of(closed: IndexBinder, body: Basic, fresh: tuple[Any, ...]) -> tuple[Any, ...]:
     """The fresh indices in the order in which ``closed`` names them: by layer, as canonical binders do."""
     return tuple(sorted(fresh, key=lambda index: [i.layer for i in closed.indices].index(index.layer)))
-
-
-def all_lines(branches: tuple[Branch, ...]) -> Iterator[Expr]:
-    for branch in branches:
-        yield from branch.lines

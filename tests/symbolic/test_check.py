@@ -204,7 +204,13 @@ def test_binders_evaluate() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "message"),
-    [({"v": 2}, "every layer"), ({"v": 2, "h": 2, "x": 1}, "every layer"), ({"v": 0, "h": 1}, "whole number from 1")],
+    [
+        ({"v": 2}, "every layer"),
+        ({"v": 2, "h": 2, "x": 1}, "every layer"),
+        ({"v": 0, "h": 1}, "whole number from 1"),
+        ({"v": 30, "h": 20}, r"have 2\^50; 2\^14 is the most"),
+        ([2, 3], "sizes maps layers"),
+    ],
 )
 def test_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(SymbolicError, match=message):
@@ -212,5 +218,19 @@ def test_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:
 
 
 def test_points_are_positive() -> None:
-    with pytest.raises(SymbolicError, match="at least 1"):
-        lecture_energy().log_likelihood_gradient("w").verify(points=0)
+    for points in (0, "4"):
+        with pytest.raises(SymbolicError, match="whole number from 1"):
+            lecture_energy().log_likelihood_gradient("w").verify(points=points)  # type: ignore[arg-type]
+
+
+def test_terms_are_held_together_whatever_a_derivation_calls_itself() -> None:
+    derivation = lecture_energy().log_likelihood_gradient("w")
+    swapped = {"Term A": derivation["Term B"].steps, "Term B": derivation["Term A"].steps}
+    branches = tuple(
+        replace(branch, steps=swapped[branch.name], subject=swapped[branch.name][0].before)
+        if branch.name in swapped
+        else branch
+        for branch in derivation.branches
+    )
+    for kind in ("gradient", "free energy"):
+        assert not replace(derivation, kind=kind, branches=branches).verify()

@@ -206,6 +206,7 @@ def test_json_there_and_back(question: object) -> None:
         (lambda t: t.replace('"log_derivative"', '"magic"'), "no rule 'magic'"),
         (lambda t: t.replace('"configsum"', '"eval"'), "not an expression"),
         (lambda t: t.replace('"binary"', '"purple"'), "no unit called"),
+        (lambda t: t.replace('"conclusion": "Result"', '"conclusion": "End"'), "no such branch"),
         (lambda t: t.replace('"expression": ', '"expression": ' + "[" * 2000, 1), "not a derivation|nested"),
     ],
 )
