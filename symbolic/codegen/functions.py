@@ -103,7 +103,7 @@ class _Writer:
         self.conditional = cache(energy.conditional)
         self.phases = cache(partial(phase, energy))
         # What two functions of the module have in common is derived and lowered once.
-        self._sample, self._phase = cache(self._sample), cache(self._phase)
+        self.sample, self.phase = cache(self._sample), cache(self._phase)
         self.functions: list[Function] = []
         self.refused: dict[str, str] = {}
 
@@ -116,11 +116,11 @@ class _Writer:
                 self._add(f"free_energy_of_{_joined(kept)}", partial(self._free_energy, kept, summed))
         for layer in energy.layers.values():
             self._add(f"mean_of_{layer.name}", partial(self._mean, layer))
-            self._add(f"sample_of_{layer.name}", partial(self._sample, layer))
+            self._add(f"sample_of_{layer.name}", partial(self.sample, layer))
         for summed in energy.layers.values():
             kept = tuple(layer for layer in energy.layers.values() if layer != summed)
             if kept:
-                self._add(f"phase_of_{_joined(kept)}", partial(self._phase, kept, summed))
+                self._add(f"phase_of_{_joined(kept)}", partial(self.phase, kept, summed))
                 self._add(f"phase_and_sample_of_{_joined(kept)}", partial(self._phase_and_sample, kept, summed))
         self._add("log_partition", self._log_partition)
         return Program(
@@ -235,7 +235,7 @@ class _Writer:
         )
 
     def _phase_and_sample(self, kept: tuple[Layer, ...], summed: Layer) -> Function:
-        phase, sample = self._phase(kept, summed), self._sample(summed)
+        phase, sample = self.phase(kept, summed), self.sample(summed)
         return Function(
             f"phase_and_sample_of_{_joined(kept)}",
             f"The phase of {_joined(kept)} and random states of layer {summed.name}, from one field.",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 __all__ = [
@@ -36,10 +36,23 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Axis:
-    """A labelled axis: the units of a layer, or (with no layer) the rows of a batch or of an enumeration."""
+    """A labelled axis: the units of a layer, or (with no layer) the rows of a batch or of an enumeration.
+
+    Attributes:
+        name: what is shown, such as ``"i"``.
+        layer: the layer's name.
+        letters: the names that stand for the first, second, … index over this layer in use at once.
+    """
 
     name: str
     layer: str = ""
+    letters: tuple[str, ...] = field(default=(), compare=False)
+
+    def at(self, place: int) -> Axis:
+        """The axis over the same layer that has the letter at ``place``."""
+        letters = self.letters or (self.name,)
+        name = letters[place] if place < len(letters) else f"{letters[0]}{place}"
+        return Axis(name, self.layer, self.letters)
 
 
 _nodes: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
@@ -51,7 +64,7 @@ class _HashConsed(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         new = super().__call__(*args, **kwargs)
-        key = (cls, *(getattr(new, field.name) for field in fields(new)))
+        key = (cls, *(getattr(new, part.name) for part in fields(new)))
         with _lock:
             return _nodes.setdefault(key, new)
 

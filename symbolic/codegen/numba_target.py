@@ -28,17 +28,17 @@ from symbolic.codegen.ir import (
 )
 from symbolic.codegen.lower import CONFIGURATION, ROW
 from symbolic.codegen.source import (
+    Dialect,
     Names,
     Text,
     arithmetic,
     constants,
-    contraction,
     count_uses,
     docstring,
     enumerated,
     header,
     length,
-    load,
+    returned,
     shapes,
     suggested_name,
 )
@@ -47,6 +47,8 @@ __all__ = ["emit"]
 
 _SHARED = ("LogSumExp", "configurations", "row_streams")
 _OWN = ("exp", "log", "log2cosh", "sigmoid", "softplus", "sqrt", "tanh", "uniform")
+
+_DIALECT = Dialect()
 
 _FLAGS = """\
 # Sums may be added up in any order, products and sums may fuse, and −0 counts as 0; NaN and ∞ keep their meaning.
@@ -316,7 +318,8 @@ class _Driver:
         else:
             self._compute(self.roots)
             results = [self._array(node) for node in self.roots]
-        self._line(f"return {_returned(function, results)}")
+        for line in returned(function, results):
+            self._line(line)
         signature = f"def {function.name}({', '.join(function.arguments)}):"
         return "\n".join([signature, *docstring(function, self.program), *self.lines])
 
@@ -327,16 +330,16 @@ class _Driver:
         if node in self.known:
             return self.known[node]
         if isinstance(node, (Load, Configurations)):
-            return load(node).source
+            return _DIALECT.load(node).source
         return self._numpy(node)
 
     def _numpy(self, node: Node) -> str:
         """A node that NumPy computes, as an expression."""
         if isinstance(node, Contract):
-            source = contraction(node, self._operand).source
+            source = _DIALECT.contraction(node, self._operand, self.shapes).source
         else:
             assert isinstance(node, Reduce)
-            source = f"{self._operand(node.arg)}.sum(axis={node.arg.axes.index(node.over)})"
+            source = _DIALECT.total(Text(self._operand(node.arg)), node.arg.axes.index(node.over)).source
         return source if node.axes else f"np.asarray({source})"
 
     def _operand(self, node: Node) -> str:
@@ -375,16 +378,17 @@ class _Driver:
         return stored
 
     def _product(self, node: Node, roots: tuple[Node, ...]) -> None:
-        if node in self.known or (node in roots and self.uses[node] == 1):
-            return  # a result that nothing else needs is written where it is returned
-        self.known[node] = self.names.new(suggested_name(node))
+        if node in self.known or (node in roots and self.uses[node] == 1 and len(node.axes) < 3):
+            return  # a short result that nothing else needs is written where it is returned
+        wanted = {root: f"phase_{name}" for name, root in self.function.outputs}
+        self.known[node] = self.names.new(wanted.get(node) or suggested_name(node))
         self._line(f"{self.known[node]} = {self._numpy(node)}")
 
     def _loop(self, outputs: list[Node], stored: set[Node], roots: tuple[Node, ...]) -> None:
         inputs = self._inputs(outputs, stored)
         in_place = self._in_place(outputs, inputs, roots)
         wanted = {node: name for name, node in self.function.outputs}
-        names = {node: wanted.get(node) or self._called(node) for node in outputs}
+        names = {node: wanted.get(node) or self._called(node, roots) for node in outputs}
         loop = _Loop({node: _kind(node, name) for node, name in names.items()}, inputs, in_place)
         name = self.loops.name(*loop.emit())
         for node in outputs:
@@ -398,8 +402,8 @@ class _Driver:
         passed = [self._passed(key) for key in loop.arguments if key != "stream_1"]
         self._line(f"{name}({', '.join(passed)})")
 
-    def _called(self, node: Node) -> str:
-        return "exponent" if CONFIGURATION in node.axes else suggested_name(node)
+    def _called(self, node: Node, roots: tuple[Node, ...]) -> str:
+        return "exponent" if node in roots else suggested_name(node)
 
     def _rename(self, node: Node, name: str) -> None:
         """Call an array by what it is going to hold."""
@@ -481,11 +485,3 @@ class _Driver:
         self._line(f"total.add({self._array(node.arg)})")
         self.indent = outer
         return "total.value"
-
-
-def _returned(function: Function, results: list[str]) -> str:
-    phases = ", ".join(
-        f'"{name}": {text}' for name, text in zip(function.phases, results[: len(function.phases)], strict=True)
-    )
-    rest = results[len(function.phases) :]
-    return ", ".join(([f"{{{phases}}}"] if function.phases else []) + rest)

@@ -6,7 +6,10 @@ Common subexpressions need no pass: nodes are hash-consed, so what is equal is o
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from symbolic.codegen.ir import (
     Axis,
@@ -20,15 +23,60 @@ from symbolic.codegen.ir import (
     rebuild,
 )
 
-__all__ = ["MatMul", "as_matmul", "binary_contractions", "optimise", "stable_forms"]
+__all__ = [
+    "MatMul",
+    "Operand",
+    "as_matmul",
+    "binary_contractions",
+    "cancel_signs",
+    "fold_constants",
+    "optimise",
+    "stable_forms",
+]
 
 
 def optimise(roots: tuple[Node, ...]) -> tuple[Node, ...]:
     """All passes, over trees that share nodes."""
-    for rewrite in (stable_forms, binary_contractions):
+    for rewrite in (fold_constants, cancel_signs, stable_forms, binary_contractions):
         memo: dict[Node, Node] = {}
         roots = tuple(rebuild(root, rewrite, memo) for root in roots)
     return roots
+
+
+# Constants
+
+_ARITHMETIC: dict[str, Callable[..., float]] = {
+    "add": lambda *args: math.fsum(args),
+    "mul": lambda *args: math.prod(args),
+    "neg": operator.neg,
+    "div": operator.truediv,
+    "pow": operator.pow,
+    "exp": math.exp,
+    "log": math.log,
+    "sqrt": math.sqrt,
+    "tanh": math.tanh,
+}
+
+
+def fold_constants(node: Node) -> Node:
+    """A function of numbers alone → the number."""
+    if isinstance(node, Map) and node.function in _ARITHMETIC:
+        numbers = [arg.value for arg in node.args if isinstance(arg, Const)]
+        if len(numbers) == len(node.args):
+            return Const((), float(_ARITHMETIC[node.function](*numbers)))
+    return node
+
+
+def cancel_signs(node: Node) -> Node:
+    """−(−x) → x, and −(−x − y + z) → x + y − z where that leaves fewer signs."""
+    match node:
+        case Map(function="neg", args=(Map(function="neg", args=(x,)),)):
+            return x
+        case Map(function="neg", args=(Map(function="add", args=terms) as total,)):
+            if 2 * sum(map(_is_negation, terms)) > len(terms):
+                turned = sorted(map(_negated, terms), key=_is_negation)
+                return Map(total.axes, "add", tuple(turned))
+    return node
 
 
 # Stable forms
@@ -77,9 +125,10 @@ def _negated(node: Node) -> Node:
 def binary_contractions(node: Node) -> Node:
     """A product of many arrays, summed → products of two, each a matrix product, an entrywise product or an einsum.
 
-    The pair whose product takes the fewest multiplications goes first, with all axes taken to be equally long;
-    among equals, the one with the smaller result, then one that can ride along in the loop of an array that is
-    computed anyway. The energy's v_i w_ij h_j becomes ((v @ w) * h) summed.
+    The pair whose product takes the fewest multiplications goes first, with all axes taken to be equally long; among
+    equals, the one with the smaller result, then the one that leaves a matrix product without transposing arrays of
+    three axes, then one that can ride along in the loop of an array that is computed anyway. The energy's v_i w_ij h_j
+    becomes ((v @ w) * h) summed, the third-order field x_k G_kij v_i one product with the pairs x_k v_i.
     """
     if not isinstance(node, Contract):
         return node
@@ -104,20 +153,18 @@ def _loads_first(node: Node) -> tuple[int, list[str]]:
 
 
 def _kept(a: Node, b: Node, rest: list[Node], out: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    needed = {*out, *(axis for other in rest for axis in other.axes)}
-    union = dict.fromkeys(sorted({*a.axes, *b.axes}, key=_axis_order))
-    return tuple(axis for axis in union if axis in needed)
+    """The axes of the product of two arrays that are needed later: rows first, then in the order in which they are."""
+    order = dict.fromkeys((*out, *(axis for other in rest for axis in other.axes)))
+    kept = [axis for axis in order if axis in a.axes or axis in b.axes]
+    return tuple(sorted(kept, key=lambda axis: bool(axis.layer)))
 
 
-def _axis_order(axis: Axis) -> tuple[bool, str, str]:
-    return bool(axis.layer), axis.name, axis.layer
-
-
-def _cost(args: list[Node], pair: tuple[int, int], out: tuple[Axis, ...]) -> tuple[int, int, bool]:
+def _cost(args: list[Node], pair: tuple[int, int], out: tuple[Axis, ...]) -> tuple[int, int, bool, bool]:
     a, b = args[pair[0]], args[pair[1]]
     rest = [arg for place, arg in enumerate(args) if place not in pair]
     kept = _kept(a, b, rest, out)
-    return len({*a.axes, *b.axes}), len(kept), not any(isinstance(x, (Map, Reduce)) for x in (a, b))
+    awkward = len(rest) == 1 and len(kept) > 2 and not _is_plain(_as_matmul(kept, rest[0].axes, out))
+    return len({*a.axes, *b.axes}), len(kept), awkward, not any(isinstance(x, (Map, Reduce)) for x in (a, b))
 
 
 def _product_of_two(a: Node, b: Node, out: tuple[Axis, ...]) -> Node:
@@ -126,12 +173,36 @@ def _product_of_two(a: Node, b: Node, out: tuple[Axis, ...]) -> Node:
     union = {*a.axes, *b.axes}
     covered = union in (set(a.axes), set(b.axes))
     if as_matmul(product) is not None and (arrays or not covered):
-        return product
+        return _with_first_letters(product)
     if covered or union == set(out):
         larger = a if set(a.axes) == union else b
         axes = larger.axes if covered else out
         return _summed(Map(axes, "mul", (a, b)), out)
     return product
+
+
+def _with_first_letters(product: Contract) -> Contract:
+    """The product of two arguments with its summed axes called by the first letters that are free.
+
+    Σ_k v_k w_kj and Σ_l v_l w_lj, the two factors of a square, are one node then.
+    """
+    if not all(isinstance(arg, (Load, Configurations)) for arg in product.args):
+        return product
+    names: dict[Axis, Axis] = {}
+    for axis in dict.fromkeys(axis for arg in product.args for axis in arg.axes):
+        if axis.layer and axis not in product.axes:
+            taken = {*product.axes, *names.values()}
+            place = 0
+            while axis.at(place) in taken:
+                place += 1
+            names[axis] = axis.at(place)
+    args = []
+    for arg in product.args:
+        assert isinstance(arg, (Load, Configurations))
+        axes = tuple(names.get(axis, axis) for axis in arg.axes)
+        index = tuple(names.get(place, place) if isinstance(place, Axis) else place for place in arg.index)
+        args.append(replace(arg, axes=axes, index=index))
+    return Contract(product.axes, tuple(args))
 
 
 def _summed(node: Node, out: tuple[Axis, ...]) -> Node:
@@ -141,26 +212,68 @@ def _summed(node: Node, out: tuple[Axis, ...]) -> Node:
     return node
 
 
+# Matrix products
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One side of a matrix product: an array made a matrix by laying neighbouring axes together.
+
+    Attributes:
+        axes: of the array, in the order in which they are laid together; its own order, if it need not be permuted.
+        rows: how many of them make the rows of the matrix; the rest make its columns.
+        transpose: whether the matrix enters transposed.
+    """
+
+    axes: tuple[Axis, ...]
+    rows: int
+    transpose: bool
+
+
 @dataclass(frozen=True)
 class MatMul:
-    """``left @ right``, each transposed or not."""
+    """``left @ right`` as matrices (or vectors), the result spread out over its axes again."""
 
     left: Node
-    transpose_left: bool
+    left_as: Operand
     right: Node
-    transpose_right: bool
+    right_as: Operand
 
 
 def as_matmul(node: Contract) -> MatMul | None:
     """The matrix product that a contraction of two arrays is, or None."""
     if len(node.args) != 2:
         return None
+    found = []
     for left, right in (node.args, node.args[::-1]):
-        shared = set(left.axes) & set(right.axes)
-        if len(shared) != 1 or shared & set(node.axes) or max(len(left.axes), len(right.axes)) > 2:
-            continue
-        (axis,) = shared
-        rest = [a for a in left.axes if a != axis] + [a for a in right.axes if a != axis]
-        if tuple(rest) == node.axes:
-            return MatMul(left, left.axes[-1] != axis, right, right.axes[0] != axis)
-    return None
+        operands = _as_matmul(left.axes, right.axes, node.axes)
+        if operands is not None:
+            found.append((not _is_plain(operands), MatMul(left, operands[0][0], right, operands[1][0])))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+_Operands = tuple[tuple[Operand, bool], tuple[Operand, bool]]
+
+
+def _as_matmul(left: tuple[Axis, ...], right: tuple[Axis, ...], out: tuple[Axis, ...]) -> _Operands | None:
+    """The operands if the contraction is ``left @ right`` in this order, each with whether it must be permuted."""
+    shared = set(left) & set(right)
+    if not shared or shared & set(out):
+        return None
+    rows = tuple(axis for axis in out if axis in left)
+    columns = tuple(axis for axis in out if axis in right)
+    if rows + columns != out or len(left) + len(right) != len(out) + 2 * len(shared):
+        return None
+    orders = (tuple(axis for axis in side if axis in shared) for side in (left, right))
+    options = [(_operand(left, rows, order), _operand(right, order, columns)) for order in orders]
+    return min(options, key=lambda pair: pair[0][1] + pair[1][1])
+
+
+def _operand(axes: tuple[Axis, ...], rows: tuple[Axis, ...], columns: tuple[Axis, ...]) -> tuple[Operand, bool]:
+    if axes == columns + rows:
+        return Operand(axes, len(columns), bool(rows) and bool(columns)), False
+    return Operand(rows + columns, len(rows), False), axes != rows + columns
+
+
+def _is_plain(operands: _Operands | None) -> bool:
+    return operands is not None and not any(permuted for _, permuted in operands)

@@ -13,25 +13,24 @@ from dataclasses import dataclass
 from symbolic.codegen.functions import Function, Program
 from symbolic.codegen.ir import Axis, Configurations, Contract, Draw, Load, Map, Node, Reduce, children, walk
 from symbolic.codegen.lower import ROW_WEIGHTS, LoweringError
-from symbolic.codegen.passes import as_matmul
+from symbolic.codegen.passes import Operand, as_matmul
 
 __all__ = [
     "ADD",
     "ATOM",
     "MUL",
     "NEG",
+    "Dialect",
     "Names",
     "Text",
-    "aligned",
     "arithmetic",
     "constants",
-    "contraction",
     "count_uses",
     "docstring",
     "enumerated",
     "header",
     "length",
-    "load",
+    "returned",
     "shapes",
     "suggested_name",
 ]
@@ -101,6 +100,8 @@ def suggested_name(node: Node, *, with_layer: bool = True) -> str:
             return "state" + suffix
         case Reduce():
             return "total" + suffix
+        case Map(function="mul", args=(Load() | Configurations(), Load() | Configurations())) if len(units) > 1:
+            return "pairs" + suffix
         case Map(function="add"):
             return "field" + suffix
         case Map(function="sigmoid" | "tanh"):
@@ -141,52 +142,90 @@ def length(layer: str, arrays: dict[str, tuple[str, ...]]) -> str:
     raise LoweringError(f"no argument tells how many {f'units layer {layer} has' if layer else 'rows there are'}.")
 
 
-def aligned(text: Text, axes: tuple[Axis, ...], out: tuple[Axis, ...]) -> Text:
-    """An array over ``axes`` made to line up with one over ``out``, under NumPy's broadcasting."""
-    if not axes or axes == out:
+class Dialect:
+    """How arrays are laid out anew and summed: NumPy's way, which other array libraries print differently."""
+
+    def permuted(self, text: Text, order: tuple[int, ...]) -> Text:
+        return Text(f"{text.within(ATOM)}.transpose({', '.join(map(str, order))})")
+
+    def reshaped(self, text: Text, shape: list[str]) -> Text:
+        return Text(f"{text.within(ATOM)}.reshape({', '.join(shape)})")
+
+    def diagonal(self, name: str) -> Text:
+        return Text(f"np.diagonal({name})")
+
+    def einsum(self, subscripts: str, operands: list[str]) -> Text:
+        return Text(f'np.einsum("{subscripts}", {", ".join(operands)}, optimize=True)')
+
+    def total(self, text: Text, axis: int) -> Text:
+        return Text(f"{text.within(ATOM)}.sum(axis={axis})")
+
+    # What follows from these.
+
+    def aligned(self, text: Text, axes: tuple[Axis, ...], out: tuple[Axis, ...]) -> Text:
+        """An array over ``axes`` made to line up with one over ``out``, under NumPy's broadcasting."""
+        if not axes or axes == out:
+            return text
+        present = tuple(axis for axis in out if axis in axes)
+        if present != axes:
+            text = self.permuted(text, tuple(axes.index(axis) for axis in present))
+        first = out.index(present[0])
+        if out[first:] == present:
+            return text
+        index = ", ".join(":" if axis in axes else "None" for axis in out[first:])
+        return Text(f"{text.within(ATOM)}[{index}]")
+
+    def contraction(self, node: Contract, printed: Callable[[Node], str], arrays: dict[str, tuple[str, ...]]) -> Text:
+        """A contraction of two arrays as a matrix product where it is one, else as an einsum."""
+        product = as_matmul(node)
+        if product is None:
+            return self._einsum(node, printed)
+        left = self._matrix(Text(printed(product.left)), product.left.axes, product.left_as, arrays)
+        right = self._matrix(Text(printed(product.right)), product.right.axes, product.right_as, arrays)
+        text = Text(f"{left} @ {right}", MUL)
+        if any(sum(axis in side.axes for axis in node.axes) > 1 for side in (product.left, product.right)):
+            layers = tuple(axis.layer for axis in node.axes)
+            like = next((f"{name}.shape" for name, dimensions in arrays.items() if dimensions == layers), None)
+            text = self.reshaped(text, [like] if like else [_size(axis, arrays) for axis in node.axes])
         return text
-    present = tuple(axis for axis in out if axis in axes)
-    source = text.source
-    if present != axes:
-        permutation = ", ".join(str(axes.index(axis)) for axis in present)
-        source = f"{text.within(ATOM)}.transpose({permutation})"
-        text = Text(source)
-    first = out.index(present[0])
-    if out[first:] == present:
-        return text
-    index = ", ".join(":" if axis in axes else "None" for axis in out[first:])
-    return Text(f"{text.within(ATOM)}[{index}]")
+
+    def _matrix(self, text: Text, axes: tuple[Axis, ...], form: Operand, arrays: dict[str, tuple[str, ...]]) -> str:
+        if form.axes != axes:
+            text = self.permuted(text, tuple(axes.index(axis) for axis in form.axes))
+        groups = [group for group in (form.axes[: form.rows], form.axes[form.rows :]) if group]
+        if len(groups) < len(form.axes):
+            sizes = [" * ".join(_size(axis, arrays) for axis in group) for group in groups]
+            if "-1" not in sizes:
+                sizes[max(range(len(groups)), key=lambda place: len(groups[place]))] = "-1"
+            text = self.reshaped(text, sizes)
+        return text.source + (".T" if form.transpose else "")
+
+    def _einsum(self, node: Contract, printed: Callable[[Node], str]) -> Text:
+        letters: dict[Axis, str] = {}
+
+        def subscripts(axes: tuple[Axis, ...]) -> str:
+            return "".join(letters.setdefault(axis, "abcdefghijklmnopqrstuvwxyz"[len(letters)]) for axis in axes)
+
+        inputs = ",".join(subscripts(arg.axes) for arg in node.args)
+        return self.einsum(f"{inputs}->{subscripts(node.axes)}", [printed(arg) for arg in node.args])
+
+    def load(self, node: Load | Configurations) -> Text:
+        """An argument, or an enumerated layer, as an array over its axes: single units and diagonals picked out."""
+        name = node.name if isinstance(node, Load) else node.layer
+        axes = [index for index in node.index if isinstance(index, Axis)]
+        if len(axes) < len(node.index):
+            index = ", ".join(":" if isinstance(place, Axis) else str(place) for place in node.index)
+            return Text(f"{name}[{index}]")
+        if len(set(axes)) < len(axes):
+            if len(axes) == 2:
+                return self.diagonal(name)
+            raise LoweringError(f"{name} is taken along a diagonal of more than two axes.")
+        return Text(name)
 
 
-def contraction(node: Contract, name: Callable[[Node], str]) -> Text:
-    """A contraction of two arrays as a matrix product where it is one, else as an einsum."""
-    product = as_matmul(node)
-    if product is not None:
-        left = name(product.left) + (".T" if product.transpose_left else "")
-        right = name(product.right) + (".T" if product.transpose_right else "")
-        return Text(f"{left} @ {right}", MUL)
-    letters: dict[Axis, str] = {}
-
-    def subscripts(axes: tuple[Axis, ...]) -> str:
-        return "".join(letters.setdefault(axis, "abcdefghijklmnopqrstuvwxyz"[len(letters)]) for axis in axes)
-
-    inputs = ",".join(subscripts(arg.axes) for arg in node.args)
-    operands = ", ".join(name(arg) for arg in node.args)
-    return Text(f'np.einsum("{inputs}->{subscripts(node.axes)}", {operands}, optimize=True)')
-
-
-def load(node: Load | Configurations) -> Text:
-    """An argument, or an enumerated layer, as an array over its axes: single units and diagonals picked out."""
-    name = node.name if isinstance(node, Load) else node.layer
-    axes = [index for index in node.index if isinstance(index, Axis)]
-    if len(axes) < len(node.index):
-        index = ", ".join(":" if isinstance(place, Axis) else str(place) for place in node.index)
-        return Text(f"{name}[{index}]")
-    if len(set(axes)) < len(axes):
-        if len(axes) == 2:
-            return Text(f"np.diagonal({name})")
-        raise LoweringError(f"{name} is taken along a diagonal of more than two axes.")
-    return Text(name)
+def _size(axis: Axis, arrays: dict[str, tuple[str, ...]]) -> str:
+    # The number of rows is what is left over, so that no rows at all come out as no rows.
+    return length(axis.layer, arrays) if axis.layer else "-1"
 
 
 def enumerated(root: Node) -> tuple[Configurations, ...]:
@@ -225,7 +264,13 @@ def constants(program: Program, target: str) -> str:
         f"PARAMETERS = {_literal(program.parameters)}",
     ]
     if program.refused:
-        lines.append(f"REFUSED = {_literal(program.refused)}")
+        reasons = {reason: f"REASON_{n}" for n, reason in enumerate(dict.fromkeys(program.refused.values()), 1)}
+        for reason, name in reasons.items():
+            parts = textwrap.wrap(reason, 108, break_long_words=False, break_on_hyphens=False)
+            quoted = [_literal(part + " ") for part in parts[:-1]] + [_literal(parts[-1])]
+            lines += [f"{name} = (", *(f"    {part}" for part in quoted), ")"]
+        entries = (f"    {_literal(name)}: {reasons[reason]}," for name, reason in program.refused.items())
+        lines += ["REFUSED = {", *entries, "}"]
     return "\n".join(lines)
 
 
@@ -239,6 +284,18 @@ def _literal(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
     raise TypeError(f"no literal for {value!r}")
+
+
+def returned(function: Function, results: list[str]) -> list[str]:
+    """The lines of what a function gives back: the dictionary of phases, if it has one, and the other outputs."""
+    phases = [f'"{name}": {text}' for name, text in zip(function.phases, results, strict=False)]
+    rest = results[len(function.phases) :]
+    if not phases:
+        return [f"return {', '.join(rest)}"]
+    line = ", ".join([f"return {{{', '.join(phases)}}}", *rest])
+    if len(line) <= 112:
+        return [line]
+    return ["return {", *(f"    {phase}," for phase in phases), ", ".join(["}", *rest])]
 
 
 def docstring(function: Function, program: Program) -> list[str]:

@@ -1,6 +1,6 @@
 """The generated source as it stands, so that a change of it is seen in review.
 
-``pytest tests/symbolic/test_codegen_golden.py --update-golden`` writes the files anew.
+``pytest --update-golden`` writes the files anew.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from symbolic.codegen.build import generate
+from symbolic import Energy
+from symbolic.codegen.build import TARGETS, generate
 from symbolic.energies import lecture, pairwise
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -18,10 +19,23 @@ ENERGIES = {
     "pairwise-binary-binary": lambda: pairwise("binary", "binary"),
     "pairwise-spin-binary": lambda: pairwise("spin", "binary"),
     "lecture": lecture,
+    "third-order": lambda: Energy.parse(
+        "-sum(G[k,i,j]*x[k]*v[i]*h[j], k, i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)",
+        visible={"x": "binary", "v": "spin"},
+        hidden={"h": "binary"},
+    ),
+    "squared": lambda: Energy.parse(
+        "sum(h[j]*sum(w[i,j]*v[i], i)**2, j)/2 - sum(b[j]*h[j], j)", visible={"v": "spin"}, hidden={"h": "binary"}
+    ),
+    "deep": lambda: Energy.parse(
+        "-sum(v[i]*w[i,j]*h[j], i, j) - sum(h[j]*u[j,l]*g[l], j, l) - sum(b[j]*h[j], j)",
+        visible={"v": "binary"},
+        hidden={"h": "binary", "g": "binary"},
+    ),
 }
 
 
-@pytest.mark.parametrize("target", ["numpy", "numba"])
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", ENERGIES)
 def test_source_is_the_golden_one(name: str, target: str, update_golden: bool) -> None:
     source = generate(ENERGIES[name](), target)
@@ -29,11 +43,11 @@ def test_source_is_the_golden_one(name: str, target: str, update_golden: bool) -
     if update_golden:
         path.write_text(source, encoding="utf-8")
     assert source == path.read_text(encoding="utf-8"), (
-        f"the source generated for {name} has changed. If that is meant, run pytest {__file__} --update-golden."
+        f"the source generated for {name} has changed. If that is meant, run pytest --update-golden."
     )
 
 
-@pytest.mark.parametrize("target", ["numpy", "numba"])
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", ENERGIES)
 def test_source_is_documented_python_without_sympy(name: str, target: str) -> None:
     source = generate(ENERGIES[name](), target)

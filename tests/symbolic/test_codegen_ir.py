@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from sympy import exp, log
 
@@ -72,13 +74,56 @@ def test_matrix_products_are_recognised(
 ) -> None:
     product = as_matmul(Contract(out, (left, right)))
     assert product is not None
-    assert (product.transpose_left, product.transpose_right) == transposed
+    assert (product.left_as.transpose, product.right_as.transpose) == transposed
+    assert (product.left_as.axes, product.right_as.axes) == (product.left.axes, product.right.axes)
+
+
+def test_axes_are_laid_together_to_make_a_matrix() -> None:
+    x = Axis("k", "x")
+    coupling = Load((V, H, x), "W", "parameter", (V, H, x))
+    spread = as_matmul(Contract((ROW, H, x), (state("v", V), coupling)))
+    assert spread is not None
+    assert (spread.right_as.axes, spread.right_as.rows) == ((V, H, x), 1)
+    pairs = Map((ROW, V, x), "mul", (state("v", V), state("x", x)))
+    gathered = as_matmul(Contract((ROW, H), (pairs, coupling)))
+    assert gathered is not None
+    assert (gathered.left_as.axes, gathered.left_as.rows) == ((ROW, V, x), 1)
+    assert (gathered.right_as.axes, gathered.right_as.rows) == ((V, x, H), 2)  # has to be permuted
 
 
 def test_what_is_no_matrix_product_is_not_taken_for_one() -> None:
-    coupling = Load((V, H, Axis("k", "x")), "W", "parameter", (V, H, Axis("k", "x")))
-    assert as_matmul(Contract((ROW, H, Axis("k", "x")), (state("v", V), coupling))) is None
     assert as_matmul(Contract((ROW,), (state("v", V), state("v", V)))) is None
+    assert as_matmul(Contract((ROW, V, H), (state("v", V), W))) is None
+    assert as_matmul(Contract((V, ROW), (state("v", V), W))) is None
+
+
+def test_a_third_order_field_is_one_product_with_pairs() -> None:
+    x = Axis("k", "x")
+    coupling = Load((x, V, H), "G", "parameter", (x, V, H))
+    (node,) = optimise((Contract((ROW, H), (coupling, state("v", V), state("x", x))),))
+    pairs = Map((ROW, x, V), "mul", (state("x", x), state("v", V)))
+    assert isinstance(node, Contract)
+    assert {arg.axes for arg in node.args} == {pairs.axes, coupling.axes}
+    assert isinstance(node.args[0], Map) or isinstance(node.args[1], Map)
+
+
+def test_the_two_factors_of_a_square_are_one_product() -> None:
+    v, h = Layer("v"), Layer("h")
+    i, k, j, w = v.index("i"), v.index("k"), h.index("j"), Parameter("w", v, h)
+    energy = Energy(-Sum(h[j] * Sum(w[i, j] * v[i], i) ** 2, j), visible=[v], hidden=[h])
+    lowering = Lowering(energy)
+    squared = Sum(w[i, j] * v[i] * w[k, j] * v[k], i, k)
+    (node,) = optimise((lowering.lower(squared, {j: lowering.axis(h)}),))
+    assert isinstance(node, Map)
+    assert node.function == "mul"
+    assert node.args[0] is node.args[1]
+
+
+def test_numbers_are_computed_beforehand() -> None:
+    two = Const((), 2.0)
+    (node,) = optimise((Map((ROW, V), "mul", (Map((), "log", (two,)), state("v", V))),))
+    assert isinstance(node, Map)
+    assert node.args[0] is Const((), math.log(2))
 
 
 def test_unstable_forms_are_replaced() -> None:
