@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
@@ -81,8 +82,9 @@ _REMARKS = {
 _LEADS = {
     "the layer": "The whole layer: its probability is a product with one factor a unit.",
     "one unit": "So one unit has a distribution of its own:",
-    "mean": "And a mean, for states 0 and 1 the probability of being on:",
+    "mean": "And a mean:",
 }
+_MEAN_OF_ZERO_AND_ONE = "And a mean, which for states 0 and 1 is the probability of being on:"
 
 
 def lecture_of_derivation(derivation: Derivation) -> Lecture:
@@ -140,10 +142,14 @@ class _Composer:
         meta = Meta(
             subtitle=f"From the energy to the {asked}: {count} of {kinds} units",
             formula=None if derivation is None else self._conclusion(derivation),
-            verdict=_verdict(self.verifications) if self.verifications else None,
+            verdict=self._verdict_on_all(),
         )
         title = "The mathematics of restricted Boltzmann machines" if restricted else "The mathematics of an energy"
         return Lecture(title, meta, tuple(sections))
+
+    def _verdict_on_all(self) -> Verdict | None:
+        verdict = _verdict(self.verifications) if self.verifications else None
+        return None if verdict is None else replace(verdict, lines="lines of all derivations")
 
     def _conclusion(self, derivation: Derivation) -> Layout:
         """What was asked = what was found, the two terms of a gradient in their colours."""
@@ -489,7 +495,10 @@ class _Composer:
             verifications.append(self.verify(derivation))
             caption = f"by {parameter.name}"
             blocks.append(Equation(self._conclusion(derivation), caption, bool(verifications[-1])))
-        return Slide("other-parameters", "The other parameters", tuple(blocks), verdict=_verdict(verifications))
+        verdict = _verdict(verifications)
+        if verdict is not None:
+            verdict = replace(verdict, lines="lines of these derivations")
+        return Slide("other-parameters", "The other parameters", tuple(blocks), verdict=verdict)
 
     # One layer summed out
 
@@ -527,7 +536,8 @@ class _Composer:
         blocks: list[Block] = []
         for branch in derivation.branches:
             if branch.name in _LEADS:
-                blocks.append(Prose((_LEADS[branch.name],)))
+                on_or_off = branch.name == "mean" and _takes_zero_and_one(branch)
+                blocks.append(Prose((_MEAN_OF_ZERO_AND_ONE if on_or_off else _LEADS[branch.name],)))
             blocks.append(self.block(branch, verification))
         return Slide(key, title, tuple(blocks), remark=remark, verdict=_verdict([verification]))
 
@@ -773,7 +783,7 @@ class _Numbers:
         return (Exercise(prompt, (Equation(solution),)),)
 
     def _other_data(self) -> list[tuple[int, ...]]:
-        """The data with its first two units changed round, which is another configuration in every model shown."""
+        """Visible states other than the data: a layer's first unit in its lowest state, the rest in their highest."""
         return [
             tuple(lookup(layer.unit).states[-1] if n else lookup(layer.unit).states[0] for n in range(size))
             for layer in self.energy.visible
@@ -812,6 +822,11 @@ def _fraction(value: Fraction) -> Layout:
 
 def _plain(value: Fraction) -> str:
     return str(value).replace("-", "−")
+
+
+def _takes_zero_and_one(mean: Branch) -> bool:
+    """Whether the unit whose mean is derived has the states 0 and 1."""
+    return all(lookup(c.layer.unit).states == (0, 1) for c in mean.subject.probability.subject)
 
 
 def _states(layer: Layer) -> str:

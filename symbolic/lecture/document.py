@@ -67,6 +67,7 @@ class Verdict:
         sizes: layer name and number of units, in the energy's order.
         points: at how many random points.
         failures: for each check that failed, where and why.
+        lines: what was counted, where not all of it is shown.
     """
 
     passed: int
@@ -74,6 +75,7 @@ class Verdict:
     sizes: tuple[tuple[str, int], ...]
     points: int
     failures: tuple[str, ...] = ()
+    lines: str = "lines"
 
     def __bool__(self) -> bool:
         return self.total > 0 and self.passed == self.total and not self.failures
@@ -81,9 +83,9 @@ class Verdict:
     def summary(self) -> str:
         """How it went, in a few words."""
         if self:
-            lines = "the line is" if self.total == 1 else f"all {self.total} lines are"
-            return f"{lines} checked:"
-        return f"{self.total - self.passed} of {self.total} lines FAILED their check:"
+            counted = "the line is" if self.total == 1 else f"all {self.total} {self.lines} are"
+            return f"{counted} checked:"
+        return f"{self.total - self.passed} of {self.total} {self.lines} FAILED their check:"
 
     def how(self) -> str:
         """In what model, and with what arithmetic."""
@@ -95,7 +97,7 @@ class Verdict:
     def limits() -> str:
         """What such a check means, and what it does not."""
         return (
-            "The check evaluates the printed lines themselves, in exact arithmetic in a finite field, with parameters "
+            "The check evaluates lines as they are printed, in exact arithmetic in a finite field, with parameters "
             "and states drawn at random; a wrong line would pass with a probability of one in 10¹⁵ at most. It holds "
             "for models of the sizes stated: it tests the derivation there, and does not prove it for all sizes."
         )

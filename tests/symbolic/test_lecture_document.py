@@ -218,3 +218,18 @@ def test_nothing_half_written_is_left_behind(lecture: Lecture, tmp_path: Path, m
         lecture.write(old)
     assert old.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["rbm.html"]
+
+
+def test_only_a_mean_of_zeros_and_ones_is_called_a_probability() -> None:
+    for unit, said in (("binary", True), ("spin", False)):
+        page = lecture_of_energy(lecture_energy(unit, unit)).to_html()
+        assert ("the probability of being on" in page) is said
+
+
+def test_a_count_of_lines_says_whose_lines_where_they_are_not_shown() -> None:
+    lecture = lecture_of_energy(biased_energy())
+    (slide,) = (slide for slide in lecture.slides if slide.id == "other-parameters")
+    assert slide.verdict is not None
+    assert "lines of these derivations are checked" in slide.verdict.summary()
+    assert lecture.meta.verdict is not None
+    assert "lines of all derivations are checked" in lecture.meta.verdict.summary()
