@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from pgm_rbm.formats.whole_file import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,17 +139,15 @@ def write(figure: Figure, path: str | os.PathLike[str], dpi: int = 150) -> None:
 
     Raises:
         ValueError: matplotlib does not know the ending.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; the message names it.
     """
     path = Path(path)
     kind = path.suffix.removeprefix(".").lower()
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:
         raise ValueError(f"path must end in one of {', '.join(f'.{one}' for one in sorted(known))}. Got {path.name!r}.")
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-        whole = Path(scratch) / path.name
+    with replacing(path) as whole:
         figure.savefig(whole, dpi=dpi, format=kind)
-        os.replace(whole, path)
 
 
 def _figure(width: float, height: float) -> Figure:

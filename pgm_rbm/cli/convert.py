@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pgm_rbm.cli.files import load_model, new_output, replacing, unreadable
+from pgm_rbm.cli.files import load_model, new_output, unreadable
 from pgm_rbm.cli.program import Force, RequestError, refusing
+from pgm_rbm.formats.whole_file import replacing
 
 if TYPE_CHECKING:
     from pgm_rbm.rbm import RBM

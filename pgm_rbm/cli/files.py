@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgm_rbm.cli.program import RequestError, refusing
+from pgm_rbm.formats.whole_file import replacing, require_place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +31,6 @@ __all__ = [
     "load_model",
     "new_output",
     "read_rows",
-    "replacing",
     "states",
     "unreadable",
     "write_array",
@@ -296,8 +293,6 @@ def load_model(path: Path) -> RBM:
     """
     from pgm_rbm import RBM
 
-    if path.is_dir():
-        raise RequestError(f"{path} is a folder. Name a model file in it.")
     with refusing():
         return RBM.load(path)
 
@@ -311,28 +306,23 @@ def new_output(path: Path, force: bool, endings: tuple[str, ...] = ()) -> Path:
         endings: those it may have; any by default.
 
     Raises:
-        RequestError: it exists, is a folder, has another ending, or its folder does not exist or cannot be written.
+        RequestError: it exists, is a folder or a device, has another ending, or its folder does not exist or cannot
+            be written to.
     """
     if endings and path.suffix.lower() not in endings:
         raise RequestError(f"{path.name} must end in {' or '.join(endings)}.")
-    if path.is_dir():
-        raise RequestError(f"{path} is a folder. Name a file in it.")
-    if not path.parent.is_dir():
-        raise RequestError(f"there is no folder {path.parent}. Make it first, or write elsewhere.")
-    if path.exists() and not force:
+    try:
+        target = require_place(path)
+    except OSError as error:
+        raise RequestError(str(error)) from error
+    if target.exists() and not force:
         raise RequestError(f"{path} exists. Use --force to overwrite it, or another name.")
-    if not os.access(path.parent, os.W_OK):
-        raise RequestError(f"the folder {path.parent} cannot be written to.")
+    try:
+        # Whether a file can be made there is known for certain once one has been.
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise RequestError(f"the folder {path.parent} cannot be written to: {error.strerror or error}.") from error
     return path
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A place to write a file that takes ``path`` once it is whole; when anything fails, ``path`` is as it was."""
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        whole = Path(folder) / path.name
-        yield whole
-        os.replace(whole, path)
 
 
 def write_array(path: Path, values: npt.NDArray[Any]) -> None:

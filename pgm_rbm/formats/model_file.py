@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
+
+from pgm_rbm.formats.whole_file import replacing
 
 __all__ = ["VERSION", "ModelFileError", "read", "write"]
 
@@ -36,36 +36,22 @@ class ModelFileError(ValueError):
 def write(
     path: str | os.PathLike[str], kind: str, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
 ) -> None:
-    """Write a model file.
-
-    The text goes to a temporary file beside ``path``, which takes its place once all of it is on the disk; when
-    anything fails, ``path`` is as it was and no other file is left.
+    """Write a model file, whole or not at all.
 
     Args:
-        path: where to; the directory exists.
+        path: where to; its folder exists.
         kind: what the file holds, such as ``"rbm"``.
         header: data that JSON can hold.
         arrays: by name.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; the message names it.
     """
-    path = Path(os.path.realpath(path))
     held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps({"version": VERSION, "kind": kind, "sha256": _digest(held), **header}, allow_nan=False)
     content = to_bytes(held, {_KEY: text})
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as whole:
+        whole.write_bytes(content)
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -82,6 +68,8 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no model file {path}.")
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder. Name a model file in it.")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

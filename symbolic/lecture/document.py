@@ -295,7 +295,8 @@ class Lecture:
             The path written.
 
         Raises:
-            SymbolicError: no writer for the format, or no such folder; the message says what there is.
+            SymbolicError: no writer for the format, or no file can be there; the message says what there is.
+        OSError: the file cannot be written.
         """
         from symbolic.lecture.writers import writer_for
 
@@ -324,12 +325,15 @@ def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
             yield from walk(block.solution)
 
 
-def _write_atomically(target: Path, content: bytes) -> None:
+def _write_atomically(path: Path, content: bytes) -> None:
+    target = Path(os.path.realpath(path))
     folder = target.parent
     if not folder.is_dir():
         raise SymbolicError(f"the folder {folder} does not exist; create it, or write the lecture elsewhere.")
     if target.is_dir():
         raise SymbolicError(f"{target} is a folder; name a file in it, such as {target / 'lecture.html'}.")
+    if target.exists() and not target.is_file():
+        raise SymbolicError(f"{target} is a device or a pipe; name a file.")
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=folder)
     except OSError as error:

@@ -43,7 +43,7 @@ def test_nothing_is_left_of_a_write_that_fails(path: Path, monkeypatch: pytest.M
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=f"{path} cannot be written: disk full"):
         model_file.write(path, "rbm", {"seed": 2}, ARRAYS)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
@@ -56,8 +56,30 @@ def test_a_header_that_json_cannot_hold_leaves_nothing(path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing"):
         model_file.write(tmp_path / "missing" / "model", "rbm", {}, ARRAYS)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        model_file.write(tmp_path, "rbm", {}, ARRAYS)
+
+
+def test_a_pipe_or_a_device_is_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="is a device or a pipe"):
+        model_file.write(pipe, "rbm", {}, ARRAYS)
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_file_keeps_its_permissions_and_a_link_its_target(path: Path, tmp_path: Path) -> None:
+    model_file.write(path, "rbm", {"seed": 1}, ARRAYS)
+    path.chmod(0o640)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    model_file.write(link, "rbm", {"seed": 2}, ARRAYS)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert model_file.read(path, "rbm")[0]["seed"] == 2
 
 
 def test_a_new_file_has_the_permissions_of_any_new_file(path: Path) -> None:
@@ -97,7 +119,7 @@ def test_a_foreign_file_is_refused(path: Path, content: bytes) -> None:
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="no model file"):
+    with pytest.raises(ModelFileError, match="is a folder"):
         model_file.read(tmp_path, "rbm")
 
 
