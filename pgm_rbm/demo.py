@@ -238,7 +238,7 @@ def _train(
 
     def told(record: EpochRecord) -> None:
         if not show.err.is_terminal and record.epoch % 20 == 0:
-            show.err.print(f"epoch {record.epoch}/{epochs}: mean ln p {record.log_likelihood:.3f}")
+            show.err.print(f"epoch {record.epoch}/{epochs}: mean ln p {record.log_likelihood:.3f}".replace("-", "−"))
 
     with progress_bar() if show.err.is_terminal else nullcontext(None) as bar:
         for stage, (count, learning_rate) in enumerate(settings.stages):

@@ -1,7 +1,7 @@
 """Summing a layer out: free energy, conditionals, the phases of learning and ln Z in closed form.
 
-The steps are those of Fischer and Igel, "An Introduction to Restricted Boltzmann Machines" (CIARP 2012), section 3,
-written for any layer that separates into independent units.
+The steps are those by which Fischer and Igel, "An Introduction to Restricted Boltzmann Machines" (CIARP 2012), sum the
+hidden units of an RBM out, written for any layer that separates into independent units.
 """
 
 from __future__ import annotations

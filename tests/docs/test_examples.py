@@ -45,7 +45,11 @@ def test_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         elif language == "bash":
             path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
             run = subprocess.run(
-                ["bash", "-e", "-c", code], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+                ["bash", "-e", "-c", code],
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
             )
             assert run.returncode == 0, f"{page.name}:{line}: status {run.returncode}\n{run.stderr}"
             output = run.stdout
