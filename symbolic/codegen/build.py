@@ -7,6 +7,7 @@ name: once such a module is in the cache, neither SymPy nor a derivation is need
 
 from __future__ import annotations
 
+import importlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["TARGETS", "Kernels", "compile_energy", "generate", "kernels_from_source", "ready_made"]
 
-TARGETS = ("numba", "numpy")
+# Each target's module has a function ``emit`` from a program to source.
+_EMITTERS = {
+    "numba": "symbolic.codegen.numba_target",
+    "numpy": "symbolic.codegen.numpy_target",
+    "array-api": "symbolic.codegen.array_api_target",
+}
+TARGETS = tuple(_EMITTERS)
 
 # Names of the functions of symbolic.energies, with the default unit of each layer they take one for.
 _READY_MADE: dict[str, dict[str, str]] = {
@@ -37,7 +44,7 @@ def generate(energy: Energy, target: str = "numba") -> str:
 
     Args:
         energy: what to generate for.
-        target: ``"numba"`` or ``"numpy"``.
+        target: ``"numba"``, ``"numpy"`` or ``"array-api"`` (arrays of any library that follows that standard).
 
     Raises:
         LoweringError: a derived expression has no counterpart in generated code.
@@ -46,13 +53,8 @@ def generate(energy: Energy, target: str = "numba") -> str:
     from symbolic.codegen.functions import program
 
     _checked_target(target)
-    if target == "numba":
-        from symbolic.codegen import numba_target
-
-        return numba_target.emit(program(energy))
-    from symbolic.codegen import numpy_target
-
-    return numpy_target.emit(program(energy))
+    source: str = importlib.import_module(_EMITTERS[target]).emit(program(energy))
+    return source
 
 
 def compile_energy(energy: Energy, target: str = "numba") -> Kernels:
@@ -60,7 +62,7 @@ def compile_energy(energy: Energy, target: str = "numba") -> Kernels:
 
     Args:
         energy: what to generate for.
-        target: ``"numba"`` or ``"numpy"``.
+        target: ``"numba"``, ``"numpy"`` or ``"array-api"`` (arrays of any library that follows that standard).
 
     Raises:
         LoweringError: a derived expression has no counterpart in generated code.
@@ -70,7 +72,7 @@ def compile_energy(energy: Energy, target: str = "numba") -> Kernels:
     with _lock:
         key = (energy, target)
         if key not in _built:
-            label = "_".join(("energy", *energy.layers, target))
+            label = "_".join(("energy", *energy.layers, target.replace("-", "_")))
             _built[key] = kernels_from_source(label, generate(energy, target))
         return _built[key]
 
@@ -81,7 +83,7 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
     Args:
         name: of the function that makes the energy, such as ``"pairwise"``.
         visible, hidden: units of the layers, for energies that leave them open; binary by default.
-        target: ``"numba"`` or ``"numpy"``.
+        target: ``"numba"``, ``"numpy"`` or ``"array-api"`` (arrays of any library that follows that standard).
 
     Raises:
         SymbolicError: there is no such energy, unit or target; the message lists those there are.
@@ -96,7 +98,7 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
         if side not in chosen:
             raise SymbolicError(f"the energy {name!r} has fixed units; leave out {side}={unit!r}.")
         chosen[side] = units.lookup(unit).name
-    recipe = "_".join((name, *chosen.values(), target))
+    recipe = "_".join((name, *chosen.values(), target.replace("-", "_")))
     with _lock:
         if recipe not in _built:
             path = cache.find_recipe(recipe)

@@ -23,8 +23,8 @@ from symbolic.language.probability import LogPartition
 __all__ = ["ARGUMENTS", "RESERVED", "Function", "Program", "program"]
 
 _BODIES = """
-    FUSED LogSumExp configurations draw exp exponent first_row key len log log2cosh njit np row_streams
-    row_weights sigmoid softplus sqrt streams tanh total uniform
+    FUSED LogSumExp configurations diagonal draw einsum exp exponent first_row key len log log2cosh namespace njit np
+    repeated row_streams row_weights sigmoid softplus sqrt streams tanh total uniform xp
 """
 _METHODS = "layer of parameter rng self states v_model x"
 

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from symbolic.codegen import cache
+from symbolic.codegen.arrays import ForeignArrays, NumpyArrays
 
 __all__ = ["Kernels"]
 
 Array = npt.NDArray[Any]
-_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Kernels:
@@ -28,8 +28,12 @@ class Kernels:
     computed from anything but the arguments: a draw depends on its key, on ``first_row`` plus its row, and on
     its unit.
 
+    The target ``"array-api"`` takes and returns arrays of any one library that follows the array API standard, in any
+    layout, all on one device. There ``rng`` may also be an array of uniform numbers of the states' shape; made from a
+    key, they are those of the other targets, moved to the states' device.
+
     Attributes:
-        target: ``"numba"`` or ``"numpy"``.
+        target: ``"numba"``, ``"numpy"`` or ``"array-api"``.
         source: the generated module's text.
         path: of its file, which a person can open and read.
         layers: unit by layer, visible layers first.
@@ -53,6 +57,7 @@ class Kernels:
         self.parameters: dict[str, tuple[str, ...]] = dict(module.PARAMETERS)
         self._refused: dict[str, str] = getattr(module, "REFUSED", {})
         self._arguments: dict[str, tuple[str, ...]] = {}
+        self._arrays: NumpyArrays | ForeignArrays = ForeignArrays() if self.target == "array-api" else NumpyArrays()
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{name}: {unit}" for name, unit in self.layers.items())
@@ -134,7 +139,7 @@ class Kernels:
             shape (rows, units of the layer), the unit's states as floats.
         """
         given = self._others(layer)
-        return self._call(f"sample_of_{layer}", x, given, parameters, key=_key(rng), first_row=first_row)
+        return self._call(f"sample_of_{layer}", x, given, parameters, drawn=layer, rng=rng, first_row=first_row)
 
     def phase(
         self,
@@ -156,7 +161,7 @@ class Kernels:
         """
         kept = self._kept(of)
         result = self._call(f"phase_of_{'_'.join(kept)}", x, kept, parameters, row_weights=row_weights)
-        return _arrays(result)
+        return self._phases(result)
 
     def phase_and_sample(
         self,
@@ -170,9 +175,10 @@ class Kernels:
         """:meth:`phase` and :meth:`sample` of the layer that is not given, from one computation of its field."""
         kept = self._kept(of)
         name = f"phase_and_sample_of_{'_'.join(kept)}"
-        more = {"key": _key(rng), "first_row": first_row, "row_weights": row_weights}
+        (drawn,) = (layer for layer in self.layers if layer not in kept)
+        more = {"drawn": drawn, "rng": rng, "first_row": first_row, "row_weights": row_weights}
         phase, states = self._call(name, x, kept, parameters, **more)
-        return _arrays(phase), states
+        return self._phases(phase), states
 
     def gradient(
         self,
@@ -197,11 +203,14 @@ class Kernels:
         terms = []
         for name, rows in (("v", v), ("v_model", v_model)):
             one = next(iter(rows.values())) if isinstance(rows, Mapping) else rows
-            if not isinstance(one, np.ndarray) or one.ndim != 2 or len(one) == 0:
+            shape: tuple[int, ...] = getattr(one, "shape", ())
+            if len(shape) != 2 or shape[0] == 0:
                 raise ValueError(f"{name} must be an array of shape (rows, units) with at least one row.")
-            weights = np.full(len(one), 1 / len(one), one.dtype)
+            self._arrays.check({name: one})
+            weights = self._arrays.filled(shape[0], 1 / shape[0], one)
             terms.append(self.phase(rows, None, weights, **parameters)[parameter])
-        return np.subtract(*terms)
+        difference: Array = terms[0] - terms[1]
+        return difference
 
     def log_partition(self, **parameters: Array) -> float:
         """ln Z, by enumerating configurations; for small models only.
@@ -223,13 +232,17 @@ class Kernels:
     ) -> Any:
         function = self._function(name)
         states = self._states(x, layers)
-        self._check(states, parameters)
-        rows = len(next(iter(states.values()))) if states else 0
-        if "first_row" in more:
-            more["first_row"] = _row_number(more["first_row"], rows)
+        sizes = self._check(states, parameters)
+        one = next(iter(states.values()), None)
+        rows = 0 if one is None else one.shape[0]
+        if "drawn" in more:
+            units = sizes.get(more.pop("drawn"), 0)
+            more |= self._arrays.bits(more.pop("rng"), more.pop("first_row"), rows, units, one)
         if "row_weights" in more:
-            dtype = next(iter(states.values())).dtype
-            more["row_weights"] = _weights(more["row_weights"], rows, dtype)
+            given = more["row_weights"]
+            more["row_weights"] = (
+                self._arrays.filled(rows, 1, one) if given is None else self._arrays.weights(given, rows, one)
+            )
         available = {**states, **parameters, **more}
         arguments = [available[argument] for argument in self._arguments[name]]
         try:
@@ -271,55 +284,35 @@ class Kernels:
             )
         return {name: states[name] for name in layers}
 
-    def _check(self, states: dict[str, Array], parameters: dict[str, Array]) -> None:
+    def _check(self, states: dict[str, Array], parameters: dict[str, Array]) -> dict[str, int]:
+        """The number of units of each layer, as the parameters have it."""
         if parameters.keys() != self.parameters.keys():
             self._report_names(parameters)
-        arrays = {**states, **parameters}
-        first = next(iter(arrays.values()), None)
-        dtype = getattr(first, "dtype", None)
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray):
-                raise TypeError(
-                    f"{name} must be a NumPy array. Got {type(array).__name__}; use np.asarray({name}, np.float64)."
-                )
-            if array.dtype not in _DTYPES:
-                raise TypeError(
-                    f"{name} must hold float32 or float64. Got {array.dtype}; use {name}.astype(np.float64)."
-                )
-            if array.dtype != dtype:
-                other = next(iter(arrays))
-                raise TypeError(
-                    f"all arrays of a call share one dtype, but {other} is {dtype} and {name} is {array.dtype}. "
-                    f"Convert one: {name}.astype(np.{dtype})."
-                )
-            if not array.flags.c_contiguous:
-                raise ValueError(
-                    f"{name} must be C-contiguous. Got strides {array.strides} for shape {array.shape}; use "
-                    f"np.ascontiguousarray({name})."
-                )
+        self._arrays.check({**states, **parameters})
         sizes: dict[str, int] = {}
         for name, layers in self.parameters.items():
             self._check_shape(name, parameters[name], layers, sizes)
         rows: int | None = None
         for name, array in states.items():
-            if array.ndim != 2 or array.shape[1] != sizes.get(name, array.shape[1]):
-                hint = f"; use {name}[None, :] for one configuration" if array.ndim == 1 else ""
-                raise ValueError(
-                    f"{name} must have shape (rows, {sizes.get(name, 'n_' + name)}){hint}. Got {array.shape}."
-                )
-            rows = len(array) if rows is None else rows
-            if len(array) != rows:
-                raise ValueError(f"{name} must have as many rows as {next(iter(states))}, {rows}. Got {len(array)}.")
+            shape = tuple(array.shape)
+            if len(shape) != 2 or shape[1] != sizes.get(name, shape[1]):
+                hint = f"; use {name}[None, :] for one configuration" if len(shape) == 1 else ""
+                raise ValueError(f"{name} must have shape (rows, {sizes.get(name, 'n_' + name)}){hint}. Got {shape}.")
+            rows = shape[0] if rows is None else rows
+            if shape[0] != rows:
+                raise ValueError(f"{name} must have as many rows as {next(iter(states))}, {rows}. Got {shape[0]}.")
+        return sizes
 
     def _check_shape(self, name: str, array: Array, layers: tuple[str, ...], sizes: dict[str, int]) -> None:
         wanted = f"({', '.join(f'n_{layer}' for layer in layers)}{',' if len(layers) == 1 else ''})"
-        if array.ndim != len(layers):
-            raise ValueError(f"{name} must have {len(layers)} axes, {wanted}. Got shape {array.shape}.")
-        for layer, size in zip(layers, array.shape, strict=True):
+        shape = tuple(array.shape)
+        if len(shape) != len(layers):
+            raise ValueError(f"{name} must have {len(layers)} axes, {wanted}. Got shape {shape}.")
+        for layer, size in zip(layers, shape, strict=True):
             if sizes.setdefault(layer, size) != size:
                 raise ValueError(
                     f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by another parameter. "
-                    f"Got shape {array.shape}."
+                    f"Got shape {shape}."
                 )
 
     def _report_names(self, parameters: dict[str, Array]) -> None:
@@ -332,36 +325,5 @@ class Kernels:
         axes = ", ".join(f"n_{layer}" for layer in self.parameters[missing])
         raise ValueError(f"parameter {missing} is missing: pass {missing}=…, an array of shape ({axes}).")
 
-
-def _arrays(phase: dict[str, Any]) -> dict[str, Array]:
-    """The sum over rows for a parameter that is a single number comes as a NumPy scalar."""
-    return {name: np.asarray(value) for name, value in phase.items()}
-
-
-def _key(rng: np.random.Generator | int) -> int:
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(0, 2**64, dtype=np.uint64))
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        if not 0 <= rng < 2**64:
-            raise ValueError(f"rng as a key must lie between 0 and 2**64 - 1. Got {rng}.")
-        return int(rng)
-    raise TypeError(f"rng must be a numpy.random.Generator or a 64-bit key. Got {type(rng).__name__}.")
-
-
-def _row_number(first_row: int, rows: int) -> int:
-    if isinstance(first_row, bool) or not isinstance(first_row, (int, np.integer)):
-        raise TypeError(f"first_row must be a whole number. Got {first_row!r}.")
-    if not 0 <= first_row <= 2**64 - 1 - rows:
-        raise ValueError(f"first_row must lie between 0 and 2**64 - 1 - {rows}. Got {first_row}.")
-    return int(first_row)
-
-
-def _weights(row_weights: Array | None, rows: int, dtype: np.dtype[Any]) -> Array:
-    if row_weights is None:
-        return np.ones(rows, dtype)
-    if not isinstance(row_weights, np.ndarray) or row_weights.dtype != dtype:
-        got = getattr(row_weights, "dtype", type(row_weights).__name__)
-        raise TypeError(f"row_weights must be an array of dtype {dtype}, like the states. Got {got}.")
-    if row_weights.shape != (rows,):
-        raise ValueError(f"row_weights must have shape ({rows},), one a row. Got {row_weights.shape}.")
-    return np.ascontiguousarray(row_weights)
+    def _phases(self, phase: dict[str, Any]) -> dict[str, Array]:
+        return {name: self._arrays.result(value) for name, value in phase.items()}

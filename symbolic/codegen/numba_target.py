@@ -37,6 +37,7 @@ from symbolic.codegen.source import (
     docstring,
     enumerated,
     header,
+    imported,
     length,
     returned,
     shapes,
@@ -65,7 +66,7 @@ def emit(program: Program) -> str:
     for module, names, code in (("runtime", _SHARED, text), ("runtime_numba", _OWN, compiled)):
         used = [name for name in names if re.search(rf"\b{name}\(", code)]
         if used:
-            imports.append(f"from symbolic.codegen.{module} import {', '.join(used)}")
+            imports.append(imported(f"symbolic.codegen.{module}", used))
     parts = [
         header(program, "Numba kernels of the energy"),
         "\n".join(imports),

@@ -6,6 +6,7 @@ from symbolic.codegen.functions import Function, Program
 from symbolic.codegen.ir import Configurations, Const, Contract, Draw, Load, Map, Node, Reduce, Size, walk
 from symbolic.codegen.source import (
     ATOM,
+    DRAWS,
     NEG,
     Dialect,
     Names,
@@ -16,6 +17,7 @@ from symbolic.codegen.source import (
     docstring,
     enumerated,
     header,
+    imported,
     length,
     returned,
     shapes,
@@ -45,7 +47,7 @@ def emit(program: Program) -> str:
     for module, names in (("runtime", _SHARED), ("runtime_numpy", _OWN)):
         used = [name for name in names if f"{name}(" in text]
         if used:
-            imports.append(f"from symbolic.codegen.{module} import {', '.join(used)}")
+            imports.append(imported(f"symbolic.codegen.{module}", used))
     parts = [
         header(program, "NumPy kernels of the energy"),
         "\n".join(imports),
@@ -59,7 +61,7 @@ class Body:
 
     dialect = Dialect()
     functions = _FUNCTIONS
-    taken = ("np", "streams", "total", *_SHARED, *_OWN)
+    taken: tuple[str, ...] = ("np", "streams", "total", *_SHARED, *_OWN)
 
     def __init__(self, function: Function, program: Program):
         self.function = function
@@ -91,8 +93,9 @@ class Body:
             results.append(self._text(node).source)
         for line in returned(function, results):
             self._line(line)
+        self._finish()
         signature = f"def {function.name}({', '.join(function.arguments)}):"
-        return "\n".join([signature, *docstring(function, self.program), *self.lines])
+        return "\n".join([signature, *docstring(function, self.program, self._randomness()), *self.lines])
 
     # What another array library says differently.
 
@@ -100,6 +103,12 @@ class Body:
         if self.function.draws:
             rows = self.function.arguments[0]
             self._line(f"streams = row_streams(key, first_row, len({rows}))")
+
+    def _finish(self) -> None:
+        """A last look at the lines."""
+
+    def _randomness(self) -> str:
+        return DRAWS
 
     def _repeated(self, text: Text, shape: str) -> Text:
         return Text(f"np.broadcast_to({text.source}, {shape}).copy()")

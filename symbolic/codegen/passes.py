@@ -239,6 +239,11 @@ class MatMul:
     right: Node
     right_as: Operand
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether neither array has to be permuted."""
+        return self.left.axes == self.left_as.axes and self.right.axes == self.right_as.axes
+
 
 def as_matmul(node: Contract) -> MatMul | None:
     """The matrix product that a contraction of two arrays is, or None."""

@@ -18,6 +18,7 @@ from symbolic.codegen.passes import Operand, as_matmul
 __all__ = [
     "ADD",
     "ATOM",
+    "DRAWS",
     "MUL",
     "NEG",
     "Dialect",
@@ -29,6 +30,7 @@ __all__ = [
     "docstring",
     "enumerated",
     "header",
+    "imported",
     "length",
     "returned",
     "shapes",
@@ -253,6 +255,14 @@ def header(program: Program, what: str) -> str:
     return "\n".join(lines)
 
 
+def imported(module: str, names: Iterable[str]) -> str:
+    """The statement that imports the names, over several lines if it is long."""
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= 112:
+        return line
+    return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
+
+
 def constants(program: Program, target: str) -> str:
     """What a person, and the Kernels object, can ask of a module."""
     lines = [
@@ -298,8 +308,11 @@ def returned(function: Function, results: list[str]) -> list[str]:
     return ["return {", *(f"    {phase}," for phase in phases), ", ".join(["}", *rest])]
 
 
-def docstring(function: Function, program: Program) -> list[str]:
-    """Purpose, derived formulas and shapes, indented as the body of a function is."""
+DRAWS = "Draws depend on key (64 bits), first_row + row and unit, and on nothing else."
+
+
+def docstring(function: Function, program: Program, randomness: str = DRAWS) -> list[str]:
+    """Purpose, derived formulas, shapes and what draws depend on, indented as the body of a function is."""
     lines = [f'"""{function.purpose}', ""]
     for formula in function.formulas:
         lines += textwrap.wrap(formula, 100, initial_indent="    ", subsequent_indent="        ")
@@ -310,6 +323,6 @@ def docstring(function: Function, program: Program) -> list[str]:
         arrays.append(f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})")
     lines += textwrap.wrap(f"Shapes: {', '.join(arrays)}.", 104)
     if function.draws:
-        lines.append("Draws depend on key (64 bits), first_row + row and unit, and on nothing else.")
+        lines.append(randomness)
     lines.append('"""')
     return [f"    {line}" if line else "" for line in lines]

@@ -14,7 +14,7 @@ from symbolic import Energy, Layer, Parameter, Sum, softplus
 from symbolic.codegen.build import Kernels, compile_energy, ready_made
 from symbolic.units import lookup
 
-TARGETS = ("numpy", "numba")
+TARGETS = ("numpy", "numba", "array-api")
 Arrays = dict[str, np.ndarray]
 
 
@@ -84,6 +84,8 @@ CASES = [
         ("numba", ("binary", "binary"), np.float32),
         ("numba", ("spin", "binary"), np.float64),
         ("numba", ("spin", "binary"), np.float32),
+        ("array-api", ("binary", "spin"), np.float64),
+        ("array-api", ("spin", "binary"), np.float32),
     ]
 ]
 
@@ -252,7 +254,7 @@ def test_no_rows_give_no_rows(target: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("visible", ["binary", "spin"])
 def test_both_targets_draw_the_same_states(visible: str, dtype: type) -> None:
-    numpy, numba = (ready_made("pairwise", visible=visible, target=target) for target in TARGETS)
+    numpy, numba = (ready_made("pairwise", visible=visible, target=target) for target in ("numpy", "numba"))
     parameters = cast(pairwise_parameters(5, 40, 60), dtype)
     v = np.random.default_rng(0).integers(0, 2, (500, 40)).astype(dtype)
     h = np.random.default_rng(1).integers(0, 2, (500, 60)).astype(dtype)

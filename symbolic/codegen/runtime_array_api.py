@@ -1,0 +1,222 @@
+"""What generated array-API modules call: functions of arrays of any library that follows the array API standard.
+
+The library is found from the arguments: an array says what its namespace is (``__array_namespace__``), and those of
+NumPy, CuPy and PyTorch are known by name, since not all their versions say so or have every function of the standard.
+All functions here use the standard's functions and operators alone, so whatever the library offers beyond it
+(devices, automatic differentiation) goes through them.
+
+Source: the Python array API standard, version 2022.12 (Consortium for Python Data API Standards).
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from symbolic.codegen import runtime, runtime_numpy
+
+__all__ = [
+    "LogSumExp",
+    "configurations",
+    "diagonal",
+    "draw",
+    "einsum",
+    "log2cosh",
+    "namespace",
+    "repeated",
+    "sigmoid",
+    "softplus",
+    "uniforms",
+]
+
+_KNOWN = ("numpy", "cupy", "torch")
+
+
+class _Namespace:
+    """A library whose module lacks two functions of the standard in some versions; the rest is the module's own."""
+
+    def __init__(self, module: ModuleType):
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._module, name)
+        setattr(self, name, value)
+        return value
+
+    def __repr__(self) -> str:
+        return f"<array namespace of {self._module.__name__}>"
+
+    def permute_dims(self, x: Any, axes: tuple[int, ...]) -> Any:
+        return x.permute(axes) if self._module.__name__ == "torch" else x.transpose(axes)
+
+    def astype(self, x: Any, dtype: Any) -> Any:
+        return x.to(dtype) if self._module.__name__ == "torch" else x.astype(dtype)
+
+
+@cache
+def _known(library: str) -> _Namespace:
+    return _Namespace(importlib.import_module(library))
+
+
+def namespace(*arrays: Any) -> Any:
+    """The namespace that all of the arrays belong to.
+
+    Raises:
+        TypeError: one of them is no array of a library that follows the standard, or two libraries are mixed.
+    """
+    found: dict[int, tuple[Any, Any]] = {}
+    for array in arrays:
+        library = type(array).__module__.partition(".")[0]
+        if library in _KNOWN and hasattr(array, "dtype"):
+            xp = _known(library)
+        elif hasattr(array, "__array_namespace__"):
+            xp = array.__array_namespace__()
+        else:
+            raise TypeError(
+                "arguments must be arrays of a library that follows the array API standard, such as numpy.ndarray or "
+                f"torch.Tensor. Got {type(array).__name__}."
+            )
+        found.setdefault(id(xp), (xp, array))
+    if len(found) != 1:
+        names = " and ".join(type(array).__module__ for _, array in found.values()) or "none"
+        raise TypeError(f"all arrays of a call come from one library. Got {names}; convert some of them.")
+    ((xp, _),) = found.values()
+    return xp
+
+
+def _numpy_dtype(like: Any) -> type:
+    return np.float32 if like.dtype == namespace(like).float32 else np.float64
+
+
+def _device(like: Any) -> dict[str, Any]:
+    # NumPy has one device, and names it from version 2 on only.
+    return {} if isinstance(like, np.ndarray) else {"device": like.device}
+
+
+def _moved(array: Any, like: Any) -> Any:
+    return namespace(like).asarray(array, **_device(like))
+
+
+# Functions that neither overflow nor lose digits; NaN gives NaN, and ±∞ the limit.
+
+
+def softplus(x: Any) -> Any:
+    """ln(1 + e^x) as max(x, 0) + log1p(e^−|x|), which holds for x of any size."""
+    xp = namespace(x)
+    return xp.where(x > 0, x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def sigmoid(x: Any) -> Any:
+    """e^x / (1 + e^x), from e^−|x|."""
+    xp = namespace(x)
+    falling = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, xp.ones_like(x), falling) / (1 + falling)
+
+
+def log2cosh(x: Any) -> Any:
+    """ln(e^x + e^−x) as |x| + log1p(e^−2|x|)."""
+    xp = namespace(x)
+    size = xp.abs(x)
+    return size + xp.log1p(xp.exp(-2 * size))
+
+
+# Random states
+
+
+def uniforms(key: int, first_row: int, shape: tuple[int, int], like: Any) -> Any:
+    """The numbers of :func:`~symbolic.codegen.runtime_numpy.uniform` for ``shape[0]`` rows and ``shape[1]`` units.
+
+    They are made by NumPy and then moved to the library, dtype and device of ``like``, so draws are those of the
+    other targets.
+    """
+    streams = runtime.row_streams(key, first_row, shape[0])
+    return _moved(runtime_numpy.uniform(streams, shape[1], _numpy_dtype(like)), like)
+
+
+def draw(mean: Any, uniform: Any, low: float, high: float) -> Any:
+    """States of two-state units: ``high`` with probability (mean − low) / (high − low), else ``low``.
+
+    Args:
+        mean: shape (rows, units).
+        uniform: numbers between 0 and 1, of the same shape.
+        low, high: the two states.
+    """
+    xp = namespace(mean, uniform)
+    threshold = uniform if (low, high) == (0, 1) else uniform * (high - low) + low
+    return xp.where(threshold < mean, xp.full_like(mean, high), xp.full_like(mean, low))
+
+
+# Arrays laid out anew
+
+
+def repeated(x: Any, shape: tuple[int, ...], like: Any) -> Any:
+    """``x``, an array or a number, repeated to a shape; in the library, dtype and device of ``like``."""
+    return namespace(like).zeros(shape, dtype=like.dtype, **_device(like)) + x
+
+
+def diagonal(x: Any) -> Any:
+    """x[i, i] of a square matrix."""
+    xp = namespace(x)
+    return xp.reshape(x, (-1,))[:: x.shape[0] + 1]
+
+
+def einsum(subscripts: str, a: Any, b: Any) -> Any:
+    """The product of two arrays, summed over the letters that the result lacks; as one (stacked) matrix product.
+
+    Args:
+        subscripts: such as ``"ab,acd->bcd"``; no letter twice in one array.
+        a, b: the arrays.
+    """
+    xp = namespace(a, b)
+    inputs, out = subscripts.split("->")
+    left, right = inputs.split(",")
+    a, left = _summed(xp, a, left, right + out)
+    b, right = _summed(xp, b, right, left + out)
+    size = {**dict(zip(left, a.shape, strict=True)), **dict(zip(right, b.shape, strict=True))}
+    stacked = [letter for letter in left if letter in right and letter in out]
+    inner = [letter for letter in left if letter in right and letter not in out]
+    rows = [letter for letter in left if letter not in right]
+    columns = [letter for letter in right if letter not in left]
+
+    def matrix(x: Any, letters: str, first: list[str], second: list[str]) -> Any:
+        x = xp.permute_dims(x, tuple(letters.index(letter) for letter in (*stacked, *first, *second)))
+        sizes = [math.prod(size[letter] for letter in group) for group in (first, second)]
+        return xp.reshape(x, (*(size[letter] for letter in stacked), *sizes))
+
+    product = matrix(a, left, rows, inner) @ matrix(b, right, inner, columns)
+    order = [*stacked, *rows, *columns]
+    product = xp.reshape(product, tuple(size[letter] for letter in order))
+    return xp.permute_dims(product, tuple(order.index(letter) for letter in out))
+
+
+def _summed(xp: Any, x: Any, letters: str, needed: str) -> tuple[Any, str]:
+    axes = tuple(place for place, letter in enumerate(letters) if letter not in needed)
+    return (xp.sum(x, axis=axes) if axes else x), "".join(letter for letter in letters if letter in needed)
+
+
+# Enumeration
+
+
+def configurations(layers: tuple[tuple[int, tuple[int, ...]], ...], like: Any) -> Iterator[tuple[Any, ...]]:
+    """:func:`symbolic.codegen.runtime.configurations`, moved to the library, dtype and device of ``like``."""
+    for block in runtime.configurations(layers, _numpy_dtype(like)):
+        yield tuple(_moved(states, like) for states in block)
+
+
+class LogSumExp(runtime.LogSumExp):
+    """ln Σ e^x over blocks of x, none of which can overflow, added up in the blocks' library in float64."""
+
+    def add(self, x: Any) -> None:
+        """Take in a block."""
+        xp = namespace(x)
+        x = xp.astype(x, xp.float64)
+        top = max(self._top, float(xp.max(x)))
+        if not math.isinf(top):
+            self._sum = self._sum * math.exp(self._top - top) + float(xp.sum(xp.exp(x - top)))
+        self._top = top
