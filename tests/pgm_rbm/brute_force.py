@@ -39,6 +39,12 @@ def assignments(model):
         yield dict(zip(names, values, strict=True))
 
 
+def log_joint(model):
+    """-E(x) of every assignment as one array, with an axis for each variable in their order."""
+    shape = [len(values_of(model, name)) for name in model]
+    return np.array([log_weight(model, x) for x in assignments(model)]).reshape(shape)
+
+
 def log_sum(values):
     values = list(values)
     top = max(values)

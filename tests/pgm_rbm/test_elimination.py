@@ -1,14 +1,26 @@
-"""Variable elimination against brute force and closed forms."""
+"""Exact answers on graphs against brute force and closed forms: ln Z, marginals, the most probable, samples."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import pickle
 
+import networkx as nx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pgm_rbm.errors import ImpossibleEvidenceError, IntractableError
+from pgm_rbm import RBM
+from pgm_rbm.errors import (
+    CostLimitError,
+    EnumerationLimitError,
+    ImpossibleEvidenceError,
+    IntractableError,
+    UnknownVariableError,
+    ValueOutsideDomainError,
+)
 from pgm_rbm.exact import elimination
 from pgm_rbm.graph.bipartite import RBMGraph
 from pgm_rbm.graph.model import GraphModel
@@ -304,3 +316,486 @@ def test_marginals_of_a_wide_layer_over_a_narrow_one():
     # logarithms of size 1e2 are exponentiated, so 1e-11 is some hundred roundings
     np.testing.assert_allclose([found["h", j][1] for j in range(5)], mean_hidden, rtol=1e-11)
     np.testing.assert_allclose([found["v", i][1] for i in range(40)], mean_visible, rtol=1e-11)
+
+
+# -- every answer, on models that are made up --------------------------------------------------------------------------
+
+
+@st.composite
+def models(draw):
+    """Up to six variables of all unit types, couplings, and factors of up to third order with zeros, of any size."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = draw(st.sampled_from([0.0, 1.0, 30.0, 1e3, 1e5]))
+    model = GraphModel()
+    for name in range(draw(st.integers(1, 6))):
+        units = draw(st.sampled_from(["binary", "spin", "categorical"]))
+        if units == "categorical":
+            states = draw(st.integers(1, 3))
+            model.add_variable(name, states=states, bias=scale * rng.normal(size=states))
+        else:
+            model.add_variable(name, units, bias=scale * rng.normal())
+    numbers = [name for name in model if model.units(name) != "categorical"]
+    for pair in itertools.combinations(numbers, 2):
+        if draw(st.booleans()):
+            model.add_coupling(*pair, scale * rng.normal())
+    for _ in range(draw(st.integers(0, 2))):
+        scope = draw(st.permutations(list(model)))[: draw(st.integers(1, 3))]
+        logs = scale * rng.normal(size=[len(model.domain(name)) for name in scope])
+        logs[rng.random(logs.shape) < 0.2] = -math.inf
+        logs.flat[0] = 0.0
+        model.add_factor(scope, log_table=logs)
+    return model
+
+
+@settings(max_examples=60, deadline=None)
+@given(models(), st.data())
+def test_every_answer_is_that_of_all_assignments(model, data):
+    logs = brute_force.log_joint(model)
+    names = list(model)
+    evidence = {}
+    if data.draw(st.booleans()):
+        seen = data.draw(st.sampled_from(names))
+        state = data.draw(st.integers(0, len(model.domain(seen)) - 1))
+        evidence = {seen: int(model.domain(seen)[state])}
+        logs = np.where(np.indices(logs.shape)[names.index(seen)] == state, logs, -math.inf)
+    top = logs.max()
+    if top == -math.inf:
+        for ask in (model.log_partition, model.marginals, model.most_probable, model.entropy):
+            with pytest.raises(ImpossibleEvidenceError):
+                ask(evidence)
+        with pytest.raises(ImpossibleEvidenceError):
+            model.sample(2, evidence, seed=0)
+        return
+    p = np.exp(logs - top)
+    log_z = top + math.log(p.sum())
+    p /= p.sum()
+    # Terms of size 1e5 are added in another order and exponentiated, so probabilities agree to 1e-10 of themselves.
+    size = max(1.0, np.abs(logs[logs > -math.inf]).max())
+    close = {"rtol": 1e-13 + 4e-16 * size, "atol": 1e-15}
+    assert float(model.log_partition(evidence, method="elimination")) == pytest.approx(log_z, rel=1e-12, abs=1e-12)
+    assert float(model.log_partition(evidence, method="enumeration")) == pytest.approx(log_z, rel=1e-12, abs=1e-12)
+    for name, table in model.marginals(evidence).items():
+        others = tuple(axis for axis in range(len(names)) if names[axis] != name)
+        np.testing.assert_allclose(table, p.sum(axis=others), **close)
+    pairs = list(itertools.permutations(names, 2))
+    for (u, v), table in model.pair_marginals(pairs, evidence).items():
+        expected = p.sum(axis=tuple(axis for axis in range(len(names)) if names[axis] not in (u, v)))
+        np.testing.assert_allclose(table, expected if names.index(u) < names.index(v) else expected.T, **close)
+    np.testing.assert_allclose(model.query(names, evidence, joint=True), p, **close)
+    best = model.most_probable(evidence)
+    place = tuple(int(np.flatnonzero(model.domain(name) == best[name])[0]) for name in names)
+    assert logs[place] == pytest.approx(top, rel=1e-14)
+    assert best.log_probability == pytest.approx(top - log_z, rel=1e-12, abs=1e-15 * size + 1e-12)
+    # ln Z + <E> loses what is common to both
+    terms = np.where(p > 0.0, p * np.log(np.where(p > 0.0, p, 1.0)), 0.0)
+    assert model.entropy(evidence) == pytest.approx(-terms.sum(), rel=1e-12, abs=1e-13 * size)
+    for row in model.sample(20, evidence, seed=3):
+        where = tuple(int(np.flatnonzero(model.domain(name) == x)[0]) for name, x in zip(names, row, strict=True))
+        assert p[where] > 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_coupled_pairs_and_scopes_are_the_pairs_by_default(seed):
+    model = brute_force.random_model(seed)
+    found = model.pair_marginals(evidence={"s": 1})
+    expected = {("a", "b"), ("b", "s"), ("s", "t"), ("t", ("v", 0)), ("a", ("v", 0))}
+    expected |= {("k", "a"), ("k", "t"), ("a", "t"), (("v", 0), "k"), ("one", "b")}
+    assert {frozenset(pair) for pair in found} == {frozenset(pair) for pair in expected}
+    for pair, table in found.items():
+        np.testing.assert_allclose(table, brute_force.marginal(model, pair, {"s": 1}), rtol=RELATIVE, atol=1e-15)
+
+
+def test_one_large_factor_with_zeros():
+    # 2^14 entries take the ways for large tables, and a spread of 2e3 nats takes them in logs
+    rng = np.random.default_rng(5)
+    for spread in (3.0, 1e3):
+        model = GraphModel()
+        for name in range(14):
+            model.add_variable(name, bias=rng.normal())
+        logs = spread * rng.normal(size=[2] * 14)
+        logs[rng.random(logs.shape) < 0.3] = -math.inf
+        model.add_factor(list(range(14)), log_table=logs)
+        model.add_coupling(0, 13, spread)
+        rows = np.array(list(itertools.product([0, 1], repeat=14)))
+        weights = -model.energy(rows)
+        top = weights.max()
+        p = np.exp(weights - top)
+        assert float(model.log_partition()) == pytest.approx(top + math.log(p.sum()), rel=RELATIVE)
+        p /= p.sum()
+        found = model.marginals()
+        means = np.array([found[name][1] for name in range(14)])
+        np.testing.assert_allclose(means, p @ rows, rtol=1e-11)  # exponents up to 4e3 are rounded at 1e-12
+        pair = model.pair_marginals([(3, 13)])[3, 13]
+        assert pair[1, 1] == pytest.approx(p @ (rows[:, 3] * rows[:, 13]), rel=1e-11)
+        assert list(model.most_probable().assignment.values()) == rows[weights.argmax()].tolist()
+
+
+# -- closed forms ------------------------------------------------------------------------------------------------------
+
+
+def test_correlations_along_a_chain_of_10_000():
+    # <s_i s_j> = tanh(K)^|i-j| in an open chain without a field
+    coupling, count = 0.8, 10_000
+    model = spins(count, [(i, i + 1) for i in range(count - 1)], coupling)
+    log_2cosh = coupling + math.log1p(math.exp(-2 * coupling))
+    assert float(model.log_partition()) == pytest.approx(math.log(2) + (count - 1) * log_2cosh, rel=RELATIVE)
+    asked = [(0, 1), (5000, 5001), (9998, 9999), (100, 103), (7, 4)]
+    for (i, j), table in model.pair_marginals(asked).items():
+        correlation = table[0, 0] + table[1, 1] - table[0, 1] - table[1, 0]
+        assert correlation == pytest.approx(math.tanh(coupling) ** abs(i - j), rel=1e-11)
+    np.testing.assert_allclose(np.array(list(model.marginals().values())), 0.5, rtol=1e-11)
+    entropy = math.log(2) + (count - 1) * (log_2cosh - coupling * math.tanh(coupling))
+    assert model.entropy() == pytest.approx(entropy, rel=1e-11)
+    best = model.most_probable()
+    assert best.energy == pytest.approx(-coupling * (count - 1), rel=RELATIVE)
+    assert len(set(best.assignment.values())) == 1
+    drawn = model.sample(40, seed=1)
+    # 40 x 9,999 products with standard deviation sqrt(1 - tanh^2): 5 standard errors
+    products = (drawn[:, :-1] * drawn[:, 1:]).mean()
+    error = math.sqrt((1 - math.tanh(coupling) ** 2) / (40 * (count - 1)))
+    assert abs(products - math.tanh(coupling)) < 5 * error
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.5])
+def test_curie_weiss_on_the_complete_graph(beta):
+    # Z = e^{-beta/2} sum_k C(N, k) exp(beta (2k - N)^2 / 2N): every spin couples to every other with beta / N
+    count = 13
+    names = range(count)
+    model = spins(count, itertools.combinations(names, 2), beta / count)
+    terms = [
+        math.log(math.comb(count, k)) + beta * (2 * k - count) ** 2 / (2 * count) - beta / 2 for k in range(count + 1)
+    ]
+    log_z = brute_force.log_sum(terms)
+    assert float(model.log_partition()) == pytest.approx(log_z, rel=RELATIVE)
+    p = np.exp(np.array(terms) - log_z)
+    magnetisation = 2 * np.arange(count + 1) - count
+    correlation = p @ (magnetisation**2 - count) / (count * (count - 1))
+    table = model.pair_marginals([(2, 9)])[2, 9]
+    assert table[0, 0] + table[1, 1] - table[0, 1] - table[1, 0] == pytest.approx(correlation, rel=1e-11)
+
+
+def test_every_answer_on_a_grid_of_20_by_20():
+    model = grid(20, 20, 0.44, periodic=False)
+    rng = np.random.default_rng(0)
+    for name in model:
+        model.nodes[name]["bias"] = 0.3 * rng.normal()
+    log_z = model.log_partition()
+    singles, pairs = model.marginals(), model.pair_marginals()
+    assert len(pairs) == model.number_of_edges()
+    for name in ((0, 0), (7, 9), (19, 19)):
+        assert math.log(singles[name][1]) == pytest.approx(model.log_partition({name: 1}) - log_z, abs=1e-11)
+    for (u, v), table in pairs.items():
+        # sums of 2^21 numbers in another order
+        np.testing.assert_allclose(table.sum(axis=1), singles[u], rtol=1e-11)
+        np.testing.assert_allclose(table.sum(axis=0), singles[v], rtol=1e-11)
+    best = model.most_probable()
+    rows = np.array(list(best.assignment.values()))
+    flipped = np.where(np.eye(400, dtype=bool), -rows, rows)
+    drawn = model.sample(2000, seed=4)
+    assert best.energy <= min(model.energy(flipped).min(), model.energy(drawn).min())
+    assert best.log_probability == pytest.approx(-best.energy - log_z, rel=RELATIVE)
+    # 400 means within 5 standard errors of 2,000 samples: by chance one seed in 5,000 has one outside
+    means = np.array([table[1] for table in singles.values()])
+    error = np.sqrt(means * (1 - means) / 2000)
+    assert (np.abs((drawn == 1).mean(axis=0) - means) < 5 * error).all()
+
+
+# -- dense, sparse, eliminated, enumerated -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("units", list(itertools.product(["binary", "spin"], repeat=2)))
+def test_layers_are_eliminated_and_enumerated_alike(units):
+    rng = np.random.default_rng(7)
+    weights, visible, hidden = rng.normal(size=(6, 4)), rng.normal(size=6), rng.normal(size=4)
+    mask = rng.random((6, 4)) < 0.4
+    for kept, present in ((np.ones_like(mask), None), (mask, mask)):
+        graph = RBMGraph.from_arrays(np.where(kept, weights, 0.0), visible, hidden, *units, mask=present)
+        plain = graph.copy()
+        expected = brute_force.log_partition(plain)
+        evidence = {("v", 0): int(plain.domain(("v", 0))[0]), ("h", 2): 1}
+        given_evidence = brute_force.log_partition(plain, evidence)
+        for model in (graph, plain):
+            for method in ("auto", "elimination", "enumeration"):
+                found = model.log_partition(method=method)
+                assert found.method == ("elimination" if method == "auto" else method)
+                assert float(found) == pytest.approx(expected, rel=RELATIVE)
+                found = model.log_partition(evidence, method=method)
+                assert float(found) == pytest.approx(given_evidence, rel=RELATIVE)
+
+
+def test_an_rbm_and_its_graph_agree():
+    rng = np.random.default_rng(8)
+    rbm = RBM.from_parameters(rng.normal(size=(30, 8)), rng.normal(size=30), rng.normal(size=8))
+    moments, graph = rbm.moments(), rbm.graph
+    assert float(graph.log_partition(method="elimination")) == pytest.approx(float(rbm.log_partition()), rel=RELATIVE)
+    singles, pairs = graph.marginals(), graph.pair_marginals()
+    # logarithms of size 1e2 are exponentiated, so 1e-11 is some hundred roundings
+    np.testing.assert_allclose([singles["v", i][1] for i in range(30)], moments.v, rtol=1e-11)
+    np.testing.assert_allclose([singles["h", j][1] for j in range(8)], moments.h, rtol=1e-11)
+    both = [[pairs[("v", i), ("h", j)][1, 1] for j in range(8)] for i in range(30)]
+    np.testing.assert_allclose(both, moments.vh, rtol=1e-11)
+
+
+def test_auto_enumerates_where_that_is_quicker():
+    rng = np.random.default_rng(9)
+    graph = RBMGraph.from_arrays(rng.normal(size=(120, 19)), rng.normal(size=120), rng.normal(size=19))
+    report = graph.tractability(time_limit=1e4)
+    by_name = {way.name: way for way in report.ways if way.question == "ln Z"}
+    quicker = by_name["enumeration"].seconds < by_name["elimination"].seconds
+    assert report.method == ("enumeration" if quicker and by_name["elimination"].seconds > 1 else "elimination")
+    # With memory for neither cluster nor message, enumeration is what is left, and evidence is folded in.
+    evidence = {("v", i): 1 for i in range(100)}
+    found = graph.log_partition(evidence, memory_limit=2**20)
+    assert found.method == "enumeration"
+    assert found == pytest.approx(float(graph.log_partition(evidence, method="elimination")), rel=RELATIVE)
+    assert graph.tractability(evidence, memory_limit=2**20).method == "enumeration"
+
+
+# -- extremes ----------------------------------------------------------------------------------------------------------
+
+
+def test_small_parts_that_large_ones_bring_back():
+    # Each message rules a state out by 1e5 nats, and the next table prefers it by as much: in linear arithmetic with
+    # one scale for a message, what decides is lost.
+    model = GraphModel()
+    for name in range(40):
+        model.add_variable(name)
+    for k in range(39):
+        model.add_factor([k, k + 1], log_table=[[0.0, -1e5], [-1e5, -1e5]] if k % 2 else [[-1e5, 0.0], [1e5, 0.3]])
+    expected = grid_free_log_z(model)
+    assert float(model.log_partition()) == pytest.approx(expected, rel=1e-14)
+    found = model.marginals()
+    for name in range(40):
+        for state in (0, 1):
+            exact = math.exp(grid_free_log_z(model, {name: state}) - expected)
+            assert found[name][state] == pytest.approx(exact, abs=1e-9)  # differences of numbers near 2e6
+
+
+def grid_free_log_z(model, evidence=None):
+    """ln Z of a chain 0 - 1 - ... of two-state variables, by a recursion in exact sums of logarithms."""
+    logs = np.zeros(2)
+    for k in range(len(model)):
+        if evidence and k in evidence:
+            logs = np.where(np.arange(2) == evidence[k], logs, -math.inf)
+        if k + 1 < len(model):
+            (table,) = [factor.log_table for factor in model.factors if factor.scope == (k, k + 1)]
+            logs = np.logaddexp(logs[0] + table[0], logs[1] + table[1])
+    return float(np.logaddexp(*logs))
+
+
+@pytest.mark.parametrize("size", [-1e5, 1e5])
+def test_a_grid_with_couplings_of_any_size(size):
+    # A frustrated 4 x 4 grid: every assignment's energy is a multiple of the coupling but for the small fields.
+    model = grid(4, 4, size, periodic=True)
+    rng = np.random.default_rng(11)
+    for name in model:
+        model.nodes[name]["bias"] = rng.normal()
+    rows = np.array(list(itertools.product([-1, 1], repeat=16)))
+    logs = -model.energy(rows)
+    top = logs.max()
+    p = np.exp(logs - top)
+    assert float(model.log_partition()) == pytest.approx(top + math.log(p.sum()), rel=1e-14)
+    p /= p.sum()
+    # numbers of size 3e6 keep 5e-10
+    found = np.array([table[1] for table in model.marginals().values()])
+    np.testing.assert_allclose(found, p @ (rows == 1), atol=1e-8)
+    best = model.most_probable()
+    assert best.energy == pytest.approx(-top, rel=1e-14)
+
+
+def test_probabilities_near_the_smallest_number():
+    model = spins(3, [(0, 1), (1, 2)], 0.5)
+    model.add_factor([0], log_table=[-650.0, 0.0])
+    assert model.marginals()[0][0] == pytest.approx(math.exp(-650) / (1 + math.exp(-650)), rel=1e-12)
+
+
+# -- ties, seeds, progress ---------------------------------------------------------------------------------------------
+
+
+def test_equally_probable_configurations_give_the_first_values():
+    model = GraphModel()
+    for name in "abcd":
+        model.add_variable(name, states=3)
+    best = model.most_probable({"c": 2})
+    assert best.assignment == {"a": 0, "b": 0, "c": 2, "d": 0}
+    assert best.log_probability == pytest.approx(-3 * math.log(3), rel=1e-14)
+    ring = spins(6, [(k, (k + 1) % 6) for k in range(6)], -1.0)
+    assert all(ring.most_probable() == ring.most_probable() for _ in range(3))
+
+
+def test_samples_depend_on_the_seed_alone():
+    model = brute_force.random_model(1)
+    few, many = model.sample(5, seed=9), model.sample(500, seed=9)
+    np.testing.assert_array_equal(few, many[:5])
+    assert few.dtype == np.int64
+    assert (model.sample(500, seed=10) != many).any()
+    assert model.sample(3).shape == (3, len(model))
+    observed = model.sample(50, {"s": -1, "k": 2}, seed=9)
+    names = list(model)
+    assert (observed[:, names.index("s")] == -1).all()
+    assert (observed[:, names.index("k")] == 2).all()
+    assert np.isfinite(model.energy(observed)).all()
+
+
+def test_progress_rises_to_the_end():
+    model = grid(8, 8, 0.3, periodic=False)
+    for ask in (
+        model.log_partition,
+        lambda progress: model.marginals(progress=progress),
+        lambda progress: model.marginals(progress=progress, memory_limit=2**17),
+        lambda progress: model.most_probable(progress=progress),
+        lambda progress: model.sample(2, seed=0, progress=progress),
+        lambda progress: model.query((0, 0), progress=progress),
+        lambda progress: model.entropy(progress=progress),
+    ):
+        seen: list[tuple[int, int]] = []
+        ask(progress=lambda *at, seen=seen: seen.append(at))
+        done, totals = zip(*seen, strict=True)
+        assert len(set(totals)) == 1
+        assert list(done) == sorted(done)
+        assert done[-1] == totals[0]
+        assert done[0] < totals[0] / 2
+
+
+def test_an_interrupt_ends_the_work_and_nothing_else():
+    model = grid(8, 8, 0.3, periodic=False)
+    before = float(model.log_partition())
+
+    def interrupt(done, total):
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    for ask in (model.log_partition, model.marginals, model.most_probable, model.entropy):
+        with pytest.raises(KeyboardInterrupt):
+            ask(progress=interrupt)
+    assert float(model.log_partition()) == before
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+def test_what_would_take_too_long_is_refused():
+    model = grid(20, 20, 0.2, periodic=False)
+    for ask in (
+        lambda: model.log_partition(method="elimination", time_limit=1e-3),
+        lambda: model.marginals(time_limit=1e-3),
+        lambda: model.most_probable(time_limit=1e-3),
+        lambda: model.sample(3, time_limit=1e-3),
+    ):
+        with pytest.raises(IntractableError, match=r"time_limit allows 0.001 s.*larger time_limit.*sampling") as caught:
+            ask()
+        assert caught.value.seconds > caught.value.time_limit == 1e-3
+        assert caught.value.memory <= caught.value.memory_limit
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (str(again), again.seconds) == (str(caught.value), caught.value.seconds)
+
+
+def test_marginals_that_fit_no_memory_are_refused_with_what_they_need():
+    model = grid(12, 12, 0.2, periodic=False)
+    with pytest.raises(IntractableError, match=r"memory_limit allows 64.0 KiB") as caught:
+        model.marginals(memory_limit=2**16)
+    np.testing.assert_allclose(model.marginals(memory_limit=caught.value.memory)[3, 3], [0.5, 0.5], rtol=1e-11)
+
+
+def test_samples_that_fit_no_memory_are_refused():
+    with pytest.raises(IntractableError, match="memory_limit"):
+        brute_force.random_model(0).sample(10**8, seed=0)
+
+
+def test_enumeration_of_too_much_is_refused():
+    model = spins(40, itertools.combinations(range(40), 2), 0.1)
+    with pytest.raises(EnumerationLimitError, match=r"all 40 variables at once.*not bipartite") as caught:
+        model.log_partition(method="enumeration")
+    assert caught.value.configurations == 2**40
+    graph = RBMGraph.from_arrays(np.ones((60, 45)), np.zeros(60), np.zeros(45))
+    with pytest.raises(EnumerationLimitError, match=r"one side of the graph \(45 units\)"):
+        graph.log_partition(method="enumeration")
+    with pytest.raises(CostLimitError, match=r"Enumerating one side of the graph \(45 units\) would take"):
+        graph.log_partition()
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match=r"method must be 'auto', 'elimination' or 'enumeration'. Got 'magic'"):
+        brute_force.random_model(0).log_partition(method="magic")
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "3", None])
+def test_a_number_of_samples_is_a_positive_whole_number(n):
+    with pytest.raises(ValueError, match=r"n must be a positive whole number of samples. Got"):
+        brute_force.random_model(0).sample(n)
+
+
+def test_seeds_are_checked():
+    model = brute_force.random_model(0)
+    with pytest.raises(TypeError, match="seed must be a whole number"):
+        model.sample(1, seed=0.5)
+    with pytest.raises(ValueError, match="seed must lie between"):
+        model.sample(1, seed=-1)
+
+
+@pytest.mark.parametrize("pairs", [["ab"], [("a",)], [("a", "b", "t")], [("a", "zz")], [("a", "a")], [3]])
+def test_pairs_are_checked(pairs):
+    with pytest.raises(UnknownVariableError, match="pairs"):
+        brute_force.random_model(0).pair_marginals(pairs)
+
+
+def test_evidence_is_checked_by_every_question():
+    model = brute_force.random_model(0)
+    asks = [
+        model.log_partition,
+        model.marginals,
+        lambda evidence: model.pair_marginals(evidence=evidence),
+        model.most_probable,
+        model.entropy,
+        lambda evidence: model.sample(2, evidence, seed=0),
+        model.tractability,
+    ]
+    for ask in asks:
+        with pytest.raises(UnknownVariableError, match="no variable 'zz'"):
+            ask({"zz": 1})
+        with pytest.raises(ValueOutsideDomainError, match=r"'s' has units 'spin' and takes the values \[-1, 1\]"):
+            ask({"s": 0})
+    model.add_factor(["a", "t"], [[1, 0], [1, 1]])
+    for ask in asks[:-1]:
+        with pytest.raises(ImpossibleEvidenceError, match="probability zero"):
+            ask({"a": 0, "t": 1})
+
+
+def test_a_model_with_nothing_left_to_sum():
+    model = brute_force.random_model(3)
+    everything = {"a": 1, "b": 0, ("v", 0): 1, "s": -1, "t": 1, "k": 2, "lone": 3, "one": 0}
+    log_weight = brute_force.log_weight(model, everything)
+    assert float(model.log_partition(everything)) == pytest.approx(log_weight, rel=RELATIVE)
+    assert model.entropy(everything) == pytest.approx(0.0, abs=1e-15)
+    best = model.most_probable(everything)
+    assert best.assignment == everything
+    assert best.log_probability == pytest.approx(0.0, abs=1e-12)
+    assert (model.sample(4, everything, seed=0) == list(everything.values())).all()
+    assert model.pair_marginals(evidence=everything)["a", "b"].tolist() == [[0, 0], [1, 0]]
+
+
+def test_the_empty_model_answers():
+    model = GraphModel()
+    assert model.marginals() == {}
+    assert model.pair_marginals() == {}
+    assert model.entropy() == 0.0
+    assert model.most_probable().assignment == {}
+    assert model.sample(3, seed=0).shape == (3, 0)
+    assert model.tractability().feasible
+
+
+def test_a_tree_of_10_000():
+    tree = nx.random_labeled_tree(10_000, seed=2)
+    model = GraphModel(tree)
+    nx.set_edge_attributes(model, 1.0, "weight")
+    singles, pairs = model.marginals(), model.pair_marginals()
+    assert len(pairs) == 9_999
+    for (u, v), table in list(pairs.items())[::97]:
+        np.testing.assert_allclose(table.sum(axis=1), singles[u], rtol=1e-11)
+        np.testing.assert_allclose(table.sum(axis=0), singles[v], rtol=1e-11)
+    # p of a tree is the product of its pairs over its vertices, one less often than it has edges
+    found = model.most_probable()
+    best = found.assignment
+    log_p = sum(math.log(table[best[u], best[v]]) for (u, v), table in pairs.items())
+    log_p -= sum((tree.degree(name) - 1) * math.log(table[best[name]]) for name, table in singles.items())
+    assert found.log_probability == pytest.approx(log_p, rel=1e-10)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import networkx as nx
 import pytest
 
 from pgm_rbm.graph.structure import (
+    Segment,
     colour_classes,
     format_bytes,
+    format_count,
+    format_seconds,
     induced_width,
     plan_elimination,
 )
@@ -80,6 +84,75 @@ def test_a_hopeless_graph_stops_the_search():
     assert plan.induced_width == 90
 
 
+@pytest.mark.parametrize(
+    ("graph", "width"),
+    [
+        (nx.path_graph(10_000), 1),
+        (nx.random_labeled_tree(10_000, seed=1), 1),
+        (nx.grid_2d_graph(2, 5_000), 2),
+        (nx.star_graph(10_000), 1),
+        (nx.empty_graph(10_000), 0),
+        (nx.grid_2d_graph(20, 20), 20),
+    ],
+)
+def test_large_graphs(graph, width):
+    plan = plan_of(graph)
+    assert plan.complete
+    assert plan.induced_width == width
+    assert induced_width(graph, plan.order) == width
+
+
+@pytest.mark.parametrize("graph", [nx.grid_2d_graph(100, 100), nx.random_regular_graph(3, 5_000, seed=0)])
+def test_large_graphs_that_are_hopeless(graph):
+    plan = plan_of(graph)
+    assert not plan.complete
+    assert plan.largest_table > 2**45
+
+
+def test_an_order_can_be_given():
+    graph = nx.star_graph(5)
+    plan = plan_elimination(list(graph.edges), dict.fromkeys(graph, 2), order=[0, 1, 2, 3, 4, 5])
+    assert plan.order == (0, 1, 2, 3, 4, 5)
+    assert plan.induced_width == 5
+    assert plan.operations == 2**6 + 2**5 + 2**4 + 2**3 + 2**2 + 2 + 1
+
+
+def steps_of(segment):
+    """The steps in the order in which a way back visits them, and the deepest division."""
+    if not segment.parts:
+        return list(reversed(range(segment.start, segment.stop)))
+    assert segment.parts[0].start == segment.start
+    assert segment.parts[-1].stop == segment.stop
+    assert all(one.stop == other.start for one, other in itertools.pairwise(segment.parts))
+    return [step for part in reversed(segment.parts) for step in steps_of(part)]
+
+
+def test_a_way_back_takes_no_more_memory_than_it_may():
+    plan = plan_of(nx.grid_2d_graph(12, 12))
+    whole = plan.way_back(2**30)
+    assert whole.segment == Segment(0, 144)
+    assert whole.segment.passes == 1
+    seen = []
+    for share in (1.0, 0.7, 0.5, 0.4, 0.3, 0.25):
+        limit = int(share * whole.memory)
+        if limit < plan.marginal_memory:
+            continue
+        way = plan.way_back(limit)
+        assert plan.memory <= way.memory <= limit
+        assert steps_of(way.segment) == list(reversed(range(144)))
+        seen.append(way.segment.passes)
+    assert seen == sorted(seen)
+    assert seen[-1] > 1
+    # where nothing fits, what needs least
+    assert plan.way_back(0).memory == plan.marginal_memory < whole.memory / 2
+
+
+def test_messages_of_leaves_to_one_hub_wait_as_one():
+    plan = plan_of(nx.complete_bipartite_graph(300, 5))
+    assert max(plan.waiting) == 8 * 2**5
+    assert plan.memory < 8 * 2**9
+
+
 def test_marginals_need_at_least_the_memory_of_one_pass_through_the_largest_table():
     for graph in (nx.grid_2d_graph(4, 4), nx.path_graph(20), nx.complete_graph(6)):
         plan = plan_of(graph)
@@ -116,3 +189,18 @@ def test_bytes_in_words():
     assert format_bytes(512) == "512 bytes"
     assert format_bytes(3 * 2**20) == "3.0 MiB"
     assert format_bytes(2**501) == "about 1e150 bytes"
+
+
+def test_counts_and_durations_in_words():
+    assert [format_count(count) for count in (7, 12_345, 2**40, 2**2000)] == ["7", "12,345", "1.1e+12", "about 1e602"]
+    assert [format_seconds(seconds) for seconds in (0.0123, 5, 600, 7200, 3e5, 1e8, 1e13, 1e30, math.inf)] == [
+        "0.012 s",
+        "5 s",
+        "10 minutes",
+        "2 hours",
+        "3.5 days",
+        "3.2 years",
+        "316881 years",
+        "over 1e12 years",
+        "over 1e12 years",
+    ]
