@@ -235,17 +235,9 @@ def test_resumed_training_is_as_if_it_had_never_stopped(here):
 
 def test_an_interrupt_keeps_what_was_learnt(here):
     program = [sys.executable, "-c", "from pgm_rbm.cli import main; main()", "train", "data.npy", "-o", "new"]
-    # A test run in the background of a shell is told to ignore interrupts, and a child would inherit that.
-    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        process = subprocess.Popen(
-            [*program, "--epochs", "10000000", "--hidden", "3"],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    process = subprocess.Popen(
+        [*program, "--epochs", "10000000", "--hidden", "3"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         # The first epoch's line says that training is under way.
         assert process.stderr.readline().startswith("epoch 1")
