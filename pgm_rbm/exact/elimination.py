@@ -73,7 +73,7 @@ Progress = Callable[[int, int], None]
 """Called with (table entries computed, table entries in all) as an elimination goes on."""
 
 # Tables of one variable are multiplied once and for all while their product has at most so many entries.
-_MERGED = 4096
+_MERGED = 512
 _REPORTS = 200
 # What no machine exceeds, all passes and the way back included.
 _MOST_SECONDS_A_STEP = 2e-3

@@ -102,6 +102,7 @@ class EliminationPlan:
         operations: table entries computed in one pass.
         memory: bytes at the peak of one pass (ln Z, or the marginal of the kept variables).
         heuristic: what found the order.
+        parts: how many parts the variables fall into that no table connects.
         complete: False when the search stopped because every order looked at needs a table of more than 2^45
             entries; the figures then tell what the next table alone would need.
         waiting: entry t: bytes of the messages that wait when step t begins; one entry more than there are steps.
@@ -115,6 +116,7 @@ class EliminationPlan:
     operations: int
     memory: int
     heuristic: str
+    parts: int
     complete: bool = True
     waiting: tuple[int, ...] = field(default=(0,), repr=False)
     messages: tuple[int, ...] = field(default=(), repr=False)
@@ -461,6 +463,17 @@ def _remove(graph: _Neighbours, v: int, *, common: bool = False) -> set[int]:
     return touched
 
 
+def _parts(neighbours: _Neighbours) -> int:
+    waiting, count = set(range(len(neighbours))), 0
+    while waiting:
+        front = {waiting.pop()}
+        count += 1
+        while front:
+            front = set().union(*(neighbours[u] for u in front)) & waiting
+            waiting -= front
+    return count
+
+
 def _cuthill_mckee(neighbours: _Neighbours, kept: Collection[int]) -> list[int]:
     """Breadth first from a node at the edge of each part, nodes of few neighbours first (Cuthill & McKee, "Reducing
     the bandwidth of sparse symmetric matrices", 1969)."""
@@ -527,6 +540,7 @@ def _measure(
         operations=operations,
         memory=_BYTES * peak,
         heuristic=search.heuristic,
+        parts=_parts(search.neighbours),
         complete=search.complete,
         waiting=tuple(waiting),
         messages=tuple(messages),

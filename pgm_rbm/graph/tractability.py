@@ -12,7 +12,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
@@ -278,10 +277,6 @@ def report(model: GraphModel, observed: Mapping[Hashable, int], limits: Limits) 
     taken = eliminated
     if able and not quick and isinstance(found, Layers):
         taken = min(able, key=lambda way: way.seconds)
-    graph = nx.Graph()
-    graph.add_nodes_from(cardinalities)
-    for scope in scopes:
-        nx.add_path(graph, scope)
     return Tractability(
         method=taken.name if taken.fits else "sampling",
         ways=tuple(sorted(ways, key=lambda way: way.question != "ln Z")),
@@ -295,7 +290,7 @@ def report(model: GraphModel, observed: Mapping[Hashable, int], limits: Limits) 
         time_limit=limits.seconds,
         largest_table=chosen.largest_table,
         variables=len(cardinalities),
-        parts=nx.number_connected_components(graph),
+        parts=chosen.parts,
         heuristic=chosen.heuristic,
         complete=chosen.complete,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+import tracemalloc
 
 import networkx as nx
 import numpy as np
@@ -695,6 +696,27 @@ def test_marginals_that_fit_no_memory_are_refused_with_what_they_need():
     with pytest.raises(IntractableError, match=r"memory_limit allows 64.0 KiB") as caught:
         model.marginals(memory_limit=2**16)
     np.testing.assert_allclose(model.marginals(memory_limit=caught.value.memory)[3, 3], [0.5, 0.5], rtol=1e-11)
+
+
+@pytest.mark.parametrize("coupling", [0.3, 80.0])
+def test_no_more_memory_is_held_than_was_told(coupling):
+    # with strong couplings the tables are in logs; the rest of what Python holds for this model is below a MiB
+    model = grid(14, 14, coupling, periodic=False)
+    plan = elimination.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
+    tight, roomy = plan.marginal_memory, plan.way_back(2**30).memory
+    for limit in (tight, (tight + roomy) // 2, roomy):
+        for ask in (
+            model.marginals,
+            model.most_probable,
+            lambda memory_limit: model.sample(1, memory_limit=memory_limit),
+        ):
+            tracemalloc.start()
+            try:
+                ask(memory_limit=limit)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert peak < plan.way_back(limit).memory + 2**20
 
 
 def test_samples_that_fit_no_memory_are_refused():
