@@ -16,7 +16,7 @@ from pgm_rbm.graph.structure import EliminationPlan, plan_elimination
 __all__ = ["EliminationSpeed", "elimination_speed", "enumeration_seconds"]
 
 _CHAIN = 60
-_BAND = 14
+_BAND = 16
 _DRAWS = 500
 # Terms that a trial of enumeration sums.
 _TERMS = 2**20
@@ -59,14 +59,24 @@ def elimination_speed() -> EliminationSpeed:
 
     A chain has many steps of few entries each, and a band of spins, taken from one end to the other, few of many.
     """
-    chain, band = _band(1, _CHAIN), _band(_BAND, 3 * _BAND)
-    steps = [seconds / _CHAIN for seconds in chain.seconds()]
-    entries = [
-        max(whole - _BAND * 3 * step, 0.1 * whole) / band.chosen.operations
-        for whole, step in zip(band.seconds(), steps, strict=True)
-    ]
-    draw = (chain.sampling(_DRAWS) - chain.sampling(1)) / (_CHAIN * (_DRAWS - 1))
-    return EliminationSpeed(steps[0], entries[0], steps[1], entries[1], steps[2], max(draw, 1e-12))
+    chain, band = _band(1, _CHAIN), _band(_BAND, 2 * _BAND + 4)
+    forward, back, draw = chain.forward(), chain.back(), chain.sample(1)
+    step, marginal_step = forward / _CHAIN, _beyond(back, forward) / _CHAIN
+    steps, operations = len(band.chosen.order), band.chosen.operations
+    wide, wide_back = band.forward(), band.back()
+    return EliminationSpeed(
+        step=step,
+        entry=_beyond(wide, steps * step) / operations,
+        marginal_step=marginal_step,
+        marginal_entry=_beyond(wide_back, wide + steps * marginal_step) / operations,
+        point_step=_beyond(draw, forward) / _CHAIN,
+        draw=_beyond(chain.sample(_DRAWS), draw) / (_CHAIN * _DRAWS),
+    )
+
+
+def _beyond(whole: float, part: float) -> float:
+    """The rest of a time whose part was measured apart, by trials that may have been disturbed."""
+    return max(whole - part, 0.1 * whole)
 
 
 @dataclass(frozen=True)
@@ -76,13 +86,13 @@ class _Trial:
     scopes: list[tuple[Hashable, ...]]
     chosen: EliminationPlan
 
-    def seconds(self) -> tuple[float, float, float]:
-        """Of the way forward, and of the ways back to marginals and to a sample."""
-        forward = _quickest(lambda: elimination.log_partition(self.tables, self.sizes, self.chosen))
-        back = _quickest(lambda: elimination.marginals(self.tables, self.sizes, self.scopes, self.chosen))
-        return forward, max(back - forward, 0.1 * forward), max(self.sampling(1) - forward, 0.1 * forward)
+    def forward(self) -> float:
+        return _quickest(lambda: elimination.log_partition(self.tables, self.sizes, self.chosen))
 
-    def sampling(self, draws: int) -> float:
+    def back(self) -> float:
+        return _quickest(lambda: elimination.marginals(self.tables, self.sizes, self.scopes, self.chosen))
+
+    def sample(self, draws: int) -> float:
         uniforms = np.full(draws, 0.5)
         return _quickest(lambda: elimination.sample(self.tables, self.sizes, draws, lambda _: uniforms, self.chosen))
 

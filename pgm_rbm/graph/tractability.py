@@ -18,7 +18,7 @@ from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact import elimination
 from pgm_rbm.exact.calibration import elimination_speed, enumeration_seconds
 from pgm_rbm.exact.elimination import EliminationLimitError, Progress
-from pgm_rbm.graph.structure import EliminationPlan, Tractability, Way, format_count, format_seconds
+from pgm_rbm.graph.structure import EliminationPlan, Tractability, Way, format_bytes, format_count, format_seconds
 from pgm_rbm.partition import LogPartition
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ class Layers:
         biases = [np.array([float(model.bias(name)) for name in layer]) for layer in (self.large, self.small)]
         weights = np.zeros((len(self.large), len(self.small)))
         value = {name: float(model.domain(name)[state]) for name, state in self.observed.items()}
-        constant = math.fsum(float(model.bias(name)) * x for name, x in value.items())
+        constant = 0.0
+        for name, state in self.observed.items():
+            bias = np.asarray(model.bias(name))
+            constant += float(bias[state]) if bias.ndim else float(bias) * value[name]
         names = model.variables
         for first, second, weight in zip(*(part.tolist() for part in model._couplings()), strict=True):
             u, v = names[first], names[second]
@@ -207,8 +210,8 @@ def _enumerated(
     if not _fits(memory, seconds, limits):
         raise EnumerationLimitError(
             f"Enumerating {what} visits {format_count(configurations)} configurations, which takes about "
-            f"{format_seconds(seconds)} and {format_count(memory)} bytes; time_limit allows "
-            f"{format_seconds(limits.seconds)} and memory_limit {format_count(limits.memory)} bytes. Pass larger "
+            f"{format_seconds(seconds)} and {format_bytes(memory)}; time_limit allows "
+            f"{format_seconds(limits.seconds)} and memory_limit {format_bytes(limits.memory)}. Pass larger "
             'ones, or use method="elimination", or sampling for an approximate answer.',
             configurations=configurations,
             limit=int(configurations * min(1.0, limits.seconds / seconds)) if seconds < math.inf else 0,

@@ -431,6 +431,47 @@ def test_one_large_factor_with_zeros():
         assert list(model.most_probable().assignment.values()) == rows[weights.argmax()].tolist()
 
 
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+@pytest.mark.parametrize("kind", ["spin", "three states"])
+@pytest.mark.parametrize("seed", range(2))
+def test_dense_models_whose_tables_are_large(seed, kind, scale):
+    rng = np.random.default_rng(seed)
+    if kind == "spin":
+        graph = nx.gnm_random_graph(17, 115, seed=seed)
+        model = spins(17, graph.edges, 0.0, bias=0.1)
+        for edge in model.edges:
+            model.edges[edge]["weight"] = scale * rng.normal()
+        values = [-1, 1]
+    else:
+        model = GraphModel()
+        for name in range(11):
+            model.add_variable(name, states=3, bias=scale * rng.normal(size=3))
+        for _ in range(60):
+            logs = scale * rng.normal(size=(3, 3, 3))
+            logs[rng.random(logs.shape) < 0.03] = -math.inf
+            model.add_factor(rng.choice(11, 3, replace=False).tolist(), log_table=logs)
+        values = [0, 1, 2]
+    plan = elimination.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, len(values)))
+    assert plan.largest_table > 4096
+    rows = np.stack(np.meshgrid(*[values] * len(model), indexing="ij"), axis=-1).reshape(-1, len(model))
+    logs = -model.energy(rows)
+    top = logs.max()
+    p = np.exp(logs - top)
+    log_z = top + math.log(p.sum())
+    p /= p.sum()
+    close = {"rtol": 1e-9 if scale > 1 else 1e-11, "atol": 1e-14}  # exponents up to 3e4 are rounded at 1e-11
+    assert float(model.log_partition()) == pytest.approx(log_z, rel=RELATIVE)
+    for memory_limit in (2**30, plan.marginal_memory):
+        for name, table in model.marginals(memory_limit=memory_limit).items():
+            np.testing.assert_allclose(table, [p[rows[:, name] == x].sum() for x in values], **close)
+    for (u, v), table in model.pair_marginals([(3, 0), (2, 9), (4, 5)]).items():
+        expected = [[p[(rows[:, u] == x) & (rows[:, v] == y)].sum() for y in values] for x in values]
+        np.testing.assert_allclose(table, expected, **close)
+    assert list(model.most_probable().assignment.values()) == rows[logs.argmax()].tolist()
+    terms = p[p > 0] @ np.log(p[p > 0])
+    assert model.entropy() == pytest.approx(-terms, rel=1e-9, abs=1e-10)
+
+
 # -- closed forms ------------------------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,14 @@ def test_evidence_goes_into_the_biases():
     assert constant == pytest.approx(expected, rel=1e-14)
 
 
+def test_an_observed_categorical_variable_is_a_constant():
+    model = ising(nx.path_graph(2))
+    model.add_variable("k", states=3, bias=[0.1, 0.2, 0.4])
+    assert layers(model, {}) == "one side of its graph has units of several types"
+    found = model.log_partition({"k": 2}, method="enumeration")
+    assert found == pytest.approx(0.4 + float(ising(nx.path_graph(2)).log_partition()), rel=1e-14)
+
+
 def test_limits_decide_what_is_taken():
     graph = RBM(40, 18, seed=0).graph
     assert graph.tractability().feasible
