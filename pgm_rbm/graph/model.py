@@ -758,11 +758,18 @@ class GraphModel(nx.Graph):
         """
         observed = self._evidence(evidence)
         chosen, tables, cardinalities = self._prepared("point", (), observed, memory_limit, time_limit)
+        search = chosen.operations * chosen.way_back(memory_limit).segment.passes
         with self._possible(evidence):
+            log_z = elimination.log_partition(tables, cardinalities, chosen, progress=_stretch(progress, 0, search))
+            if log_z == -math.inf:
+                raise elimination.Contradiction
             states = elimination.most_probable(
-                tables, cardinalities, chosen, memory_limit=memory_limit, progress=progress
+                tables,
+                cardinalities,
+                chosen,
+                memory_limit=memory_limit,
+                progress=_stretch(progress, chosen.operations, 0),
             )
-            log_z = elimination.log_partition(tables, cardinalities, chosen)
         assignment = {
             name: int(self.domain(name)[observed[name] if name in observed else states[name]])
             for name in self.variables
@@ -1106,6 +1113,13 @@ class GraphModel(nx.Graph):
         full = np.zeros([len(self.domain(name)) for name in names])
         full[tuple(observed.get(name, slice(None)) for name in names)] = table
         return full
+
+
+def _stretch(progress: Progress | None, before: int, after: int) -> Progress | None:
+    """Reports the progress of one piece of work as that of a longer one."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(before + done, before + total + after)
 
 
 def _known_units() -> str:

@@ -686,6 +686,7 @@ def test_progress_rises_to_the_end():
         lambda progress: model.marginals(progress=progress),
         lambda progress: model.marginals(progress=progress, memory_limit=2**17),
         lambda progress: model.most_probable(progress=progress),
+        lambda progress: model.most_probable(progress=progress, memory_limit=2**17),
         lambda progress: model.sample(2, seed=0, progress=progress),
         lambda progress: model.query((0, 0), progress=progress),
         lambda progress: model.entropy(progress=progress),
