@@ -92,12 +92,20 @@ def layer_sizes(kernels: Kernels, parameters: Parameters) -> dict[str, int]:
     return sizes
 
 
-def checked_parameters(value: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> FloatArray:
+def checked_parameters(
+    value: npt.ArrayLike, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike | None = None
+) -> FloatArray:
     """``value`` as an array of finite real numbers of the given shape (a view where it already is one).
+
+    Args:
+        value: what was passed in.
+        name: the argument's name, for messages.
+        shape: the shape wanted.
+        dtype: the dtype that the numbers have to fit.
 
     Raises:
         TypeError: it does not hold real numbers.
-        ValueError: the shape is another one, or a number is NaN or infinite.
+        ValueError: the shape is another one, or a number is NaN, infinite or too large for ``dtype``.
     """
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
@@ -107,7 +115,15 @@ def checked_parameters(value: npt.ArrayLike, name: str, shape: tuple[int, ...]) 
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite. Got {array[where]} at {where}.")
-    return array if array.dtype.kind == "f" else array.astype(np.float64)
+    if array.dtype.kind != "f":
+        array = array.astype(np.float64)
+    if dtype is not None:
+        largest = np.finfo(dtype).max
+        if array.size and np.abs(array).max() > largest:
+            raise ValueError(
+                f"{name} must fit {np.dtype(dtype)}, up to {largest:.3g}. Got {array.flat[np.abs(array).argmax()]:.3g}."
+            )
+    return array
 
 
 def checked_states(
@@ -127,6 +143,8 @@ def checked_states(
         ValueError: wrong shape or no rows.
         ValueOutsideDomainError: NaN, or another value that is no state of the unit.
     """
+    if isinstance(value, np.ma.MaskedArray) and value.mask.any():
+        raise TypeError(f"{name} must have no missing values. Got a masked array; leave out rows with masked values.")
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers. Got an array of dtype {array.dtype}.")

@@ -7,7 +7,7 @@ answers to `exact`, chains to `sampling`, training to `learning`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -203,7 +203,7 @@ class RBM:
 
     @weights.setter
     def weights(self, value: npt.ArrayLike) -> None:
-        array = checked_parameters(value, "weights", self.weights.shape)
+        array = checked_parameters(value, "weights", self.weights.shape, self.dtype)
         if self._mask is not None and array[~self._mask].any():
             i, j = (int(k) for k in np.argwhere((array != 0) & ~self._mask)[0])
             raise ValueError(
@@ -219,7 +219,7 @@ class RBM:
 
     @visible_bias.setter
     def visible_bias(self, value: npt.ArrayLike) -> None:
-        self._parameters["a"][...] = checked_parameters(value, "visible_bias", (self.n_visible,))
+        self._parameters["a"][...] = checked_parameters(value, "visible_bias", (self.n_visible,), self.dtype)
 
     @property
     def hidden_bias(self) -> FloatArray:
@@ -228,7 +228,7 @@ class RBM:
 
     @hidden_bias.setter
     def hidden_bias(self, value: npt.ArrayLike) -> None:
-        self._parameters["b"][...] = checked_parameters(value, "hidden_bias", (self.n_hidden,))
+        self._parameters["b"][...] = checked_parameters(value, "hidden_bias", (self.n_hidden,), self.dtype)
 
     @property
     def mask(self) -> npt.NDArray[np.bool_] | None:
@@ -422,10 +422,10 @@ class RBM:
         if isinstance(chains, Chains):
             if seed is not None or start is not None:
                 raise ValueError("seed and start are for new chains. Got chains to go on with.")
-            clamps = clamps_from(given or {}, self._kernels, self._parameters, len(chains))
+            clamps = clamps_from(_checked_given(given), self._kernels, self._parameters, len(chains))
         else:
             _checked_count("n", chains, 1)
-            clamps = clamps_from(given or {}, self._kernels, self._parameters, chains)
+            clamps = clamps_from(_checked_given(given), self._kernels, self._parameters, chains)
             first = None if start is None else self._visible(start, "start")
             if first is not None and len(first) != chains:
                 raise ValueError(f"start must have a row for each of the {chains} chains. Got {len(first)}.")
@@ -496,7 +496,7 @@ class RBM:
             k: Gibbs sweeps a step, for PCD and CD; 1.
             epochs: passes over X.
             batch_size: rows a step; 100.
-            learning_rate: 0.01.
+            learning_rate: 0.1, or 0.01 with Adam.
             seed: of everything random in training; by default the model's own.
             optimizer: ``"sgd"`` (default), ``"adam"``, or one made in `learning.optimisers`.
             momentum: of ``"sgd"``; 0.
@@ -522,6 +522,7 @@ class RBM:
             EnumerationLimitError: an exact method is asked of a model too large for it.
             FloatingPointError: the parameters are no longer finite.
         """
+        from pgm_rbm.formats.whole_file import require_place
         from pgm_rbm.learning.monitor import Monitor
         from pgm_rbm.learning.progress import progress_bar
         from pgm_rbm.learning.trainer import Settings, TrainingState, train
@@ -532,6 +533,13 @@ class RBM:
             measured = checked_states(held_out, "held_out", self.visible_units, self.n_visible)
         _checked_count("epochs", epochs, 0)
         thread_count(threads)
+        heard = [callbacks] if callable(callbacks) else callbacks or []
+        if not isinstance(heard, (list, tuple)) or not all(map(callable, heard)):
+            raise TypeError(f"callbacks must be a function or a list of them. Got {callbacks!r}.")
+        if not (isinstance(progress, (bool, np.bool_)) or callable(progress)):
+            raise TypeError(f"progress must be True, False or a function. Got {progress!r}.")
+        if checkpoint is not None:
+            require_place(checkpoint)
         if resume and self._training is None:
             raise ValueError("resume needs a model that has been trained. Call fit without resume first.")
         if resume and seed is not None:
@@ -560,7 +568,6 @@ class RBM:
             seed=self._seed,
             threads=threads,
         )
-        heard = [callbacks] if callable(callbacks) else list(callbacks or ())
         if not resume or self._training is None:
             self._training = TrainingState(settings, self._seed if seed is None else resolve_seed(seed), len(rows))
             self._history = History()
@@ -723,6 +730,14 @@ class RBM:
 
     def _hidden(self, h: States) -> FloatArray:
         return checked_states(h, "h", self.hidden_units, self.n_hidden, self.dtype)
+
+
+def _checked_given(given: Given | None) -> Given:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"given must be a dict from units to values, such as {{('v', 3): 1}}. Got {given!r}.")
+    return given
 
 
 def _checked_count(name: str, value: int, least: int) -> None:

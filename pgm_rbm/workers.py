@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 __all__ = ["ROWS", "Workers", "row_blocks", "thread_count", "workers"]
@@ -40,9 +41,9 @@ def thread_count(threads: int | None) -> int:
             return len(os.sched_getaffinity(0))
         except AttributeError:
             return os.cpu_count() or 1
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
         raise ValueError(f"threads must be a positive whole number, or None for all. Got {threads!r}.")
-    return threads
+    return int(threads)
 
 
 def row_blocks(rows: int, units: int) -> list[slice]:

@@ -21,7 +21,7 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
 
     Source: Smolensky, "Information processing in dynamical systems", in Parallel Distributed Processing, vol. 1
     (1986), chapter 6; with biases as in Hinton, "A practical guide to training restricted Boltzmann machines"
-    (2010), equation 1.
+    (2012), equation 1.
     """
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy

@@ -157,7 +157,7 @@ def make_plan(kernels: Kernels, parameters: Parameters, limit: int | None = None
         ValueError: a parameter is NaN or infinite, or ``limit`` is not a positive whole number.
     """
     limit = DEFAULT_LIMIT if limit is None else limit
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+    if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
         raise ValueError(f"limit must be a positive whole number of configurations. Got {limit!r}.")
     for name, value in parameters.items():
         if not np.isfinite(value).all():
@@ -174,6 +174,9 @@ def make_plan(kernels: Kernels, parameters: Parameters, limit: int | None = None
     return plan
 
 
+_YEAR = 31_557_600.0
+
+
 def _refusal(plan: Plan, limit: int, kernels: Kernels, parameters: Parameters, threads: int) -> EnumerationLimitError:
     lifted = _lifted(parameters)
     rows = np.full((plan.block, plan.units), plan.states[0])
@@ -184,7 +187,7 @@ def _refusal(plan: Plan, limit: int, kernels: Kernels, parameters: Parameters, t
             kernels.free_energy(rows, of=plan.layer, **lifted)
             trial = min(trial, time.perf_counter() - begin)
     # Configurations can outnumber what a float holds, so their ratio to a block is formed in whole numbers first.
-    blocks = plan.configurations // (plan.block * threads)
+    blocks = -(-plan.configurations // (plan.block * threads))
     seconds = trial * blocks if blocks < 2**1000 else math.inf
     sizes = layer_sizes(kernels, parameters)
     held = plan.block * 4 * sum(sizes.values()) + 2 * math.prod(sizes.values())
@@ -192,12 +195,13 @@ def _refusal(plan: Plan, limit: int, kernels: Kernels, parameters: Parameters, t
     name = "visible" if plan.layer in kernels.visible else "hidden"
     base, power = len(plan.states), plan.units
     many = f"{base}**{power}"
+    anyway = f"Pass limit={many} to run it all the same; or " if seconds < _YEAR else "Instead, "
     return EnumerationLimitError(
         f"The smaller layer ({name}, {power} {kernels.layers[plan.layer]} units) has {many} configurations, and "
         f"enumeration stops at limit={limit}. This one would take about {_duration(seconds)} on "
-        f"{threads} thread{'s' if threads > 1 else ''} and {memory / 2**20:.0f} MiB. Pass limit={many} to run it all "
-        f"the same; eliminate on the graph if few pairs of units have a weight; or use what needs no ln Z: Gibbs "
-        f"samples, differences of free energies, and training by CD or PCD with the pseudo-likelihood as its monitor.",
+        f"{threads} thread{'s' if threads > 1 else ''} and {memory / 2**20:.0f} MiB. {anyway}eliminate on "
+        f"the graph if few pairs of units have a weight; or use what needs no ln Z: Gibbs samples, differences of free "
+        f"energies, and training by CD or PCD with the pseudo-likelihood as its monitor.",
         configurations=plan.configurations,
         limit=limit,
         seconds=seconds,
@@ -206,7 +210,7 @@ def _refusal(plan: Plan, limit: int, kernels: Kernels, parameters: Parameters, t
 
 
 def _duration(seconds: float) -> str:
-    for size, unit in ((31557600.0, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+    for size, unit in ((_YEAR, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.2g} {unit}"
     return f"{seconds:.2g} seconds"

@@ -134,12 +134,17 @@ def optimiser_from(name: str | Optimiser, **settings: Any) -> Optimiser:
     if not isinstance(name, str):
         if settings:
             raise TypeError(f"{', '.join(settings)} must be set on the optimiser that is passed in. Got both.")
+        if isinstance(name, type) or not hasattr(name, "update"):
+            raise TypeError(f"optimizer must be a name or an optimiser that is made already. Got {name!r}.")
         return name
     if name not in _KNOWN:
         raise ValueError(f"optimizer must be one of {', '.join(map(repr, _KNOWN))}. Got {name!r}.")
     wrong = set(settings) - set(_KNOWN[name].__dataclass_fields__)
     if wrong:
         raise TypeError(f"optimizer {name!r} takes no {', '.join(sorted(wrong))}; 'sgd' takes momentum.")
+    for setting, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(f"{setting} must be a number. Got {value!r}.")
     return _KNOWN[name](**settings)
 
 

@@ -29,7 +29,7 @@ from pgm_rbm.exact import enumeration
 from pgm_rbm.kernels import FloatArray, Kernels, Phase, layer_sizes
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
-from pgm_rbm.learning.optimisers import SGD, Optimiser, optimiser_from
+from pgm_rbm.learning.optimisers import SGD, Adam, Optimiser, optimiser_from
 from pgm_rbm.sampling.gibbs import Chains, start_chains
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
 from pgm_rbm.workers import Workers, row_blocks, workers
@@ -62,7 +62,7 @@ class Settings:
     algorithm: str = "pcd"
     k: int = 1
     batch_size: int = 100
-    learning_rate: float = 0.01
+    learning_rate: float = 0.1
     optimiser: Optimiser = field(default_factory=SGD)
     weight_decay: float = 0.0
     n_chains: int | None = None
@@ -78,6 +78,11 @@ class Settings:
         for name, value in counts.items():
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be a positive whole number. Got {value!r}.")
+        for name, number in (("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)):
+            if isinstance(number, bool) or not isinstance(number, (int, float, np.integer, np.floating)):
+                raise TypeError(f"{name} must be a number. Got {number!r}.")
+        if not isinstance(self.shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle must be True or False. Got {self.shuffle!r}.")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate must be positive and finite. Got {self.learning_rate!r}.")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
@@ -98,7 +103,9 @@ class Settings:
         """
         if optimizer is not None or momentum is not None:
             own = {} if momentum is None else {"momentum": momentum}
-            changes["optimiser"] = optimiser_from("sgd" if optimizer is None else optimizer, **own)
+            optimiser = changes["optimiser"] = optimiser_from("sgd" if optimizer is None else optimizer, **own)
+            if isinstance(optimiser, Adam) and changes.get("learning_rate") is None:
+                changes["learning_rate"] = 0.01  # Adam's steps are as long as the rate, whatever the gradient is
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
 

@@ -468,7 +468,8 @@ def test_history_gives_columns() -> None:
 
 def test_settings_have_the_documented_defaults() -> None:
     settings = Settings()
-    assert (settings.algorithm, settings.k, settings.batch_size, settings.learning_rate) == ("pcd", 1, 100, 0.01)
+    assert (settings.algorithm, settings.k, settings.batch_size, settings.learning_rate) == ("pcd", 1, 100, 0.1)
+    assert settings.changed(optimizer="adam").learning_rate == 0.01
 
 
 def test_single_precision_data_of_any_dtype_train_alike() -> None:
@@ -490,3 +491,37 @@ def test_training_stops_where_the_parameters_overflow() -> None:
     rbm = model(dtype=np.float32)
     with pytest.raises(FloatingPointError, match="Lower learning_rate"):
         rbm.fit(data(50), "cd", epochs=5, batch_size=10, monitor="none", learning_rate=1e20, weight_decay=1.0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"learning_rate": "x"}, "learning_rate must be a number"),
+        ({"weight_decay": "x"}, "weight_decay must be a number"),
+        ({"momentum": "a"}, "momentum must be a number"),
+        ({"optimizer": 3}, "optimizer must be a name"),
+        ({"shuffle": "no"}, "shuffle must be True or False"),
+        ({"callbacks": [3]}, "callbacks must be a function"),
+        ({"progress": 3}, "progress must be True, False or a function"),
+    ],
+)
+def test_settings_of_the_wrong_type_are_named(setting: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        model().fit(data(10), epochs=1, **setting)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path: Path) -> None:
+    rbm = model()
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        rbm.fit(data(10), epochs=1, checkpoint=tmp_path / "missing" / "model")
+    assert not rbm.history
+
+
+def test_masked_data_are_refused() -> None:
+    with pytest.raises(TypeError, match="masked"):
+        model().fit(np.ma.masked_equal(data(10), 0), epochs=1)
+
+
+def test_parameters_too_large_for_their_dtype_are_refused() -> None:
+    with pytest.raises(ValueError, match="weights must fit float32"):
+        RBM.from_parameters([[1e300]], [0], [0], dtype=np.float32)
