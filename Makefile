@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+RUN    := $(VENV)/.run
 READY  := $(VENV)/.ready
 PEERS  := $(VENV)/.peers
 
@@ -11,8 +12,12 @@ PEERS  := $(VENV)/.peers
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): pyproject.toml
+$(RUN): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plot]'
+	@touch $(RUN)
+
+$(READY): $(RUN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
@@ -20,7 +25,7 @@ $(PEERS): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	@touch $(PEERS)
 
-demo: $(READY) ## derive, check, train on real digits and write the lecture, in a minute
+demo: $(RUN) ## derive, check, train on real digits and write the lecture, in a minute
 	$(BIN)/pgm-rbm demo
 
 test: $(READY) ## the tests
