@@ -133,6 +133,15 @@ class GraphModel(nx.Graph):
         1.0064
     """
 
+    def __init__(self, incoming_graph_data: Any = None, **attr: Any) -> None:
+        graph = incoming_graph_data
+        if isinstance(graph, nx.Graph) and (graph.is_directed() or graph.is_multigraph()):
+            raise ModelError(
+                f"A model is an undirected graph without parallel edges. Got a {type(graph).__name__}; convert it with "
+                "networkx.Graph(graph), which keeps one of the edges between two nodes."
+            )
+        super().__init__(graph, **attr)
+
     # -- building ----------------------------------------------------------------------------------------
 
     def add_variable(

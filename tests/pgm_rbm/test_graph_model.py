@@ -438,3 +438,9 @@ def test_views_take_no_additions(model):
     ):
         with pytest.raises(ModelError, match="copy"):
             change()
+
+
+@pytest.mark.parametrize("graph", [nx.DiGraph([(0, 1)]), nx.MultiGraph([(0, 1), (0, 1)])])
+def test_directed_graphs_and_parallel_edges_are_refused(graph: nx.Graph) -> None:
+    with pytest.raises(ModelError, match="undirected graph without parallel edges"):
+        GraphModel(graph)
