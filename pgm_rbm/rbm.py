@@ -300,7 +300,7 @@ class RBM:
         if method not in ("auto", "enumeration", "elimination"):
             raise ValueError(f"method must be 'auto', 'enumeration' or 'elimination'. Got {method!r}.")
         if method == "elimination":
-            return self.graph.log_partition()
+            return self.graph.log_partition(method="elimination")
         try:
             return enumeration.log_partition(
                 self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
@@ -309,7 +309,7 @@ class RBM:
             if method == "enumeration" or self._mask is None:
                 raise
             try:
-                return self.graph.log_partition()
+                return self.graph.log_partition(method="elimination")
             except IntractableError:
                 raise refused from None
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pgm_rbm.graph.bipartite import RBMGraph, arrays_from_graph, bipartition
-    from pgm_rbm.graph.model import Factor, GraphModel
-    from pgm_rbm.graph.structure import Tractability, colour_classes
+    from pgm_rbm.graph.model import Factor, GraphModel, MostProbable
+    from pgm_rbm.graph.structure import colour_classes
+    from pgm_rbm.graph.tractability import Tractability, Way
 
 __all__ = [
     "Factor",
     "GraphModel",
+    "MostProbable",
     "RBMGraph",
     "Tractability",
+    "Way",
     "arrays_from_graph",
     "bipartition",
     "colour_classes",
@@ -23,8 +26,10 @@ __all__ = [
 _HOMES = {
     "Factor": "model",
     "GraphModel": "model",
+    "MostProbable": "model",
     "RBMGraph": "bipartite",
-    "Tractability": "structure",
+    "Tractability": "tractability",
+    "Way": "tractability",
     "arrays_from_graph": "bipartite",
     "bipartition": "bipartite",
     "colour_classes": "structure",
