@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pgm_rbm.cli import cache
 from pgm_rbm.cli.compose import compose
 from pgm_rbm.cli.convert import convert
 from pgm_rbm.cli.demo import demo
@@ -62,6 +63,7 @@ app.command("sample")(sample)
 app.command("partition")(partition)
 app.command("compose")(compose)
 app.command("convert")(convert)
+app.add_typer(cache.app, name="cache")
 app.command("demo")(demo)
 
 

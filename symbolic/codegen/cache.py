@@ -15,20 +15,37 @@ If it cannot be written to, a temporary folder serves for the life of the proces
 
 from __future__ import annotations
 
+import ast
 import atexit
+import contextlib
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import sys
 import tempfile
 import threading
 import types
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-__all__ = ["cache_folder", "find", "find_recipe", "keep", "keep_recipe", "load", "load_afresh"]
+__all__ = [
+    "Contents",
+    "Module",
+    "cache_folder",
+    "clear",
+    "contents",
+    "find",
+    "find_recipe",
+    "keep",
+    "keep_recipe",
+    "load",
+    "load_afresh",
+]
 
 _LENGTH = 20
 _lock = threading.RLock()
@@ -111,6 +128,110 @@ def find_recipe(recipe: str) -> Path | None:
 def keep_recipe(recipe: str, path: Path) -> None:
     """Remember that ``recipe`` leads to the module at ``path``."""
     _write(_recipe_name(recipe), path.name + "\n")
+
+
+# What lies in the folder, for people
+
+
+@dataclass(frozen=True)
+class Module:
+    """One generated module that is kept.
+
+    Attributes:
+        path: of the file.
+        energy, target, layers: as the module says itself; layers with their units.
+        size: of the file, in bytes.
+        machine_code: size of what Numba keeps for it, in bytes.
+    """
+
+    path: Path
+    energy: str
+    target: str
+    layers: dict[str, str]
+    size: int
+    machine_code: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the folder holds: ``modules``, and the ``size`` in bytes of all files that are this package's own."""
+
+    modules: tuple[Module, ...]
+    size: int
+
+
+def contents() -> Contents:
+    """The modules in the cache folder, by name, with what they say of themselves; none of them is run."""
+    files = _own_files()
+    sizes = {path: path.stat().st_size for path in files}
+    modules = []
+    for path in sorted(path for path in files if path.suffix == ".py"):
+        said = _said(path)
+        compiled = sum(size for other, size in sizes.items() if other.name.startswith(f"{path.stem}."))
+        modules.append(
+            Module(
+                path,
+                str(said.get("ENERGY", "")),
+                str(said.get("TARGET", "")),
+                dict(said.get("LAYERS", {})),
+                sizes[path],
+                compiled - sizes[path],
+            )
+        )
+    return Contents(tuple(modules), sum(sizes.values()))
+
+
+def clear() -> tuple[list[tuple[Path, int]], list[tuple[Path, str]]]:
+    """Remove this package's own files from the cache folder, and the folder if nothing else is in it.
+
+    Returns:
+        the files removed with their sizes in bytes, and those that could not be, with the reason.
+    """
+    removed, failed = [], []
+    for path in _own_files():
+        try:
+            size = path.stat().st_size
+            path.unlink()
+            removed.append((path, size))
+        except OSError as error:
+            failed.append((path, error.strerror or str(error)))
+    for folder in (cache_folder() / "__pycache__", cache_folder()):
+        with contextlib.suppress(OSError):  # it is not there, or not empty
+            folder.rmdir()
+    return removed, failed
+
+
+# <label>_<hash>.py or .recipe, and Numba's <module>.<function>-<line>.py<version>.nbi or .nbc.
+_MODULE = re.compile(rf"\w+_[0-9a-f]{{{_LENGTH}}}\.(py|recipe)")
+_MACHINE_CODE = re.compile(rf"\w+_[0-9a-f]{{{_LENGTH}}}\.\w+-\d+\.py\d+\w*(\.\d+)?\.nb[ic]")
+
+
+def _own_files() -> list[Path]:
+    """The files in the folder that this package wrote, going by their names."""
+    folder = cache_folder()
+    found = []
+    for place, pattern in ((folder, _MODULE), (folder / "__pycache__", _MACHINE_CODE)):
+        try:
+            paths = sorted(place.iterdir())
+        except OSError:
+            continue
+        found += [path for path in paths if pattern.fullmatch(path.name) and path.is_file()]
+    return found
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """The constants that a module assigns, read and not run."""
+    try:
+        tree = ast.parse(_read(path) or "")
+    except (SyntaxError, ValueError):
+        return {}
+    said = {}
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper():
+                with contextlib.suppress(ValueError):
+                    said[name] = ast.literal_eval(value)
+    return said
 
 
 def _recipe_name(recipe: str) -> str:

@@ -20,6 +20,19 @@ __all__ = ["Kernels"]
 Array = npt.NDArray[Any]
 
 
+# What unpickling cut-off or foreign bytes raises; the call is made once more with machine code that is made anew.
+_DAMAGED = (
+    pickle.UnpicklingError,
+    EOFError,
+    MemoryError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    KeyError,
+    UnicodeDecodeError,
+)
+
+
 class Kernels:
     """Generated functions of an energy.
 
@@ -247,8 +260,8 @@ class Kernels:
         arguments = [available[argument] for argument in self._arguments[name]]
         try:
             return function(*arguments)
-        except (pickle.UnpicklingError, EOFError):
-            # Numba reads its machine code from disk without looking whether all of it is there.
+        except _DAMAGED:
+            # Numba unpickles its machine code from disk without looking whether all of it is there and is its own.
             self._module = cache.load_afresh(self.path)
             return self._function(name)(*arguments)
 
