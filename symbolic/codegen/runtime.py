@@ -85,7 +85,7 @@ def configurations(
         sizes = " × ".join(f"{len(states)}^{units}" for units, states in layers)
         raise ValueError(
             f"the sum runs over {sizes} configurations, and at most {MAX_CONFIGURATIONS:,} are enumerated here. "
-            "Sum over the free energies of the smaller layer, or estimate ln Z by annealed importance sampling."
+            "Sum over the free energies of the smaller layer instead."
         )
     block = max(1, _BLOCK_VALUES // max(1, len(radices)))
     for start in range(0, total, block):
