@@ -10,6 +10,7 @@ import keyword
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
+from typing import Any
 
 from symbolic.codegen.ir import Axis, Draw, Load, Node, walk
 from symbolic.codegen.lower import ROW, ROW_WEIGHTS, Lowering, LoweringError
@@ -104,6 +105,7 @@ class _Writer:
         self.phases = cache(partial(phase, energy))
         # What two functions of the module have in common is derived and lowered once.
         self.sample, self.phase = cache(self._sample), cache(self._phase)
+        self.memos: dict[Any, dict[Node, Node]] = {}
         self.functions: list[Function] = []
         self.refused: dict[str, str] = {}
 
@@ -141,7 +143,7 @@ class _Writer:
                 raise
             self.refused[name] = str(error)
             return
-        roots = optimise(tuple(node for _, node in function.outputs))
+        roots = optimise(tuple(node for _, node in function.outputs), self.memos)
         outputs = tuple((n, root) for (n, _), root in zip(function.outputs, roots, strict=True))
         used = {node.name for node in walk(*roots) if isinstance(node, Load)}
         used |= self._needed_for_shape(roots)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = [
@@ -34,28 +34,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Axis:
-    """A labelled axis: the units of a layer, or (with no layer) the rows of a batch or of an enumeration.
-
-    Attributes:
-        name: what is shown, such as ``"i"``.
-        layer: the layer's name.
-        letters: the names that stand for the first, second, … index over this layer in use at once.
-    """
-
-    name: str
-    layer: str = ""
-    letters: tuple[str, ...] = field(default=(), compare=False)
-
-    def at(self, place: int) -> Axis:
-        """The axis over the same layer that has the letter at ``place``."""
-        letters = self.letters or (self.name,)
-        name = letters[place] if place < len(letters) else f"{letters[0]}{place}"
-        return Axis(name, self.layer, self.letters)
-
-
-_nodes: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+_made: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
 
@@ -63,10 +42,28 @@ class _HashConsed(type):
     """Calls of the class with equal arguments give one object, as long as anybody holds it."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        new = super().__call__(*args, **kwargs)
-        key = (cls, *(getattr(new, part.name) for part in fields(new)))
+        names: tuple[str, ...] = cls.__match_args__  # type: ignore[attr-defined]
+        if len(args) < len(names):
+            args += tuple(kwargs[name] if name in kwargs else getattr(cls, name) for name in names[len(args) :])
+        key = (cls, *args)
         with _lock:
-            return _nodes.setdefault(key, new)
+            found = _made.get(key)
+            if found is None:
+                found = _made[key] = super().__call__(*args)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Axis(metaclass=_HashConsed):
+    """A labelled axis: the units of a layer, or (with no layer) the rows of a batch or of an enumeration.
+
+    Attributes:
+        name: what is shown, such as ``"i"``.
+        layer: the layer's name.
+    """
+
+    name: str
+    layer: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,29 +158,27 @@ class Draw(Node):
 
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes that ``node`` is computed from."""
-    match node:
-        case Map(args=args) | Contract(args=args):
-            return args
-        case Reduce(arg=arg):
-            return (arg,)
-        case Draw(mean=mean):
-            return (mean,)
-    return ()
+    if isinstance(node, (Map, Contract)):
+        return node.args
+    if isinstance(node, Reduce):
+        return (node.arg,)
+    return (node.mean,) if isinstance(node, Draw) else ()
 
 
-def walk(*roots: Node) -> Iterator[Node]:
+def walk(*roots: Node) -> list[Node]:
     """Every node under the roots once, what a node is computed from before the node."""
-    seen: set[Node] = set()
+    found: dict[Node, None] = {}
 
-    def visit(node: Node) -> Iterator[Node]:
-        if node not in seen:
-            seen.add(node)
-            for child in children(node):
-                yield from visit(child)
-            yield node
+    def visit(node: Node) -> None:
+        for child in children(node):
+            if child not in found:
+                visit(child)
+        found[node] = None
 
     for root in roots:
-        yield from visit(root)
+        if root not in found:
+            visit(root)
+    return list(found)
 
 
 def rebuild(root: Node, rewrite: Callable[[Node], Node], memo: dict[Node, Node] | None = None) -> Node:
@@ -196,13 +191,16 @@ def rebuild(root: Node, rewrite: Callable[[Node], Node], memo: dict[Node, Node] 
     """
     memo = {} if memo is None else memo
     if root not in memo:
+        below = children(root)
+        above = tuple([rebuild(child, rewrite, memo) for child in below])
         new = root
-        match root:
-            case Map(args=args) | Contract(args=args):
-                new = replace(root, args=tuple(rebuild(arg, rewrite, memo) for arg in args))
-            case Reduce(arg=arg):
-                new = replace(root, arg=rebuild(arg, rewrite, memo))
-            case Draw(mean=mean):
-                new = replace(root, mean=rebuild(mean, rewrite, memo))
+        if above != below:
+            match root:
+                case Map() | Contract():
+                    new = replace(root, args=above)
+                case Reduce():
+                    new = replace(root, arg=above[0])
+                case Draw():
+                    new = replace(root, mean=above[0])
         memo[root] = rewrite(new)
     return memo[root]

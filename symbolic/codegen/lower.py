@@ -61,9 +61,9 @@ class Lowering:
     def axis(self, layer: Layer, place: int = 0) -> Axis:
         """The axis that stands for the first, second, … index over ``layer`` in use at once."""
         side, position = self._letters[layer.name]
-        suffix = "" if position == 0 else f"_{layer.name}"
-        letters = tuple(letter + suffix for letter in _LETTERS[side])
-        return Axis(letters[0], layer.name, letters).at(place)
+        letters = _LETTERS[side]
+        name = letters[place] if place < len(letters) else f"{letters[0]}{place}"
+        return Axis(name if position == 0 else f"{name}_{layer.name}", layer.name)
 
     def axes_of(self, indices: tuple[Expr, ...]) -> dict[Index, Axis]:
         """Axes for the free indices of an expression, such as those of a parameter's entry."""

@@ -10,6 +10,8 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 from symbolic.codegen.ir import (
     Axis,
@@ -35,11 +37,12 @@ __all__ = [
 ]
 
 
-def optimise(roots: tuple[Node, ...]) -> tuple[Node, ...]:
-    """All passes, over trees that share nodes."""
+def optimise(roots: tuple[Node, ...], memos: dict[Any, dict[Node, Node]] | None = None) -> tuple[Node, ...]:
+    """All passes, over trees that share nodes; ``memos`` remembers for the next trees what each pass has done."""
+    memos = {} if memos is None else memos
     for rewrite in (fold_constants, cancel_signs, stable_forms, binary_contractions):
-        memo: dict[Node, Node] = {}
-        roots = tuple(rebuild(root, rewrite, memo) for root in roots)
+        memo = memos.setdefault(rewrite, {})
+        roots = tuple([rebuild(root, rewrite, memo) for root in roots])
     return roots
 
 
@@ -173,7 +176,7 @@ def _product_of_two(a: Node, b: Node, out: tuple[Axis, ...]) -> Node:
     union = {*a.axes, *b.axes}
     covered = union in (set(a.axes), set(b.axes))
     if as_matmul(product) is not None and (arrays or not covered):
-        return _with_first_letters(product)
+        return _numbered(product)
     if covered or union == set(out):
         larger = a if set(a.axes) == union else b
         axes = larger.axes if covered else out
@@ -181,8 +184,8 @@ def _product_of_two(a: Node, b: Node, out: tuple[Axis, ...]) -> Node:
     return product
 
 
-def _with_first_letters(product: Contract) -> Contract:
-    """The product of two arguments with its summed axes called by the first letters that are free.
+def _numbered(product: Contract) -> Contract:
+    """The product of two arguments with its summed axes called by their numbers instead of by letters.
 
     Σ_k v_k w_kj and Σ_l v_l w_lj, the two factors of a square, are one node then.
     """
@@ -191,11 +194,7 @@ def _with_first_letters(product: Contract) -> Contract:
     names: dict[Axis, Axis] = {}
     for axis in dict.fromkeys(axis for arg in product.args for axis in arg.axes):
         if axis.layer and axis not in product.axes:
-            taken = {*product.axes, *names.values()}
-            place = 0
-            while axis.at(place) in taken:
-                place += 1
-            names[axis] = axis.at(place)
+            names[axis] = Axis(f"·{len(names)}", axis.layer)
     args = []
     for arg in product.args:
         assert isinstance(arg, (Load, Configurations))
@@ -260,6 +259,7 @@ def as_matmul(node: Contract) -> MatMul | None:
 _Operands = tuple[tuple[Operand, bool], tuple[Operand, bool]]
 
 
+@lru_cache(maxsize=1024)
 def _as_matmul(left: tuple[Axis, ...], right: tuple[Axis, ...], out: tuple[Axis, ...]) -> _Operands | None:
     """The operands if the contraction is ``left @ right`` in this order, each with whether it must be permuted."""
     shared = set(left) & set(right)

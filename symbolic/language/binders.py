@@ -45,7 +45,7 @@ def height(expression: Basic) -> int:
     """How many index binders are nested in ``expression``, counting a binder's indices one by one."""
     if isinstance(expression, IndexBinder):
         return expression.height
-    return max((height(argument) for argument in expression.args), default=0)
+    return max(map(height, expression.args), default=0)
 
 
 def rename(expression: Expr, names: Mapping[Any, Any]) -> Expr:
@@ -61,33 +61,42 @@ def rename(expression: Expr, names: Mapping[Any, Any]) -> Expr:
 _in_order = cmp_to_key(Basic.compare)
 
 
-def _renamed(node: Any, done: dict[Any, Any], names: Mapping[Any, Any]) -> Any:
-    if node in names:
-        return names[node]
-    if not node.args:
+def _renamed(node: Any, done: dict[int, Any], names: Mapping[Any, Any]) -> Any:
+    kind = type(node)
+    if kind in _NAMED and (name := names.get(node)) is not None:
+        return name
+    old = node.args
+    if not old:
         return node
-    if node in done:
-        return done[node]
-    args = [_renamed(argument, done, names) for argument in node.args]
-    if all(map(operator.is_, args, node.args)):
+    known = done.get(id(node))
+    if known is not None:
+        return known
+    args = [_renamed(argument, done, names) for argument in old]
+    if all(map(operator.is_, args, old)):
         result = node
-    elif isinstance(node, (Add, Mul)):
+    elif kind is Mul or kind is Add:
         number = args.pop(0) if args[0].is_Number else None
         args.sort(key=_in_order)
         result = node._from_args(args if number is None else [number, *args], node.is_commutative)
-    elif isinstance(node, Pow):
+    elif kind is State:
+        result = Expr.__new__(State, *args)
+    elif kind is Pow:
         result = Pow(*args, evaluate=False)
     elif isinstance(node, Function):
-        result = Expr.__new__(type(node), *args)
+        result = Expr.__new__(kind, *args)
         result.nargs = node.nargs
     elif isinstance(node, IndexBinder):
         body, *indices = args
         # Indices over one layer take the order in which the body sorts first, which may now be another one.
-        result = node._reordered(body) if node.has_choice else Expr.__new__(type(node), body, *indices)
+        result = node._reordered(body) if node.has_choice else Expr.__new__(kind, body, *indices)
     else:
         result = node.func(*args)
-    done[node] = result
+    done[id(node)] = result
     return result
+
+
+# What can be renamed.
+_NAMED = (Index, Configuration, State)
 
 
 class IndexBinder(Unassuming):
@@ -162,7 +171,7 @@ class IndexBinder(Unassuming):
 
     def _only_names(self, old: Basic, new: Basic) -> bool:
         """Whether replacing ``old`` by ``new`` here gives a thing another name, so that :func:`rename` may do it."""
-        if type(old) is not type(new) or not isinstance(old, (Index, Configuration, State)):
+        if type(old) is not type(new) or type(old) not in _NAMED:
             return False
         names = new.free_symbols - old.free_symbols
         return bool(names) and not names & self._free and not names & set(self._bound)
