@@ -6,11 +6,11 @@ import pickle
 from pathlib import Path
 
 import pytest
-from sympy import Integer, Mul, exp, log
+from sympy import Expr, Integer, Mul, exp, log
 
-from symbolic import Energy, EnergyError, Layer, Parameter, Sum
-from symbolic.language.binders import ConfigSum, IndexProduct, contract
-from symbolic.language.layers import Configuration, Delta
+from symbolic import Energy, EnergyError, Layer, Parameter, Sum, sigmoid, softplus
+from symbolic.language.binders import ConfigSum, IndexProduct, contract, rename
+from symbolic.language.layers import Configuration, Delta, Index
 from symbolic.language.probability import Expectation, Probability
 from tests.symbolic.models import biased_energy, layers
 
@@ -28,6 +28,29 @@ def test_sums_that_differ_in_dummies_are_one_object() -> None:
 def test_indices_of_one_layer_may_stand_for_each_other() -> None:
     coupling = Parameter("L", v, v)
     assert Sum(coupling[i, k] * v[i] * v[k], i, k) == Sum(coupling[k, i] * v[k] * v[i], i, k)
+
+
+def _written_with(state: Configuration, unit: Index) -> list[Expr]:
+    """Expressions of every kind in which the configuration and the index can be called something else."""
+    coupling, b = Parameter("L", v, v, symmetric=True), Parameter("b", h)
+    field = b[unit] + Sum(w[i, unit] * state[i], i)
+    return [
+        3 * field**2 - h[unit] * state[0] / 2,
+        softplus(field) + Sum(w[i, unit] * sigmoid(field), i) / (1 + b[unit]),
+        exp(-2 * field) * Sum(coupling[i, k] * state[i] * state[k] * w[i, unit], i, k),
+        log(1 + exp(field)) ** 3 * IndexProduct(exp(state[i] * w[i, unit]), i),
+    ]
+
+
+def test_renaming_gives_what_is_written_with_the_new_names() -> None:
+    free, bound = Configuration(v), Configuration(v, "u")
+    for unit in (Index.fresh(h), h.index("a"), h.index("z")):  # before and after j in SymPy's order
+        names = {free: bound, j: unit}
+        for old, new in zip(_written_with(free, j), _written_with(bound, unit), strict=True):
+            assert rename(old, names) == new
+            assert old.xreplace(names) == new
+            assert rename(new, {bound: free, unit: j}) == old
+            assert rename(old, {h.index("absent"): unit}) is old
 
 
 def test_a_sum_pulls_out_what_it_does_not_bind() -> None:
