@@ -1,53 +1,66 @@
-"""Generated kernels against the same formulas in plain NumPy, at 256 rows of 784 × 500 units."""
+"""Generated kernels against the same formulas by hand, in NumPy with Numba and in plain NumPy; 256 × 784 × 500."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks import plain_numpy
+from benchmarks import plain_numba, plain_numpy
 from benchmarks.measure import paired, readable, show
 from pgm_rbm.kernels import pairwise_kernels
 
+ROWS, VISIBLE, HIDDEN = 256, 784, 500
+STATES = {"binary": (0, 1), "spin": (-1, 1)}
+
 
 def main() -> None:
-    kernels = pairwise_kernels("binary", "binary", "numba")
-    rng = np.random.default_rng(0)
     rows = []
-    for dtype in (np.float64, np.float32):
-        v = (rng.random((256, 784)) < 0.13).astype(dtype)
-        w, a, b = (rng.normal(0, 0.05, shape).astype(dtype) for shape in ((784, 500), 784, 500))
-        parameters = {"w": w, "a": a, "b": b}
-
-        def plain_sample(v=v, w=w, b=b, dtype=dtype):  # type: ignore[no-untyped-def]
-            p = plain_numpy.sigmoid(v @ w + b)
-            return (rng.random(p.shape, dtype=dtype) < p).astype(dtype)
-
-        def plain_phase(v=v, w=w, b=b):  # type: ignore[no-untyped-def]
-            p = plain_numpy.sigmoid(v @ w + b)
-            return v.T @ p, v.sum(axis=0), p.sum(axis=0)
-
-        pairs = {
-            "free energy": (
-                lambda v=v, p=parameters: kernels.free_energy(v, **p),
-                lambda v=v, p=parameters: plain_numpy.free_energy(v, **p),
-            ),
-            "sample h": (lambda v=v, p=parameters: kernels.sample("h", v, 7, **p), plain_sample),
-            "phase": (lambda v=v, p=parameters: kernels.phase(v, **p), plain_phase),
-        }
-        with threadpool_limits(1, user_api="blas"):
-            for name, (generated, plain) in pairs.items():
-                timing = paired({"generated": generated, "plain": plain}, rounds=21)
-                rows.append(
-                    (
-                        f"{name}, {np.dtype(dtype)}",
-                        readable(timing.median("generated")),
-                        readable(timing.median("plain")),
-                        f"{timing.ratio('plain', 'generated'):.2f}",
+    with threadpool_limits(1, user_api="blas"):
+        for unit in STATES:
+            for dtype in (np.float64, np.float32):
+                for name, contenders in _contenders(unit, dtype).items():
+                    timing = paired(contenders, rounds=41)
+                    rows.append(
+                        (
+                            f"{name}, {unit}, {np.dtype(dtype)}",
+                            readable(timing.median("generated")),
+                            *(
+                                f"{timing.ratio(peer, 'generated'):.2f}" if peer in contenders else "—"
+                                for peer in ("numba", "numpy")
+                            ),
+                        )
                     )
-                )
     show(
-        "Kernels, 256 × 784 × 500, one thread, medians of 21",
-        ("kernel", "generated (Numba)", "plain NumPy", "plain ÷ generated"),
+        f"Kernels, {ROWS} × {VISIBLE} × {HIDDEN}, one thread, medians of 41, time of a peer ÷ generated",
+        ("kernel", "generated (Numba)", "by hand, NumPy and Numba", "plain NumPy"),
         rows,
     )
+
+
+def _contenders(unit: str, dtype: type) -> dict[str, dict[str, Callable[[], object]]]:
+    kernels = pairwise_kernels(unit, unit, "numba")
+    rng = np.random.default_rng(0)
+    v = rng.choice(STATES[unit], (ROWS, VISIBLE), p=(0.87, 0.13)).astype(dtype)
+    w, a, b = (rng.normal(0, 0.05, shape).astype(dtype) for shape in ((VISIBLE, HIDDEN), VISIBLE, HIDDEN))
+    parameters = {"w": w, "a": a, "b": b}
+    contenders: dict[str, dict[str, Callable[[], object]]] = {
+        "free energy": {
+            "generated": partial(kernels.free_energy, v, **parameters),
+            "numba": partial(plain_numba.FREE_ENERGY[unit], v, w, a, b),
+        },
+        "sample h": {
+            "generated": partial(kernels.sample, "h", v, 7, **parameters),
+            "numba": partial(plain_numba.SAMPLE[unit], v, w, b, 7),
+        },
+    }
+    if unit == "binary":
+        contenders["free energy"]["numpy"] = partial(plain_numpy.free_energy, v, w, a, b)
+        contenders["sample h"]["numpy"] = partial(plain_numpy.sample, v, w, b, rng)
+        contenders["phase"] = {
+            "generated": partial(kernels.phase, v, **parameters),
+            "numpy": partial(plain_numpy.phase, v, w, b),
+        }
+    return contenders

@@ -17,6 +17,16 @@ def free_energy(v: Array, w: Array, a: Array, b: Array) -> Array:
     return -v @ a - np.logaddexp(0, v @ w + b).sum(axis=1)
 
 
+def sample(v: Array, w: Array, b: Array, rng: np.random.Generator) -> Array:
+    p = sigmoid(v @ w + b)
+    return (rng.random(p.shape, dtype=p.dtype) < p).astype(p.dtype)
+
+
+def phase(v: Array, w: Array, b: Array) -> tuple[Array, Array, Array]:
+    p = sigmoid(v @ w + b)
+    return v.T @ p, v.sum(axis=0), p.sum(axis=0)
+
+
 def log_partition(w: Array, a: Array, b: Array, chunk: int = 4096) -> float:
     """ln Z by enumerating the hidden layer in chunks, in logs."""
     n_hidden = len(b)
