@@ -53,7 +53,7 @@ def _contenders(unit: str, dtype: type) -> dict[str, dict[str, Callable[[], obje
         },
         "sample h": {
             "generated": partial(kernels.sample, "h", v, 7, **parameters),
-            "numba": partial(plain_numba.SAMPLE[unit], v, w, b, 7),
+            "numba": partial(plain_numba.SAMPLE[unit], v, w, b, rng),
         },
     }
     if unit == "binary":

@@ -33,21 +33,19 @@ def _subtract_log2cosh(linear, product, bias):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _draw_binary(product, bias, seed):  # type: ignore[no-untyped-def]
-    np.random.seed(seed)
+def _draw_binary(product, bias, rng):  # type: ignore[no-untyped-def]
     for t in range(product.shape[0]):
         for j in range(product.shape[1]):
             p = 1 / (1 + np.exp(-(product[t, j] + bias[j])))
-            product[t, j] = 1 if np.random.random() < p else 0
+            product[t, j] = 1 if rng.random() < p else 0
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _draw_spin(product, bias, seed):  # type: ignore[no-untyped-def]
-    np.random.seed(seed)
+def _draw_spin(product, bias, rng):  # type: ignore[no-untyped-def]
     for t in range(product.shape[0]):
         for j in range(product.shape[1]):
             p = 1 / (1 + np.exp(-2 * (product[t, j] + bias[j])))
-            product[t, j] = 1 if np.random.random() < p else -1
+            product[t, j] = 1 if rng.random() < p else -1
 
 
 def _free_energy(loop: Any) -> Any:
@@ -60,9 +58,9 @@ def _free_energy(loop: Any) -> Any:
 
 
 def _sample(loop: Any) -> Any:
-    def sample(v: Array, w: Array, b: Array, seed: int) -> Array:
+    def sample(v: Array, w: Array, b: Array, rng: np.random.Generator) -> Array:
         states = v @ w
-        loop(states, b, seed)
+        loop(states, b, rng)
         return states
 
     return sample

@@ -1,4 +1,4 @@
-"""``pgm-rbm derive``: a derivation, printed and checked."""
+"""``pgm-rbm derive``: a derivation, printed and checked, or the code generated from it."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ class Format(StrEnum):
     terminal = "terminal"
     latex = "latex"
     json = "json"
+    python = "python"
+
+
+class Target(StrEnum):
+    """What generated code runs on."""
+
+    numba = "numba"
+    numpy = "numpy"
+    array_api = "array-api"
 
 
 def derive(
@@ -55,7 +64,15 @@ def derive(
     visible: VisibleLayers = None,
     hidden: HiddenLayers = None,
     check: Annotated[bool, typer.Option("--check", help="Check every line exactly; status 1 if one is wrong.")] = False,
-    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.terminal,
+    output: Annotated[
+        Format, typer.Option("--format", help="How to print it; python: the kernels generated from it.")
+    ] = (Format.terminal),
+    target: Annotated[
+        Target | None,
+        typer.Option(
+            help="With --format python, what the code runs on: numba by default; array-api: any array library."
+        ),
+    ] = None,
     width: Annotated[
         int | None, typer.Option(min=40, help="Columns to use on a terminal; its own width by default.")
     ] = None,
@@ -69,17 +86,37 @@ def derive(
       pgm-rbm derive --quantity conditional
       pgm-rbm derive --by b --format latex
       pgm-rbm derive "-sum(v\\[i]*w\\[i,j]*h\\[j], i, j)" --by w --check
+      pgm-rbm derive --hidden h:spin --format python --target numpy
     """
-    found = _derivation(energy_from(energy, visible, hidden), quantity, by, of)
-    if output is Format.latex:
-        typer.echo(found.latex())
-    elif output is Format.json:
-        typer.echo(found.to_json())
-    else:
-        columns = width or min(get_terminal_size((100, 24)).columns, 120)
-        typer.echo(found.text(ascii=ascii, width=columns))
+    if target is not None and output is not Format.python:
+        raise RequestError("--target is for --format python. Leave it out, or add that.")
+    if output is Format.python and not check and (by, of, quantity) != (None, None, Quantity.gradient):
+        raise RequestError(
+            "the module holds all kernels; --quantity, --by and --of choose what --check checks. Leave them out."
+        )
+    asked = energy_from(energy, visible, hidden)
+    if output is Format.python:
+        typer.echo(_kernels(asked, target or Target.numba), nl=False)
+        if not check:
+            return
+    found = _derivation(asked, quantity, by, of)
+    match output:
+        case Format.latex:
+            typer.echo(found.latex())
+        case Format.json:
+            typer.echo(found.to_json())
+        case Format.terminal:
+            columns = width or min(get_terminal_size((100, 24)).columns, 120)
+            typer.echo(found.text(ascii=ascii, width=columns))
     if check:
         _check(found, output)
+
+
+def _kernels(energy: Energy, target: Target) -> str:
+    from symbolic.codegen.build import generate
+
+    with refusing():
+        return generate(energy, target.value)
 
 
 def _derivation(energy: Energy, quantity: Quantity, by: str | None, of: str | None) -> Derivation:

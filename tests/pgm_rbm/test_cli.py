@@ -116,6 +116,7 @@ def test_starting_loads_nothing_heavy():
         (["train", "--nothing"], "--nothing"),
         (["train"], "DATA"),
         (["derive", "--format", "word"], "--format"),
+        (["derive", "--format", "python", "--target", "cuda"], "--target"),
         (["partition", "m", "--limit", "many"], "many"),
         (["sample", "m", "-n", "0"], "-n"),
     ],
@@ -171,6 +172,22 @@ def test_derive_as_json_comes_back_as_the_same_derivation():
     assert Derivation.from_json(result.stdout).verify()
 
 
+@pytest.mark.parametrize("target", ["numba", "numpy", "array-api"])
+def test_derive_prints_the_generated_module(target):
+    energy = "-sum(x[k]*G[k,i,j]*v[i]*h[j], k, i, j)"
+    layers = ("--visible", "x:binary", "--visible", "v:spin", "--hidden", "h:binary")
+    shown = run("derive", energy, *layers, "--format", "python", "--target", target).stdout
+    compile(shown, "module", "exec")
+    assert f'TARGET = "{target}"' in shown
+    assert "def sample_of_h(" in shown
+
+
+def test_derive_prints_the_module_alone_and_what_was_checked_beside_it():
+    result = run("derive", "--format", "python", "--check", "--by", "a")
+    assert 'TARGET = "numba"' in result.stdout
+    assert "checks passed" in result.stderr
+
+
 def test_derive_in_ascii():
     assert run("derive", "--ascii").stdout.isascii()
 
@@ -196,6 +213,8 @@ def test_a_failed_check_ends_with_status_1(monkeypatch):
         (["--of", "h"], "--of"),
         (["--quantity", "conditional", "--of", "x"], "'x'"),
         (["--quantity", "free-energy", "--by", "w"], "--by"),
+        (["--target", "numpy"], "--target is for --format python"),
+        (["--format", "python", "--by", "w"], "the module holds all kernels"),
     ],
 )
 def test_derive_refuses(arguments, words):
