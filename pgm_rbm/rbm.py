@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import IntractableError
-from pgm_rbm.exact import enumeration
-from pgm_rbm.exact.enumeration import Gradient, Progress
+from pgm_rbm.exact import configurations, enumeration
+from pgm_rbm.exact.enumeration import Gradient
+from pgm_rbm.exact.shards import Executors, Progress
 from pgm_rbm.kernels import (
     FloatArray,
     Kernels,
@@ -280,7 +281,8 @@ class RBM:
         *,
         limit: int | None = None,
         threads: int | None = None,
-        progress: Progress | None = None,
+        progress: bool | Progress | None = None,
+        executor: Executors | None = None,
     ) -> LogPartition:
         """ln Z, in nats.
 
@@ -290,7 +292,11 @@ class RBM:
                 has a mask.
             limit: the most configurations to enumerate; 2^24 by default.
             threads: how many threads to use; all by default. The result does not depend on it.
-            progress: called with (parts done, parts in all) as an enumeration goes on.
+            progress: called with (parts done, parts in all) as an enumeration goes on, or True for a bar with the time
+                left on standard error.
+            executor: where an enumeration computes its parts instead of on threads: any
+                `concurrent.futures.Executor`, or a function that makes one and is called anew if one breaks. The
+                result does not depend on it.
 
         Raises:
             ValueError: there is no such method, or a parameter is not finite.
@@ -303,7 +309,12 @@ class RBM:
             return self.graph.log_partition(method="elimination")
         try:
             return enumeration.log_partition(
-                self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
+                self._kernels,
+                self._parameters,
+                limit=limit,
+                threads=threads,
+                progress=progress,
+                executor=executor,
             )
         except enumeration.EnumerationLimitError as refused:
             if method == "enumeration" or self._mask is None:
@@ -331,7 +342,8 @@ class RBM:
         *,
         limit: int | None = None,
         threads: int | None = None,
-        progress: Progress | None = None,
+        progress: bool | Progress | None = None,
+        executor: Executors | None = None,
     ) -> Gradient:
         """The exact gradient of `log_likelihood`, as Term A − Term B.
 
@@ -340,15 +352,31 @@ class RBM:
         """
         rows = checked_states(X, "X", self.visible_units, self.n_visible)
         return enumeration.gradient(
-            self._kernels, self._parameters, rows, limit=limit, threads=threads, progress=progress
+            self._kernels,
+            self._parameters,
+            rows,
+            limit=limit,
+            threads=threads,
+            progress=progress,
+            executor=executor,
         )
 
     def moments(
-        self, *, limit: int | None = None, threads: int | None = None, progress: Progress | None = None
+        self,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+        executor: Executors | None = None,
     ) -> Moments:
         """⟨v⟩, ⟨h⟩ and ⟨v hᵀ⟩ under the model, exact. Arguments and errors as `log_partition`."""
         phase = enumeration.expectations(
-            self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
+            self._kernels,
+            self._parameters,
+            limit=limit,
+            threads=threads,
+            progress=progress,
+            executor=executor,
         ).phase
         return Moments(v=phase["a"], h=phase["b"], vh=phase["w"])
 
@@ -385,7 +413,7 @@ class RBM:
             _checked_count("n", n, 1)
             if given:
                 raise ValueError("given must be left out with method='exact'. Use method='gibbs' to clamp units.")
-            drawn, _ = enumeration.sample(self._kernels, self._parameters, n, resolve_seed(seed), threads=threads)
+            drawn, _ = configurations.sample(self._kernels, self._parameters, n, resolve_seed(seed), threads=threads)
             return drawn
         if method != "gibbs":
             raise ValueError(f"method must be 'gibbs' or 'exact'. Got {method!r}.")

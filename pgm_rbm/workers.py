@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,8 +61,9 @@ def row_blocks(rows: int, units: int) -> list[slice]:
 class Workers:
     """A pool that maps a function over pieces of work; made by `workers`."""
 
-    def __init__(self, pool: ThreadPoolExecutor | None):
+    def __init__(self, pool: ThreadPoolExecutor | None, threads: int = 1):
         self._pool = pool
+        self._threads = threads
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """The results in the order of the items. Where a piece fails or an interrupt arrives, it waits for all
@@ -78,15 +80,22 @@ class Workers:
             wait(futures)
 
     def unordered(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
-        """Pairs (place of the item, result) as they are done; for work that reports its progress."""
+        """Pairs (place of the item, result) as they are done; for work that reports its progress.
+
+        A few items more than there are threads are under way at a time, so results do not pile up.
+        """
         items = list(items)
         if self._pool is None or len(items) < 2:
             yield from ((k, work(item)) for k, item in enumerate(items))
             return
-        futures = {self._pool.submit(work, item): k for k, item in enumerate(items)}
+        waiting = enumerate(items)
+        futures = {self._pool.submit(work, item): k for k, item in islice(waiting, 2 * self._threads)}
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            while futures:
+                done, _ = wait(futures, return_when=FIRST_COMPLETED)
+                results = [(futures.pop(future), future.result()) for future in done]
+                futures |= {self._pool.submit(work, item): k for k, item in islice(waiting, len(results))}
+                yield from results
         finally:
             for future in futures:
                 future.cancel()
@@ -108,4 +117,4 @@ def workers(threads: int | None = None) -> Iterator[Workers]:
             yield Workers(None)
         else:
             with ThreadPoolExecutor(count, thread_name_prefix="pgm_rbm") as pool:
-                yield Workers(pool)
+                yield Workers(pool, count)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pgm_rbm.exact import enumeration
+from pgm_rbm.exact import configurations, enumeration, sums
 from pgm_rbm.kernels import Kernels, pairwise_kernels
 from tests.pgm_rbm import naive
 
@@ -82,7 +82,7 @@ def test_a_very_negative_log_partition(kernels: Kernels) -> None:
 def test_parts_are_joined_whatever_the_order_of_their_sizes(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
     w, a, b = naive.random_parameters(9, 9, seed=4, scale=4.0)
     whole = enumeration.expectations(kernels, named(w, a, b))
-    monkeypatch.setattr(enumeration, "_BLOCK_VALUES", 1)
+    monkeypatch.setattr(sums, "_BLOCK_VALUES", 1)
     for sign in (1, -1):
         # Reversing the units reverses the order of the configurations, and with it where the largest one comes.
         parts = enumeration.expectations(kernels, named(w[::sign, ::sign], a[::sign], b[::sign]))
@@ -91,7 +91,7 @@ def test_parts_are_joined_whatever_the_order_of_their_sizes(kernels: Kernels, mo
 
 
 def test_the_number_of_threads_changes_no_bit(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enumeration, "_BLOCK_VALUES", 1)
+    monkeypatch.setattr(sums, "_BLOCK_VALUES", 1)
     w, a, b = naive.random_parameters(12, 10, seed=5)
     x = (np.random.default_rng(0).random((1500, 12)) < 0.5).astype(np.float64)
     one, two, three = (enumeration.gradient(kernels, named(w, a, b), x, threads=n) for n in (1, 2, 3))
@@ -186,7 +186,7 @@ def test_parameters_that_are_not_finite_are_refused(value: float) -> None:
 
 
 def test_progress_counts_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enumeration, "_BLOCK_VALUES", 1)
+    monkeypatch.setattr(sums, "_BLOCK_VALUES", 1)
     seen: list[tuple[int, int]] = []
     enumeration.log_partition(
         pairwise_kernels(target="numpy"),
@@ -199,14 +199,14 @@ def test_progress_counts_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("n_visible", "n_hidden"), [(6, 3), (3, 6)])
 def test_exact_draws_are_states_and_follow_the_seed(kernels: Kernels, n_visible: int, n_hidden: int) -> None:
     parameters = named(*naive.random_parameters(n_visible, n_hidden, seed=12))
-    v, h = enumeration.sample(kernels, parameters, 50, seed=1)
+    v, h = configurations.sample(kernels, parameters, 50, seed=1)
     assert v.shape == (50, n_visible)
     assert h.shape == (50, n_hidden)
     assert set(np.unique(v)) == set(np.unique(h)) == {0.0, 1.0}
-    again = enumeration.sample(kernels, parameters, 50, seed=1, threads=1)
+    again = configurations.sample(kernels, parameters, 50, seed=1, threads=1)
     np.testing.assert_array_equal(v, again[0])
     np.testing.assert_array_equal(h, again[1])
-    assert (v != enumeration.sample(kernels, parameters, 50, seed=2)[0]).any()
+    assert (v != configurations.sample(kernels, parameters, 50, seed=2)[0]).any()
 
 
 def test_constant_units_give_finite_answers(kernels: Kernels) -> None:

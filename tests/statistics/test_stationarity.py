@@ -46,9 +46,9 @@ def total_variation(p: np.ndarray, found: np.ndarray) -> float:
 
 
 def test_exact_draws_follow_the_distribution(rbm: RBM, exact: np.ndarray) -> None:
-    from pgm_rbm.exact import enumeration
+    from pgm_rbm.exact import configurations
 
-    v, h = enumeration.sample(rbm.kernels, rbm.parameters, DRAWS, seed=1)
+    v, h = configurations.sample(rbm.kernels, rbm.parameters, DRAWS, seed=1)
     expected = exact * DRAWS
     found = counts(v, h)
     often = expected >= 5

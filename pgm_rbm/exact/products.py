@@ -1,0 +1,397 @@
+"""Sums over all configurations of one layer as products of tables: no exponential or logarithm a configuration.
+
+With x the enumerated layer and y the other one,
+
+    Z = Σ_x e^{c·x} Π_i Σ_s e^{s (d_i + u_i·x)},
+
+and e^{s (d_i + u_i·x)} is a product of one table entry a unit of x. The units of x are split: an inner group of them
+spans a fixed number of configurations, lanes, whose part of the product is one table; the others are walked through
+like the digits of a counter, and each step multiplies in the entries of the digits that changed. A configuration
+then costs one multiplication and one multiply-add a unit of y.
+
+Numbers of any size are kept in range like this. Every y_i has a reference state, the one that keeps the others'
+weights relative to it lowest, so its factor is 1 + Σ t with t ≤ e^{gmax}, and gmax is known beforehand. The reference
+states' own weights are linear in x and join c. Factors are multiplied in groups that cannot overflow, and after each
+the exponent of the product is taken out of its bits and added up as a whole number. A unit with gmax beyond
+`WIDE` keeps mantissa and exponent apart in its tables too, so weights may have any size.
+
+A unit of y whose neighbours are all among the slow digits is multiplied in where its last digit is set and not again
+below it: in a sparse model most factors are shared by many configurations.
+
+`Problem` is what is to be summed, plain arrays that can be sent to another process; `Tables` is what the compiled
+loops of `product_loops` read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import deque
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["LANES", "WIDE", "Layout", "Problem", "Tables", "tables_of"]
+
+LANES = 64
+"""Configurations that the innermost loop goes through at once."""
+
+WIDE = 300.0
+"""Nats above its reference state that a unit's states may reach and still be multiplied as plain float64."""
+
+# The bits of exponent a product of factors may use up; float64 has 1023, and weights and tables take some of them.
+_GROUP_BITS = 900.0
+_QUAD = 4
+_MOST_INNER = 1600
+_NEVER = -(2**40)
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Number = TypeVar("Number", np.float64, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A layer to be enumerated and a layer to be summed out, with the pairwise weights between them.
+
+    Problems with the same numbers are equal. The arrays must not change afterwards.
+
+    Attributes:
+        bias: c, of the enumerated layer, shape (m,), float64.
+        other_bias: d, of the other layer, shape (n,), float64.
+        coupling: u, shape (n, m), float64.
+        states: of a unit of the enumerated layer.
+        other_states: of a unit of the other layer.
+    """
+
+    bias: Floats
+    other_bias: Floats
+    coupling: Floats
+    states: tuple[float, ...]
+    other_states: tuple[float, ...]
+
+    @property
+    def configurations(self) -> int:
+        """How many configurations the enumerated layer has."""
+        return len(self.states) ** len(self.bias)
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Equal for equal problems only."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (self.bias, self.other_bias, self.coupling):
+            digest.update(str(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(repr((self.states, self.other_states)).encode())
+        return digest.digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the enumeration goes through the configurations."""
+        return Layout.of(self)
+
+    def require_range(self) -> None:
+        """Raise if no digit of ln Z would be left in float64.
+
+        Raises:
+            ValueError: the terms of E may add up to more than 10^15.
+        """
+        state, other = max(map(abs, self.states)), max(map(abs, self.other_states))
+        with np.errstate(over="ignore"):
+            bound = (
+                state * np.abs(self.bias).sum()
+                + other * np.abs(self.other_bias).sum()
+                + state * other * np.abs(self.coupling).sum()
+            )
+        if not bound <= 1e15:
+            raise ValueError(
+                f"the parameters are so large that energies reach {bound:.1g} and overflow float64's digits. Scale "
+                "them down."
+            )
+
+    def log_weights(self, rows: Floats) -> Floats:
+        """ln of the summand of Z of these configurations by its definition, shape (len(rows),).
+
+        The tables are held to it, and it to the generated kernels.
+        """
+        fields = np.asarray(self.other_states)[:, None, None] * (rows @ self.coupling.T + self.other_bias)
+        result: Floats = rows @ self.bias + np.logaddexp.reduce(fields, axis=0).sum(axis=1)
+        return result
+
+    def rows(self, numbers: Integers) -> Floats:
+        """The configurations of these numbers, one a row, shape (len(numbers), m)."""
+        layout, base = self.layout, len(self.states)
+        rest, lane = np.divmod(numbers, base**layout.inner)
+        digits = np.empty((len(numbers), len(self.bias)), dtype=np.intp)
+        for place, unit in enumerate(layout.order):
+            if place < layout.inner:
+                lane, digits[:, unit] = np.divmod(lane, base)
+            else:
+                rest, digits[:, unit] = np.divmod(rest, base)
+        return np.asarray(self.states)[digits]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The order of the digits, and where along it each unit of the other layer is complete.
+
+    Attributes:
+        order: the enumerated units, the one that changes fastest first.
+        inner: how many of them the lanes span.
+        lanes: lanes, a multiple of `LANES`; those past the configurations of the inner units have no weight.
+        outer: configurations of the other enumerated units.
+        finish: of each unit of the other layer, 0 if it depends on the inner units, 1 + l if outer digit l is the
+            fastest that it depends on, and 1 + the number of outer digits if it depends on none; shape (n,).
+    """
+
+    order: tuple[int, ...]
+    inner: int
+    lanes: int
+    outer: int
+    finish: Integers
+
+    @classmethod
+    def of(cls, problem: Problem) -> Layout:
+        base, m = len(problem.states), len(problem.bias)
+        inner = _inner_units(base, m)
+        neighbours = problem.coupling != 0
+        # Past 64 units there is no enumeration, only an estimate of what it would take.
+        order = tuple(range(m)) if m > 64 or neighbours.all() else _fewest_first(neighbours)
+        first = np.where(neighbours.any(axis=1), neighbours[:, order].argmax(axis=1), m)
+        finish = np.maximum(first - inner + 1, 0).astype(np.int64)
+        lanes = -(-(base**inner) // LANES) * LANES
+        return cls(order, inner, lanes, base ** (m - inner), finish)
+
+    @property
+    def depth(self) -> int:
+        """How many outer digits there are."""
+        return len(self.order) - self.inner
+
+
+def _inner_units(base: int, m: int) -> int:
+    """How many units the lanes span: as few as waste few lanes."""
+    choices = [q for q in range(1, m + 1) if base**q <= max(_MOST_INNER, base)]
+    return min(choices, key=lambda q: (round(-(-(base**q) // LANES) * LANES / base**q, 1), q))
+
+
+def _fewest_first(neighbours: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """Enumerated units such that the fast ones complete as few units of the other layer as can be."""
+    left = np.ones(len(neighbours), dtype=bool)
+    waiting = list(range(neighbours.shape[1]))
+    order = []
+    while waiting:
+        counts = neighbours[np.ix_(left, np.array(waiting))].sum(axis=0)
+        order.append(waiting.pop(int(counts.argmin())))
+        left &= ~neighbours[:, order[-1]]
+    return tuple(order)
+
+
+class Tables(NamedTuple):
+    """What the loops read. A *row* is one state of one unit of the other layer, other than its reference state; a unit
+    has ``terms`` rows, one after another. Units come in the order in which they are complete; the first ``ends[0]``
+    rows depend on the lanes, and rows ``ends[k - 1]`` to ``ends[k]`` are complete at outer digit k − 1.
+
+    Attributes:
+        terms: rows a unit.
+        inner: how many digits the lanes span.
+        states: of an enumerated unit, shape (base,).
+        lane_states: shape (inner, lanes).
+        lane_rows: entries of the rows that depend on the lanes, shape (lanes / 64, ends[0], 64), flat.
+        start: each row's largest value over all configurations, shape (rows,).
+        digit_rows: what it is multiplied by for each outer digit's state, at most 1, shape (outer digits, base, rows).
+        ends: see above, shape (outer digits + 2,).
+        groups: units at which a product's exponent is taken out.
+        wide_lanes, wide_lanes_exponent, wide_start, wide_start_exponent, wide_digits, wide_digits_exponent: the same
+            tables of units that are kept as mantissa and exponent; all of them count as depending on the lanes.
+        weight_lanes, weight_lanes_exponent: of e^{c·x}, shape (lanes,).
+        weight_digits, weight_digits_exponent: shape (outer digits, base).
+        weight, weight_exponent: of the constant factor.
+    """
+
+    terms: int
+    inner: int
+    states: Floats
+    lane_states: Floats
+    lane_rows: Floats
+    start: Floats
+    digit_rows: Floats
+    ends: Integers
+    groups: Integers
+    wide_lanes: Floats
+    wide_lanes_exponent: Integers
+    wide_start: Floats
+    wide_start_exponent: Integers
+    wide_digits: Floats
+    wide_digits_exponent: Integers
+    weight_lanes: Floats
+    weight_lanes_exponent: Integers
+    weight_digits: Floats
+    weight_digits_exponent: Integers
+    weight: float
+    weight_exponent: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Tables, and what is needed to read the loops' answers.
+
+    Attributes:
+        tables: see there.
+        units: of each row, the unit of the other layer, or −1 for a row that only fills up; narrow rows come first.
+        offset: of each unit of the other layer, shape (n,), and
+        steps: of each row: a unit's mean is its offset plus the steps times the probabilities of its rows, as
+            `product_loops.moments` counts them.
+    """
+
+    tables: Tables
+    units: Integers
+    offset: Floats
+    steps: Floats
+
+
+@lru_cache(maxsize=2)
+def tables_of(problem: Problem) -> Prepared:
+    """The tables of a problem; those of the last ones asked for are kept."""
+    return _prepare(problem)
+
+
+def _prepare(problem: Problem) -> Prepared:
+    problem.require_range()
+    layout = problem.layout
+    states, base = np.asarray(problem.states), len(problem.states)
+    others = np.asarray(problem.other_states)
+    order = list(layout.order)
+    d, u = problem.other_bias, problem.coupling[:, order]
+    n, depth, terms = len(d), layout.depth, len(others) - 1
+
+    # Largest (s − r)(d + u·x) over x, for every unit and every pair of its states s and r.
+    differences = others[:, None] - others[None, :]
+    slopes = differences[:, :, None, None] * u
+    highest = (slopes[..., None] * states).max(axis=-1)
+    reach = differences[:, :, None] * d + highest.sum(axis=-1)
+    chosen = reach.max(axis=0).argmin(axis=0)
+    reference = others[chosen]
+    rest = np.arange(len(others)) != chosen[:, None]
+    steps = np.broadcast_to(others, rest.shape)[rest].reshape(n, terms) - reference[:, None]
+    top = reach[:, chosen, np.arange(n)].T[rest].reshape(n, terms)
+
+    narrow = top.max(axis=1, initial=-math.inf) <= WIDE
+    by_finish = np.argsort(layout.finish, kind="stable")
+    bits = np.log2(1 + np.exp(np.minimum(top, 2 * WIDE)).sum(axis=1))
+    packed, groups = _packed([int(i) for i in by_finish if narrow[i] and layout.finish[i] == 0], bits, terms)
+    later = [int(i) for i in by_finish if narrow[i] and layout.finish[i] > 0]
+    units = np.array(packed + later, dtype=np.int64)
+    finish = np.where(units >= 0, layout.finish[units], 0) if len(units) else np.zeros(0, np.int64)
+    ends = terms * np.array([(finish <= k).sum() for k in range(depth + 2)], dtype=np.int64)
+    wide = np.flatnonzero(~narrow)
+
+    lane_states = _lane_states(states, layout)
+    unused = np.arange(layout.lanes) >= base**layout.inner
+
+    def exponents(which: Integers) -> tuple[Floats, Floats, Floats]:
+        """ln of the start, of the lanes' entries and of the digits' entries, for the rows of these units."""
+        step = steps[which].reshape(-1, 1)
+        slope = step * np.repeat(u[which], terms, axis=0)
+        peak = (slope[:, :, None] * states).max(axis=-1)
+        begin = top[which].reshape(-1)
+        lanes = slope[:, : layout.inner] @ lane_states - peak[:, : layout.inner].sum(axis=1, keepdims=True)
+        digits = states[:, None] * slope.T[layout.inner :, None, :] - peak.T[layout.inner :, None, :]
+        return begin, lanes, np.ascontiguousarray(digits)
+
+    begin, lanes, digits = exponents(units)
+    filler = np.repeat(units < 0, terms)
+    inside = int(ends[0])
+    lane_rows = np.where(unused, 0.0, np.exp(np.minimum(lanes[:inside], 0.0)))
+    lane_rows[filler[:inside]] = 0.0
+    wide_begin, wide_lanes, wide_digits = exponents(wide)
+    wide_lanes[:, unused] = 0.0
+
+    split_lanes, split_start, split_digits = _split(wide_lanes), _split(wide_begin), _split(wide_digits)
+    c = problem.bias[order] + reference @ u
+    weight_lanes, weight_digits = _split(c[: layout.inner] @ lane_states), _split(c[layout.inner :, None] * states)
+    weight = _split(np.array(reference @ d))
+    tables = Tables(
+        terms=terms,
+        inner=layout.inner,
+        states=states,
+        lane_states=lane_states,
+        lane_rows=_by_block(lane_rows),
+        start=np.where(filler, 0.0, np.exp(np.minimum(begin, WIDE))),
+        digit_rows=np.where(filler, 1.0, np.exp(digits)).ravel(),
+        ends=ends,
+        groups=np.array(groups, dtype=np.int64),
+        wide_lanes=_by_block(split_lanes[0]),
+        wide_lanes_exponent=_by_block(split_lanes[1]),
+        wide_start=split_start[0],
+        wide_start_exponent=split_start[1],
+        wide_digits=split_digits[0].ravel(),
+        wide_digits_exponent=split_digits[1].ravel(),
+        weight_lanes=np.where(unused, 1.0, weight_lanes[0]),
+        weight_lanes_exponent=np.where(unused, _NEVER, weight_lanes[1]),
+        weight_digits=weight_digits[0].ravel(),
+        weight_digits_exponent=weight_digits[1].ravel(),
+        weight=weight[0].item(),
+        weight_exponent=weight[1].item(),
+    )
+    every = np.concatenate([units, wide])
+    row_steps = np.where(np.repeat(every < 0, terms), 0.0, steps[every].reshape(-1))
+    if terms == 1:
+        return Prepared(tables, every, reference + steps[:, 0], -row_steps)
+    return Prepared(tables, np.repeat(every, terms), reference, row_steps)
+
+
+def _packed(units: list[int], bits: Floats, terms: int) -> tuple[list[int], list[int]]:
+    """The units of the innermost loop in groups whose product cannot overflow, and where the groups end.
+
+    With one term a unit the loop takes four units at once, so places are filled up with −1 where fewer fit.
+    """
+    size = _QUAD if terms == 1 else 1
+    # The units that reach highest come first, so that those beside them still fit.
+    waiting = deque(sorted(units, key=lambda i: -bits[i]) if size > 1 else units)
+    packed: list[int] = []
+    groups: list[int] = []
+    used = 0.0
+    while waiting:
+        quad, total = [waiting[0]], float(bits[waiting.popleft()])
+        while waiting and len(quad) < size and total + bits[waiting[0]] <= _GROUP_BITS:
+            total += float(bits[waiting[0]])
+            quad.append(waiting.popleft())
+        if used + total > _GROUP_BITS:
+            groups.append(len(packed))
+            used = 0.0
+        used += total
+        packed += quad + [-1] * (size - len(quad))
+    groups.append(len(packed))
+    return packed, groups
+
+
+def _lane_states(states: Floats, layout: Layout) -> Floats:
+    numbers = np.arange(layout.lanes) % len(states) ** layout.inner
+    out = np.empty((layout.inner, layout.lanes))
+    for place in range(layout.inner):
+        numbers, digit = np.divmod(numbers, len(states))
+        out[place] = states[digit]
+    return out
+
+
+def _by_block(rows: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """(rows, lanes) as (lanes / 64, rows, 64), flat."""
+    blocks = rows.reshape(len(rows), rows.shape[1] // LANES, LANES).swapaxes(0, 1)
+    return np.ascontiguousarray(blocks).ravel()
+
+
+def _split(logs: Floats) -> tuple[Floats, Integers]:
+    """e^x as m · 2^k with m about 1 to 2; x in nats, of any size."""
+    logs = np.ascontiguousarray(logs)
+    k = np.floor(logs / math.log(2))
+    return np.exp((logs - k * _LN2_HIGH) - k * _LN2_LOW), k.astype(np.int64)
