@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pgm_rbm.errors import IntractableError
 from pgm_rbm.exact import configurations, enumeration
+from pgm_rbm.exact.configurations import MostProbable
 from pgm_rbm.exact.enumeration import Gradient
 from pgm_rbm.exact.shards import Executors, Progress
 from pgm_rbm.kernels import (
@@ -37,7 +38,9 @@ from pgm_rbm.workers import thread_count
 if TYPE_CHECKING:
     import networkx as nx
 
+    from pgm_rbm.exact.fisher import FisherInformation
     from pgm_rbm.graph.bipartite import RBMGraph
+    from pgm_rbm.graph.structure import Tractability
     from pgm_rbm.learning.optimisers import Optimiser
     from pgm_rbm.learning.trainer import StepProgress, TrainingState
     from symbolic.derivation.trace import Derivation
@@ -380,6 +383,135 @@ class RBM:
         ).phase
         return Moments(v=phase["a"], h=phase["b"], vh=phase["w"])
 
+    def entropy(
+        self,
+        of: str = "joint",
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> float:
+        """The entropy in nats, exact.
+
+        Args:
+            of: ``"joint"`` for p(v, h), by enumerating the smaller layer; ``"v"`` or ``"h"`` for one layer's own
+                distribution, by enumerating that layer.
+            limit, threads, progress: as for `log_partition`.
+
+        Raises:
+            ValueError: ``of`` is something else, or a parameter is not finite.
+            EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
+        """
+        if of == "joint":
+            return configurations.joint_entropy(
+                self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
+            )
+        return configurations.layer_entropy(
+            self._kernels, self._parameters, _checked_layer(of), limit=limit, threads=threads, progress=progress
+        )
+
+    def kl_divergence(self, X: States, *, limit: int | None = None, threads: int | None = None) -> float:
+        """KL(q ‖ p) in nats, exact, from the distribution q of the rows of X to the model's p(v).
+
+        It is −H(q) minus `log_likelihood`, so it has the same gradient but for the sign, and is 0 where every row is as
+        probable as it is frequent. Arguments and errors as `log_probability`.
+        """
+        rows = checked_states(X, "X", self.visible_units, self.n_visible)
+        distinct, counts = np.unique(rows, axis=0, return_counts=True)
+        q = counts / counts.sum()
+        return float(q @ (np.log(q) - self.log_probability(distinct, limit=limit, threads=threads)))
+
+    def most_probable(
+        self,
+        given: Given | None = None,
+        of: str = "joint",
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> MostProbable:
+        """A configuration that none exceeds in probability, exact.
+
+        Args:
+            given: units whose values are known, such as ``{("v", 3): 1}``; the most probable values of all others are
+                sought.
+            of: ``"joint"`` for the pair (v, h) of the largest p(v, h); ``"v"`` or ``"h"`` for one layer with the other
+                one summed out, by enumerating that layer.
+            limit, threads, progress: as for `log_partition`.
+
+        Returns:
+            `MostProbable` with ``visible``, ``hidden`` and ``log_probability``.
+
+        Raises:
+            ValueError: ``of`` is something else, or ``given`` is used with one layer.
+            UnknownVariableError, ValueOutsideDomainError: ``given`` does not fit the model.
+            EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
+        """
+        chosen = _checked_given(given)
+        if of == "joint":
+            clamps = clamps_from(chosen, self._kernels, self._parameters, 1)
+            return configurations.most_probable(
+                self._kernels, self._parameters, clamps, limit=limit, threads=threads, progress=progress
+            )
+        layer = _checked_layer(of)
+        if chosen:
+            raise ValueError(f"given must be left out with of={of!r}. Use of='joint' to fix units.")
+        states, log_p = configurations.most_probable_of_layer(
+            self._kernels, self._parameters, layer, limit=limit, threads=threads, progress=progress
+        )
+        states = states.astype(self.dtype)
+        return MostProbable(states if layer == "v" else None, states if layer == "h" else None, log_p)
+
+    def fisher_information(
+        self,
+        *,
+        limit: int | None = None,
+        memory_limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> FisherInformation:
+        """The Fisher information of p(v) in all parameters, exact, by enumerating the visible layer.
+
+        Args:
+            limit: the most visible configurations to enumerate; 2^24 by default.
+            memory_limit: bytes it may hold; 2^30 by default. The matrix alone takes 8 p² for p parameters.
+            threads, progress: as for `log_partition`.
+
+        Returns:
+            `FisherInformation` with ``matrix``; its ``natural(gradient.difference, damping)`` is the natural gradient.
+
+        Raises:
+            EnumerationLimitError: more configurations, memory or time than allowed; nothing has been computed.
+            ValueError: a parameter is not finite.
+        """
+        from pgm_rbm.exact.fisher import fisher_information
+
+        return fisher_information(
+            self._kernels,
+            self._parameters,
+            limit=limit,
+            memory_limit=memory_limit,
+            threads=threads,
+            progress=progress,
+        )
+
+    def tractability(
+        self, *, limit: int | None = None, memory_limit: int | None = None, time_limit: float | None = None
+    ) -> Tractability:
+        """The ways to exact answers, with operations, memory and seconds on this machine; nothing else is computed.
+
+        Args:
+            limit: configurations that enumeration may visit; 2^24 by default.
+            memory_limit, time_limit: bytes and seconds that elimination may take; 2^30 and 600 by default.
+
+        Returns:
+            A report to print, whose ``method`` is the way to ln Z that `log_partition` takes by default, or
+            ``"sampling"`` where it refuses.
+        """
+        from pgm_rbm.exact.report import tractability
+
+        return tractability(self, limit=limit, memory_limit=memory_limit, time_limit=time_limit)
+
     # Sampling ---------------------------------------------------------------------------------------------------
 
     def sample(
@@ -390,6 +522,7 @@ class RBM:
         seed: int | None = None,
         *,
         method: str = "gibbs",
+        limit: int | None = None,
         threads: int | None = None,
     ) -> FloatArray:
         """Visible states drawn from the model, shape (n, n_visible).
@@ -401,6 +534,7 @@ class RBM:
                 array of n states. The rest is drawn from its distribution given these.
             seed: of these draws; None for a fresh one.
             method: ``"gibbs"``, or ``"exact"`` for independent draws from p(v) itself, by enumeration.
+            limit: the most configurations that the exact method may enumerate; 2^24 by default.
             threads: how many threads to use; all by default. The result does not depend on it.
 
         Raises:
@@ -413,7 +547,9 @@ class RBM:
             _checked_count("n", n, 1)
             if given:
                 raise ValueError("given must be left out with method='exact'. Use method='gibbs' to clamp units.")
-            drawn, _ = configurations.sample(self._kernels, self._parameters, n, resolve_seed(seed), threads=threads)
+            drawn, _ = configurations.sample(
+                self._kernels, self._parameters, n, resolve_seed(seed), limit=limit, threads=threads
+            )
             return drawn
         if method != "gibbs":
             raise ValueError(f"method must be 'gibbs' or 'exact'. Got {method!r}.")
@@ -526,7 +662,8 @@ class RBM:
             batch_size: rows a step; 100.
             learning_rate: 0.1, or 0.01 with Adam.
             seed: of everything random in training; by default the model's own.
-            optimizer: ``"sgd"`` (default), ``"adam"``, or one made in `learning.optimisers`.
+            optimizer: ``"sgd"`` (default), ``"adam"``, ``"natural"`` for the natural gradient of small models with the
+                exact algorithm, or one made in `learning.optimisers`.
             momentum: of ``"sgd"``; 0.
             weight_decay: λ of the penalty λ/2 Σ w² on the mean ln p; 0. Biases are not penalised.
             n_chains: persistent chains, for PCD; as many as a batch has rows.
@@ -552,6 +689,7 @@ class RBM:
         """
         from pgm_rbm.formats.whole_file import require_place
         from pgm_rbm.learning.monitor import Monitor
+        from pgm_rbm.learning.optimisers import NaturalGradient
         from pgm_rbm.learning.progress import progress_bar
         from pgm_rbm.learning.trainer import Settings, TrainingState, train
 
@@ -587,6 +725,10 @@ class RBM:
             checked_parameters(value, name, value.shape)
         if settings.algorithm == "exact":
             enumeration.make_plan(self._kernels, self._parameters, threads=threads)
+        if isinstance(settings.optimiser, NaturalGradient):
+            from pgm_rbm.exact.fisher import require_within_limits
+
+            require_within_limits(self._kernels, self._parameters, threads=threads)
         judge = Monitor(
             self._kernels,
             self._parameters,
@@ -766,6 +908,12 @@ def _checked_given(given: Given | None) -> Given:
     if not isinstance(given, Mapping):
         raise TypeError(f"given must be a dict from units to values, such as {{('v', 3): 1}}. Got {given!r}.")
     return given
+
+
+def _checked_layer(of: str) -> str:
+    if of not in ("v", "h"):
+        raise ValueError(f"of must be 'joint', 'v' or 'h'. Got {of!r}.")
+    return of
 
 
 def _checked_count(name: str, value: int, least: int) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "data_phase",
     "expectations",
     "gradient",
+    "layer_sum",
     "log_partition",
     "log_probability",
     "make_plan",
@@ -98,6 +99,35 @@ class Gradient:
         return self.difference["b"]
 
 
+def layer_sum(kernels: Kernels, parameters: Parameters, layer: str | None = None, averages: bool = False) -> LayerSum:
+    """The enumeration of a layer, by default of the one with fewer configurations, whatever it would cost.
+
+    Args:
+        kernels, parameters: the model.
+        layer: which layer.
+        averages: whether averages are wanted besides ln Z.
+
+    Raises:
+        ValueError: a parameter is NaN or infinite, or no layer has finitely many configurations.
+    """
+    for name, value in parameters.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"parameter {name} must be finite. Got NaN or infinity in it.")
+    sizes = layer_sizes(kernels, parameters)
+    configurations = {one: len(states_of(kernels.layers[one])) ** size for one, size in sizes.items()}
+    finite = [one for one in ([layer] if layer else sizes) if configurations[one]]
+    if not finite:
+        units = ", ".join(f"{one}: {kernels.layers[one]}" for one in ([layer] if layer else sizes))
+        raise ValueError(f"only a layer of units with finitely many states can be enumerated. Got {units}.")
+    chosen = min(finite, key=lambda one: configurations[one])
+    task: LayerSum | None = None
+    if kernels.target == "numba":
+        task = problem_of(kernels, parameters, chosen, averages)
+    if task is None:
+        task = KernelSum(kernels, lifted(parameters), chosen, averages)
+    return task
+
+
 def make_plan(
     kernels: Kernels,
     parameters: Parameters,
@@ -124,28 +154,15 @@ def make_plan(
     limit = DEFAULT_LIMIT if limit is None else limit
     if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
         raise ValueError(f"limit must be a positive whole number of configurations. Got {limit!r}.")
-    for name, value in parameters.items():
-        if not np.isfinite(value).all():
-            raise ValueError(f"parameter {name} must be finite. Got NaN or infinity in it.")
-    sizes = layer_sizes(kernels, parameters)
-    configurations = {one: len(states_of(kernels.layers[one])) ** size for one, size in sizes.items()}
-    finite = [one for one in ([layer] if layer else sizes) if configurations[one]]
-    if not finite:
-        units = ", ".join(f"{one}: {kernels.layers[one]}" for one in ([layer] if layer else sizes))
-        raise ValueError(f"only a layer of units with finitely many states can be enumerated. Got {units}.")
-    chosen = min(finite, key=lambda one: configurations[one])
-    task: LayerSum | None = None
-    if kernels.target == "numba":
-        task = problem_of(kernels, parameters, chosen, averages)
-    if task is None:
-        task = KernelSum(kernels, lifted(parameters), chosen, averages)
+    task = layer_sum(kernels, parameters, layer, averages)
+    chosen = task.layer
     if task.configurations > min(limit, _MOST):
         unit = kernels.layers[chosen]
         raise refusal(
             task,
             unit,
             len(states_of(unit)),
-            sizes[chosen],
+            layer_sizes(kernels, parameters)[chosen],
             "visible" if chosen in kernels.visible else "hidden",
             int(limit),
             thread_count(threads),

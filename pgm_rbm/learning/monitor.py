@@ -19,8 +19,8 @@ __all__ = ["EXACT_WORK", "MONITORS", "Monitor", "pseudo_log_likelihood"]
 
 MONITORS = ("auto", "exact", "pseudo", "none")
 
-EXACT_WORK = 2**31
-"""Configurations times weights up to which ``"auto"`` takes the exact measure: about a second an epoch."""
+EXACT_WORK = {"numba": 2**34, "numpy": 2**31}
+"""By the kernels' target, configurations times weights up to which ``"auto"`` measures exactly: about a second."""
 
 _PSEUDO_ROWS = 2048
 
@@ -33,7 +33,7 @@ class Monitor:
         x: training rows.
         held_out: rows that are not trained on, or None.
         kind: ``"exact"``, ``"pseudo"``, ``"none"``, or ``"auto"``, which takes the exact measure where configurations
-            times weights do not exceed 2^31.
+            times weights do not exceed `EXACT_WORK`.
         seed: 64-bit seed of the pseudo-likelihood's draws.
         threads: how many threads to use.
 
@@ -56,7 +56,7 @@ class Monitor:
         if kind not in MONITORS:
             raise ValueError(f"monitor must be one of {', '.join(map(repr, MONITORS))}. Got {kind!r}.")
         if kind == "auto":
-            kind = "exact" if _work(kernels, parameters) <= EXACT_WORK else "pseudo"
+            kind = "exact" if _within_reach(kernels, parameters) else "pseudo"
         elif kind == "exact":
             enumeration.make_plan(kernels, parameters, threads=threads)
         self.kind = kind
@@ -86,10 +86,12 @@ class Monitor:
         return {}
 
 
-def _work(kernels: Kernels, parameters: Parameters) -> float:
+def _within_reach(kernels: Kernels, parameters: Parameters) -> bool:
     sizes = layer_sizes(kernels, parameters)
     bits = min(size * math.log2(len(states_of(kernels.layers[layer]))) for layer, size in sizes.items())
-    return 2.0**bits * math.prod(sizes.values()) if bits < 64 else math.inf
+    if bits > math.log2(enumeration.DEFAULT_LIMIT):
+        return False
+    return 2.0**bits * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
 
 
 def pseudo_log_likelihood(

@@ -15,7 +15,7 @@ import numpy as np
 
 from pgm_rbm.kernels import FloatArray
 
-__all__ = ["SGD", "Adam", "Optimiser", "optimiser_from", "optimiser_settings"]
+__all__ = ["SGD", "Adam", "NaturalGradient", "Optimiser", "optimiser_from", "optimiser_settings"]
 
 
 class Optimiser(Protocol):
@@ -121,7 +121,43 @@ class Adam:
         parameter += gradient
 
 
-_KNOWN: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+@dataclass(frozen=True)
+class NaturalGradient:
+    """Steps along the natural gradient, θ ← θ + η (F + λ 1)⁻¹ g (Amari 1998), with F the Fisher information of p(v).
+
+    It goes with the exact algorithm and small models: a step enumerates the visible layer and solves as many equations
+    as there are parameters.
+
+    Attributes:
+        damping: λ, positive; larger values make shorter steps, more like those of plain gradient ascent.
+    """
+
+    damping: float = 0.01
+    name: ClassVar[str] = "natural"
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        if not self.damping > 0 or not math.isfinite(self.damping):
+            raise ValueError(f"damping must be positive. Got {self.damping!r}.")
+
+    def update(
+        self,
+        parameter: FloatArray,
+        gradient: FloatArray,
+        slots: Mapping[str, FloatArray],
+        learning_rate: float,
+        step: int,
+    ) -> None:
+        """Move ``parameter`` in place; ``gradient`` is its share of the natural one, which the trainer makes."""
+        gradient *= learning_rate
+        parameter += gradient
+
+
+_KNOWN: dict[str, type[SGD] | type[Adam] | type[NaturalGradient]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "natural": NaturalGradient,
+}
 
 
 def optimiser_from(name: str | Optimiser, **settings: Any) -> Optimiser:
@@ -154,9 +190,10 @@ def optimiser_settings(optimiser: Optimiser) -> dict[str, Any]:
     Raises:
         TypeError: it is none of the optimisers of this module.
     """
-    if not isinstance(optimiser, SGD | Adam):
+    if not isinstance(optimiser, SGD | Adam | NaturalGradient):
         raise TypeError(
-            f"only 'sgd' and 'adam' can be written to a file. Got an optimiser of type {type(optimiser).__name__}."
+            f"only 'sgd', 'adam' and 'natural' can be written to a file. Got an optimiser of type "
+            f"{type(optimiser).__name__}."
         )
     return {"name": optimiser.name, **asdict(optimiser)}
 

@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.exact import enumeration
+from pgm_rbm.exact import enumeration, fisher
 from pgm_rbm.kernels import FloatArray, Kernels, Phase, layer_sizes
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
-from pgm_rbm.learning.optimisers import SGD, Adam, Optimiser, optimiser_from
+from pgm_rbm.learning.optimisers import SGD, Adam, NaturalGradient, Optimiser, optimiser_from
 from pgm_rbm.sampling.gibbs import Chains, start_chains
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
 from pgm_rbm.workers import Workers, row_blocks, workers
@@ -72,6 +72,11 @@ class Settings:
         if self.algorithm not in ALGORITHMS:
             known = ", ".join(map(repr, ALGORITHMS))
             raise ValueError(f"algorithm must be one of {known}. Got {self.algorithm!r}.")
+        if isinstance(self.optimiser, NaturalGradient) and self.algorithm != "exact":
+            raise ValueError(
+                f"optimizer='natural' goes with algorithm='exact', whose gradient it turns. Got algorithm="
+                f"{self.algorithm!r}."
+            )
         counts = {"k": self.k, "batch_size": self.batch_size}
         if self.n_chains is not None:
             counts["n_chains"] = self.n_chains
@@ -334,7 +339,15 @@ class _Steps:
 
     def _exact(self, rows: npt.NDArray[np.intp]) -> Phase:
         """Maximum likelihood: Term B over all configurations."""
-        result = enumeration.gradient(self._kernels, self._parameters, self._x[rows], threads=self._threads).difference
+        kernels, parameters, settings = self._kernels, self._parameters, self._state.settings
+        result = enumeration.gradient(kernels, parameters, self._x[rows], threads=self._threads).difference
+        if isinstance(settings.optimiser, NaturalGradient):
+            for name, parameter in parameters.items():
+                if parameter.ndim > 1:
+                    result[name] = result[name] - settings.weight_decay * parameter
+            information = fisher.fisher_information(kernels, parameters, threads=self._threads)
+            masks = {name: mask.reshape(parameters[name].shape) for name, mask in self._masks.items()}
+            result = information.natural(result, settings.optimiser.damping, masks)
         return {name: value.astype(self._dtype, copy=False) for name, value in result.items()}
 
     def _update(self, name: str, piece: slice, parts: list[Phase]) -> float:
@@ -346,7 +359,8 @@ class _Steps:
             for part in parts[1:]:
                 gradient += part[name][piece]
             parameter = self._flat[name][piece]
-            if settings.weight_decay and self._parameters[name].ndim > 1:
+            decays = settings.weight_decay and not isinstance(settings.optimiser, NaturalGradient)
+            if decays and self._parameters[name].ndim > 1:
                 gradient -= settings.weight_decay * parameter
             if name in self._masks:
                 gradient *= self._masks[name][piece]

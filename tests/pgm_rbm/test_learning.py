@@ -13,7 +13,7 @@ from pgm_rbm.learning import trainer
 from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.learning.initialise import matching_visible_bias
 from pgm_rbm.learning.monitor import pseudo_log_likelihood
-from pgm_rbm.learning.optimisers import SGD, Adam, optimiser_from, optimiser_settings
+from pgm_rbm.learning.optimisers import SGD, Adam, NaturalGradient, optimiser_from, optimiser_settings
 from pgm_rbm.learning.trainer import Settings
 from pgm_rbm.sampling import Purpose, derive_key, generator
 from tests.pgm_rbm import naive
@@ -277,7 +277,7 @@ def test_adam_is_kingma_and_ba_s() -> None:
 
 
 def test_optimisers_are_made_from_what_is_written_of_them() -> None:
-    for optimiser in (SGD(), SGD(momentum=0.5), Adam(beta1=0.8)):
+    for optimiser in (SGD(), SGD(momentum=0.5), Adam(beta1=0.8), NaturalGradient(0.5)):
         assert optimiser_from(**optimiser_settings(optimiser)) == optimiser
     with pytest.raises(ValueError, match=r"'sgd', 'adam'\. Got 'rmsprop'"):
         optimiser_from("rmsprop")

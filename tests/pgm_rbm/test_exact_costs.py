@@ -1,0 +1,139 @@
+"""Estimates and refusals: what they say, and that nothing is enumerated before they are made."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pgm_rbm import RBM
+from pgm_rbm.errors import CostLimitError, EnumerationLimitError
+from pgm_rbm.exact import enumeration
+from pgm_rbm.exact.costs import duration, estimate
+from pgm_rbm.exact.sums import KernelSum, ProductSum
+from tests.pgm_rbm import naive
+
+
+@pytest.mark.parametrize(("target", "kind"), [("numba", ProductSum), ("numpy", KernelSum)])
+def test_costs_grow_with_the_configurations(target: str, kind: type) -> None:
+    small, large = (
+        enumeration.layer_sum(rbm.kernels, rbm.parameters)
+        for rbm in (RBM(60, 20, seed=0, target=target), RBM(60, 40, seed=0, target=target))
+    )
+    assert isinstance(small, kind)
+    costs = estimate(small, 1), estimate(large, 1)
+    assert [cost.operations for cost in costs] == [60 * 2**20, 60 * 2**40]
+    assert costs[0].seconds > 0
+    # Two trials of a millisecond each.
+    assert costs[1].seconds / costs[0].seconds == pytest.approx(2**20, rel=20)
+    assert costs[1].memory > 0
+
+
+def test_averages_cost_more_than_the_sum_alone() -> None:
+    rbm = RBM(60, 30, seed=0)
+    alone, averages = (enumeration.layer_sum(rbm.kernels, rbm.parameters, averages=one) for one in (False, True))
+    assert estimate(averages, 1).seconds > estimate(alone, 1).seconds
+    assert estimate(averages, 1).memory > estimate(alone, 1).memory
+
+
+@pytest.mark.parametrize("target", ["numba", "numpy"])
+def test_a_refusal_says_what_it_would_cost_and_what_to_do(target: str) -> None:
+    rbm = RBM(60, 30, seed=0, target=target)
+    with pytest.raises(CostLimitError) as caught:
+        rbm.log_partition()
+    message = str(caught.value)
+    for part in (
+        "hidden, 30 binary units",
+        "2**30 configurations",
+        "limit=16777216",
+        "Pass limit=2**30",
+        "Gibbs",
+        "MiB",
+    ):
+        assert part in message
+    assert isinstance(caught.value, EnumerationLimitError)
+    assert caught.value.limit == 2**24
+
+
+@pytest.mark.parametrize("ask", ["log_partition", "moments", "entropy", "most_probable"])
+def test_nothing_begins_that_is_refused(ask: str) -> None:
+    with pytest.raises(EnumerationLimitError):
+        getattr(RBM(300, 200, seed=0), ask)(progress=lambda done, total: pytest.fail("it began"))
+
+
+@pytest.mark.parametrize("target", ["numba", "numpy"])
+def test_a_number_of_configurations_beyond_all_floats(target: str) -> None:
+    rbm = RBM(1200, 1100, seed=0, target=target)
+    with pytest.raises(EnumerationLimitError, match=r"2\*\*1100.*years.*Instead, eliminate") as caught:
+        rbm.log_partition()
+    assert caught.value.seconds == math.inf
+    with pytest.raises(EnumerationLimitError):
+        rbm.log_partition(limit=2**1200)
+
+
+def test_the_layer_with_fewer_configurations_is_taken() -> None:
+    for shape, layer in (((3, 5), "v"), ((5, 3), "h"), ((4, 4), "v")):
+        rbm = RBM(*shape, seed=0)
+        assert enumeration.make_plan(rbm.kernels, rbm.parameters).layer == layer
+        assert enumeration.make_plan(rbm.kernels, rbm.parameters, layer="h").layer == "h"
+
+
+def test_overflowing_parameters_are_refused() -> None:
+    rbm = RBM.from_parameters(np.full((3, 2), 1e300), np.zeros(3), np.zeros(2))
+    with pytest.raises(ValueError, match="parameters are so large that energies"):
+        rbm.log_partition()
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (0.5, 90, 600, 9000, 2e5, 1e9)] == [
+        "0.5 seconds",
+        "90 seconds",
+        "10 minutes",
+        "2.5 hours",
+        "2.3 days",
+        "32 years",
+    ]
+
+
+def test_the_report_lists_the_ways() -> None:
+    rbm = RBM.from_parameters(*naive.random_parameters(12, 8, seed=1))
+    report = rbm.tractability()
+    assert report.method == "enumeration"
+    assert {(way.name, way.question) for way in report.ways} >= {
+        ("enumeration", "ln Z"),
+        ("enumeration", "gradient, moments"),
+        ("elimination", "ln Z"),
+        ("elimination", "all marginals"),
+    }
+    assert 'ln Z is within the limits: "auto" takes enumeration' in str(report)
+    assert report.seconds == report.ways[0].seconds
+
+
+def test_the_report_names_the_way_that_is_taken() -> None:
+    n = 40
+    mask = np.eye(n, dtype=bool) | np.eye(n, k=1, dtype=bool)
+    chain = RBM.from_parameters(np.where(mask, 0.3, 0), np.zeros(n), np.zeros(n), mask=mask)
+    assert chain.tractability().method == chain.log_partition().method == "elimination"
+    # Without a mask nothing says that the zeros are meant, and elimination must be asked for.
+    zeros = RBM.from_parameters(np.where(mask, 0.3, 0), np.zeros(n), np.zeros(n))
+    report = zeros.tractability()
+    with pytest.raises(EnumerationLimitError):
+        zeros.log_partition()
+    assert report.method == "sampling"
+    assert RBM(300, 200, seed=0).tractability().method == "sampling"
+    assert RBM(300, 8, seed=0).tractability(limit=100).method == "sampling"
+
+
+def test_a_sparse_model_costs_less() -> None:
+    n = 24
+    mask = np.eye(n, dtype=bool) | np.eye(n, k=1, dtype=bool)
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(n, n))
+    sparse = RBM.from_parameters(np.where(mask, w, 0), rng.normal(size=n), rng.normal(size=n))
+    task = enumeration.layer_sum(sparse.kernels, sparse.parameters)
+    assert isinstance(task, ProductSum)
+    assert (task.problem.layout.finish == 0).sum() < n / 2
+    assert sparse.log_partition("enumeration").value == pytest.approx(
+        sparse.log_partition("elimination").value, rel=1e-13
+    )
