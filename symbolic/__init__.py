@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from symbolic.derivation.trace import Branch, Derivation, Step
     from symbolic.errors import (
         CheckError,
+        DivergentError,
         EnergyError,
         EnergySyntaxError,
         NotSeparableError,
@@ -36,6 +37,7 @@ _HOME = {
     "symbolic.check.verification": ("Check", "Verification"),
     "symbolic.errors": (
         "CheckError",
+        "DivergentError",
         "EnergyError",
         "EnergySyntaxError",
         "NotSeparableError",
@@ -50,6 +52,7 @@ __all__ = [
     "CheckError",
     "ConfigSum",
     "Derivation",
+    "DivergentError",
     "Energy",
     "EnergyCall",
     "EnergyError",

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckError", "EnergyError", "EnergySyntaxError", "NotSeparableError", "SymbolicError"]
+__all__ = [
+    "CheckError",
+    "DivergentError",
+    "EnergyError",
+    "EnergySyntaxError",
+    "NotSeparableError",
+    "SymbolicError",
+    "UnboundError",
+]
 
 
 class SymbolicError(ValueError):
@@ -26,8 +34,16 @@ class NotSeparableError(SymbolicError):
     """A layer cannot be summed out in closed form, since a term ties two of its units together."""
 
 
+class DivergentError(SymbolicError):
+    """A sum over a layer's states is infinite whatever the parameters: there is no such distribution."""
+
+
 class CheckError(SymbolicError):
-    """An expression cannot be evaluated exactly by the oracle, for the reason given."""
+    """An expression cannot be evaluated by the checker, for the reason given."""
+
+
+class UnboundError(CheckError):
+    """An expression names a label or an index that nothing binds: it means nothing, whatever the parameters."""
 
 
 def excerpt(text: str, position: int, width: int = 72) -> str:

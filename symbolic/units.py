@@ -1,23 +1,154 @@
 """The table of units: what one unit of a layer can be, and what summing it out gives.
 
-A unit with log-weight φ(s) over its states s has the log-partition Γ = ln Σ_s e^{φ(s)}; its mean is Γ′ and its
-variance Γ″ in a linear field, so neither is typed in anywhere. A row holds what SymPy and the targets need of a
-unit; adding a unit is adding a row.
+A unit with log-weight φ(s) over its states s and base measure μ(s) has the log-partition Γ = ln Σ_s μ(s) e^{φ(s)}, an
+integral where the states are real numbers. Its mean is Γ′ and its variance Γ″ in a linear field, so neither is typed in
+anywhere. A row holds what SymPy and the targets need of a unit; adding a unit is adding a row.
+
+Probabilities are relative to the base measure: p(v, h) = e^{−E(v, h)} / Z, and every sum over a layer's states counts
+the state s with the weight μ(s). A Poisson unit, say, has μ(s) = 1 / s!, so that E holds linear terms only.
+
+Another package adds units through the entry-point group ``pgm_rbm.units``: the entry point's name is the unit's, and
+its object is a :class:`Unit`, or for a family such as ``binomial(4)`` a function to one from the text in parentheses.
+:func:`pgm_rbm.testing.assert_unit` checks such a row.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from symbolic.errors import EnergyError
 
 if TYPE_CHECKING:
     from sympy import Expr
 
-__all__ = ["TABLE", "Unit", "lookup"]
+__all__ = [
+    "FAMILIES",
+    "TABLE",
+    "Domain",
+    "Finite",
+    "Integers",
+    "Interval",
+    "Potential",
+    "Unit",
+    "known_units",
+    "lookup",
+]
+
+StateValue: TypeAlias = "int | Fraction"
+
+# A family such as integer(N) lists its states where they are asked for; more than this is taken for a slip.
+MAX_STATES = 4096
+FEW_STATES = 3
+
+
+@dataclass(frozen=True)
+class Finite:
+    """A few states, listed in increasing order."""
+
+    states: tuple[StateValue, ...]
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(map(str, self.states)) + "}"
+
+
+@dataclass(frozen=True)
+class Integers:
+    """The whole numbers from ``first`` to ``last``, or without end."""
+
+    first: int
+    last: int | None = None
+
+    @property
+    def states(self) -> tuple[int, ...] | None:
+        return None if self.last is None else tuple(range(self.first, self.last + 1))
+
+    def __str__(self) -> str:
+        end = "" if self.last is None else f", {self.last}"
+        return "{" + f"{self.first}, {self.first + 1}, …{end}" + "}"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The real numbers from ``low`` to ``high``; None is infinity."""
+
+    low: StateValue | None = None
+    high: StateValue | None = None
+    states = None
+
+    def __str__(self) -> str:
+        if self.low is None and self.high is None:
+            return "the real numbers"
+        left = "(−∞" if self.low is None else f"[{self.low}"
+        right = "∞)" if self.high is None else f"{self.high}]"
+        return f"{left}, {right}"
+
+
+Domain: TypeAlias = Finite | Integers | Interval
+
+
+class Potential:
+    """φ, the log-weight of one unit as a function of its state.
+
+    Args:
+        terms: (dependence on the state, coefficient) pairs; φ is the sum of their products.
+        state: the placeholder that stands for the state in the dependences.
+        unit: what the unit is called in messages, such as ``"layer h"``.
+    """
+
+    def __init__(self, terms: tuple[tuple[Expr, Expr], ...], state: Expr, unit: str = "the unit"):
+        self.terms = terms
+        self.state = state
+        self.unit = unit
+
+    def __call__(self, value: Any) -> Expr:
+        """φ in the state ``value``."""
+        from sympy import Add, sympify
+
+        value = sympify(value)
+        return Add(*(part.xreplace({self.state: value}) * coefficient for part, coefficient in self.terms))
+
+    def coefficients(self, degree: int) -> tuple[Expr, ...]:
+        """(c_0, …, c_degree) of φ(s) = c_0 + c_1 s + c_2 s² + …
+
+        Raises:
+            EnergyError: φ has a term that is no such power of s; the message names the term.
+        """
+        from sympy import S
+
+        found: list[Expr] = [S.Zero] * (degree + 1)
+        for part, coefficient in self.terms:
+            base, exponent = (part, S.Zero) if part == 1 else part.as_base_exp()
+            if part != 1 and (base != self.state or not exponent.is_Integer or not 0 < exponent <= degree):
+                powers = {1: "linear", 2: "at most quadratic"}[degree]
+                raise EnergyError(
+                    f"the term {part * coefficient} of −E is not {powers} in the states of {self.unit}, and its units "
+                    f"have a closed form only for terms that are; write it with such terms or choose other units."
+                )
+            found[int(exponent)] += coefficient
+        return tuple(found)
+
+    def in_field(self, field: Expr, degree: int | None) -> tuple[Potential, Expr]:
+        """φ with a linear term in ``field`` for derivatives to act on, and the value of the field at which it is φ.
+
+        For a polynomial the field takes the place of the linear coefficient; else it is added to φ, and 0 there.
+        """
+        from sympy import S
+
+        if degree is None:
+            return Potential((*self.terms, (self.state, field)), self.state, self.unit), S.Zero
+        c0, c1, *rest = self.coefficients(degree)
+        powers = tuple((self.state**power, c) for power, c in enumerate(rest, 2) if c != 0)
+        return Potential(((S.One, c0), (self.state, field), *powers), self.state, self.unit), c1
+
+
+def _none(phi: Potential) -> tuple[Expr, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -25,49 +156,372 @@ class Unit:
     """One row of the table.
 
     Attributes:
-        name: what people write, such as ``"binary"``.
-        states: the finite set of states, in increasing order.
-        log_partition: from φ, a function from a state to an expression, the closed form of ln Σ_s e^{φ(s)}.
+        name: what people write, such as ``"binary"`` or ``"binomial(4)"``.
+        domain: the states.
+        log_partition: from φ, the closed form of Γ = ln Σ_s μ(s) e^{φ(s)}.
         description: one line for people.
+        conditions: from φ, expressions that must be positive for Γ to be finite.
+        base: μ(s) as an expression in s, where it is not 1.
+        degree: φ may be a polynomial of this degree in s; any function of s if None.
+        stable: what generated code calls the numerically stable form of Γ.
     """
 
     name: str
-    states: tuple[int, ...]
-    log_partition: Callable[[Callable[[int], Expr]], Expr]
+    domain: Domain
+    log_partition: Callable[[Potential], Expr]
     description: str
+    conditions: Callable[[Potential], tuple[Expr, ...]] = _none
+    base: Callable[[Expr], Expr] | None = None
+    degree: int | None = None
+    stable: str = ""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the states can be listed."""
+        return self.domain.states is not None
+
+    @property
+    def has_few_states(self) -> bool:
+        """Whether whole layers of such units are checked with the units' own states; others get a few stand-ins."""
+        states = self.domain.states
+        return states is not None and len(states) <= FEW_STATES
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the states are real numbers, so that sums over them are integrals."""
+        return isinstance(self.domain, Interval)
+
+    @property
+    def states(self) -> tuple[StateValue, ...]:
+        """The states of a finite unit, in increasing order.
+
+        Raises:
+            EnergyError: there is no finite set of them.
+        """
+        states = self.domain.states
+        if states is None:
+            raise EnergyError(f"a {self.name} unit has no finite set of states: they are {self.domain}.")
+        return states
+
+    def log_base(self, state: Expr) -> Expr:
+        """ln μ(s)."""
+        from sympy import S, log
+
+        return S.Zero if self.base is None else log(self.base(state))
 
 
-def _binary(phi: Callable[[int], Expr]) -> Expr:
+# The rows. φ(s) = c_0 + c_1 s + c_2 s² throughout.
+
+
+def _binary(phi: Potential) -> Expr:
     from symbolic.language.functions import softplus
 
     return phi(0) + softplus(phi(1) - phi(0))
 
 
-def _spin(phi: Callable[[int], Expr]) -> Expr:
+def _spin(phi: Potential) -> Expr:
     from symbolic.language.functions import log2cosh
 
     return (phi(1) + phi(-1)) / 2 + log2cosh((phi(1) - phi(-1)) / 2)
+
+
+def _finite_set(states: tuple[StateValue, ...]) -> Unit:
+    from sympy import Rational
+
+    from symbolic.language.functions import Logsumexp
+
+    domain = Finite(states)
+    values = [Rational(state.numerator, state.denominator) for state in map(Fraction, states)]
+    return Unit(
+        str(domain),
+        domain,
+        lambda phi: Logsumexp(*map(phi, values)),
+        f"the states {', '.join(map(str, states))}",
+        stable="logsumexp",
+    )
+
+
+def _binomial(count: int) -> Unit:
+    from symbolic.language.functions import softplus
+
+    def log_partition(phi: Potential) -> Expr:
+        c0, c1 = phi.coefficients(1)
+        return c0 + count * softplus(c1)
+
+    def base(state: Expr) -> Expr:
+        from sympy import binomial
+
+        return binomial(count, state)
+
+    return Unit(
+        f"binomial({count})",
+        Integers(0, count),
+        log_partition,
+        f"how many of {count} binary units in one field are on",
+        base=base,
+        degree=1,
+        stable="softplus",
+    )
+
+
+def _integer(last: int) -> Unit:
+    from sympy import Integer
+
+    from symbolic.language.functions import lngeomsum
+
+    def log_partition(phi: Potential) -> Expr:
+        c0, c1 = phi.coefficients(1)
+        return c0 + lngeomsum(Integer(last + 1), c1)
+
+    return Unit(
+        f"integer({last})",
+        Integers(0, last),
+        log_partition,
+        f"a whole number from 0 to {last}",
+        degree=1,
+        stable="lngeomsum",
+    )
+
+
+def _poisson(phi: Potential) -> Expr:
+    from sympy import exp
+
+    c0, c1 = phi.coefficients(1)
+    return c0 + exp(c1)
+
+
+def _one_over_factorial(state: Expr) -> Expr:
+    from sympy import factorial
+
+    return 1 / factorial(state)
+
+
+def _rate(phi: Potential) -> tuple[Expr, ...]:
+    return (-phi.coefficients(1)[1],)
+
+
+def _geometric(phi: Potential) -> Expr:
+    from symbolic.language.functions import log1mexp
+
+    c0, c1 = phi.coefficients(1)
+    return c0 - log1mexp(-c1)
+
+
+def _exponential(phi: Potential) -> Expr:
+    from sympy import log
+
+    c0, c1 = phi.coefficients(1)
+    return c0 - log(-c1)
+
+
+def _gamma(shape: Fraction) -> Unit:
+    from sympy import Rational, log, loggamma
+
+    alpha = Rational(shape.numerator, shape.denominator)
+
+    def log_partition(phi: Potential) -> Expr:
+        c0, c1 = phi.coefficients(1)
+        return c0 + loggamma(alpha) - alpha * log(-c1)
+
+    return Unit(
+        f"gamma({shape})",
+        Interval(0),
+        log_partition,
+        f"a positive number with a gamma distribution of shape {shape}",
+        _rate,
+        None if shape == 1 else lambda state: state ** (alpha - 1),
+        degree=1,
+        stable="log",
+    )
+
+
+def _uniform(phi: Potential) -> Expr:
+    from symbolic.language.functions import lnexprel
+
+    c0, c1 = phi.coefficients(1)
+    return c0 + lnexprel(c1)
+
+
+def _precision(phi: Potential) -> tuple[Expr, ...]:
+    return (-2 * phi.coefficients(2)[2],)
+
+
+def _gaussian(phi: Potential) -> Expr:
+    from symbolic.language.functions import lognorm
+
+    c0, c1, c2 = phi.coefficients(2)
+    q = -2 * c2
+    return c0 + c1**2 / (2 * q) + lognorm(q)
+
+
+def _rectified(phi: Potential) -> Expr:
+    from sympy import log, sqrt
+
+    from symbolic.language.functions import lnerfc, lognorm
+
+    c0, c1, c2 = phi.coefficients(2)
+    q = -2 * c2
+    return c0 + c1**2 / (2 * q) + lognorm(q) + lnerfc(-c1 / sqrt(2 * q)) - log(2)
 
 
 TABLE: Mapping[str, Unit] = MappingProxyType(
     {
         unit.name: unit
         for unit in (
-            Unit("binary", (0, 1), _binary, "on or off: a Bernoulli unit with states 0 and 1"),
-            Unit("spin", (-1, 1), _spin, "an Ising spin with states -1 and +1"),
+            Unit(
+                "binary", Finite((0, 1)), _binary, "on or off: a Bernoulli unit with states 0 and 1", stable="softplus"
+            ),
+            Unit("spin", Finite((-1, 1)), _spin, "an Ising spin with states -1 and +1", stable="log2cosh"),
+            Unit(
+                "poisson",
+                Integers(0),
+                _poisson,
+                "a count with a Poisson distribution",
+                base=_one_over_factorial,
+                degree=1,
+                stable="exp",
+            ),
+            Unit(
+                "geometric",
+                Integers(0),
+                _geometric,
+                "a count with a geometric distribution",
+                _rate,
+                degree=1,
+                stable="log1mexp",
+            ),
+            Unit(
+                "exponential",
+                Interval(0),
+                _exponential,
+                "a positive number with an exponential distribution",
+                _rate,
+                degree=1,
+                stable="log",
+            ),
+            Unit("uniform", Interval(0, 1), _uniform, "a number between 0 and 1", degree=1, stable="lnexprel"),
+            Unit(
+                "gaussian",
+                Interval(),
+                _gaussian,
+                "a real number; its precision is the energy's coefficient of s²/2",
+                _precision,
+                degree=2,
+                stable="gaussian",
+            ),
+            Unit(
+                "relu",
+                Interval(0),
+                _rectified,
+                "a rectified Gaussian: a Gaussian unit restricted to s ≥ 0",
+                _precision,
+                degree=2,
+                stable="lnerfc",
+            ),
         )
     }
 )
 
 
+def _whole(text: str, least: int) -> int:
+    if not re.fullmatch(r"\d{1,4}", text) or not least <= int(text) < MAX_STATES:
+        raise EnergyError(f"expected a whole number from {least} to {MAX_STATES - 1}. Got {text!r}.")
+    return int(text)
+
+
+def _positive(text: str) -> Fraction:
+    try:
+        value = Fraction(text) if len(text) <= 20 and "e" not in text.lower() else Fraction(0)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise EnergyError(f"expected a positive number such as 2 or 5/2. Got {text!r}.")
+    return value
+
+
+FAMILIES: Mapping[str, Callable[[str], Unit]] = MappingProxyType(
+    {
+        "binomial": lambda text: _binomial(_whole(text, 1)),
+        "integer": lambda text: _integer(_whole(text, 1)),
+        "gamma": lambda text: _gamma(_positive(text)),
+    }
+)
+
+
+def _set_of_states(name: str) -> Unit:
+    texts = name[1:-1].split(",")
+    if len(texts) > MAX_STATES:
+        raise EnergyError(f"a set of states has at most {MAX_STATES} of them. Got {len(texts)}.")
+    try:
+        if any(len(text) > 20 or "e" in text.lower() for text in texts):
+            raise ValueError(name)
+        values = sorted({Fraction(text.strip()) for text in texts})
+    except (ValueError, ZeroDivisionError):
+        raise EnergyError(f"a set of states lists numbers, as in '{{-1, 0, 1}}'. Got {name[:80]!r}.") from None
+    if len(values) < 2 or len(values) != len(texts):
+        raise EnergyError(f"a set of states lists two or more different numbers. Got {name[:80]!r}.")
+    return _finite_set(tuple(int(value) if value.denominator == 1 else value for value in values))
+
+
+@cache
+def _installed() -> Mapping[str, Any]:
+    """The units that other packages bring, by name; each is loaded when it is asked for."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group="pgm_rbm.units")}
+
+
+def known_units() -> tuple[str, ...]:
+    """The names that :func:`lookup` understands, families with what goes between their parentheses."""
+    arguments = {"binomial": "N", "integer": "N", "gamma": "shape"}
+    families = tuple(f"{name}({arguments[name]})" for name in FAMILIES)
+    return (*TABLE, "{a, b, ...}", *families, *_installed())
+
+
 def lookup(name: str) -> Unit:
-    """The row called ``name``.
+    """The row called ``name``, such as ``"binary"``, ``"binomial(4)"``, ``"{-1, 0, 1}"`` or ``"gamma(5/2)"``.
 
     Raises:
         EnergyError: there is none; the message lists those there are.
     """
     try:
-        return TABLE[name]
-    except (KeyError, TypeError):
-        known = ", ".join(TABLE)
-        raise EnergyError(f"there is no unit called {name!r}; the units are: {known}.") from None
+        unit = TABLE.get(name)
+    except TypeError:
+        unit = None
+    if unit is not None:
+        return unit
+    if not isinstance(name, str):
+        raise _unknown(name)
+    return _made(name)
+
+
+@cache
+def _made(name: str) -> Unit:
+    plain = name.strip()
+    if plain in TABLE:
+        return TABLE[plain]
+    if plain.startswith("{") and plain.endswith("}"):
+        return _set_of_states(plain)
+    parts = re.fullmatch(r"([^()]{1,60}?)\s*(?:\(([^()]{0,60})\))?", plain)
+    if parts is None:
+        raise _unknown(name)
+    family, argument = parts.groups()
+    if argument is not None and family in FAMILIES:
+        try:
+            return FAMILIES[family](argument.strip())
+        except EnergyError as error:
+            raise EnergyError(f"there is no unit called {name!r}: {error}") from None
+    if family in _installed():
+        made = _installed()[family].load()
+        unit = made(argument.strip()) if argument is not None and callable(made) else made
+        if not isinstance(unit, Unit):
+            raise EnergyError(
+                f"the entry point {family!r} of the group pgm_rbm.units gives no symbolic.units.Unit for {name!r}. "
+                f"Got {unit!r}."
+            )
+        return unit
+    raise _unknown(name)
+
+
+def _unknown(name: object) -> EnergyError:
+    return EnergyError(f"there is no unit called {name!r}; the units are: {', '.join(known_units())}.")

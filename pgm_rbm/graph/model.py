@@ -374,7 +374,7 @@ class GraphModel(nx.Graph):
             ModelError: its units have no finite domain, or its states are missing.
         """
         units = self.units(name)
-        if units in TABLE:
+        if units in TABLE and TABLE[units].is_finite:
             return np.array(TABLE[units].states)
         if units == "categorical":
             return np.arange(_read_states(name, self._node[name].get("states"))["states"])
@@ -1132,7 +1132,9 @@ def _stretch(progress: Progress | None, before: int, after: int) -> Progress | N
 
 
 def _known_units() -> str:
-    return ", ".join(f'"{units}"' for units in (*TABLE, "categorical"))
+    return ", ".join(
+        f'"{units}"' for units in (*(unit.name for unit in TABLE.values() if unit.is_finite), "categorical")
+    )
 
 
 def _listed(names: Iterable[Hashable]) -> str:

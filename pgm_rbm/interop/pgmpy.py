@@ -206,7 +206,9 @@ def _tables(model: GraphModel) -> list[tuple[tuple[Hashable, ...], NDArray[np.fl
 
 def _add_variable(model: GraphModel, name: Hashable, states: list[Hashable], units: str | None) -> None:
     if units is None:
-        units = next((unit.name for unit in TABLE.values() if list(unit.states) == states), "categorical")
+        units = next(
+            (unit.name for unit in TABLE.values() if unit.is_finite and list(unit.states) == states), "categorical"
+        )
     if units != "categorical":
         model.add_variable(name, units)
     elif states == list(range(len(states))):

@@ -4,19 +4,23 @@ Two expressions that are equal as functions of the parameters agree at every poi
 point with probability about degree / 2^60 (Schwartz 1980, Zippel 1979). Nothing is simplified and SymPy's ``diff`` is
 not used: derivatives are carried out by dual numbers.
 
-The trick that makes exponentials exact: a parameter's value is the *logarithm* of a random element, θ = ln X with X
-in the field F_p, so that every Boltzmann weight e^{−E} is a product of powers of such X, an element of the field. A
-value is therefore a pair r + ln R. The prime p = 2q + 1 is a safe one and X is a square, so the X form a group of
-prime order q in which rational powers (the ½ of a spin's field, say) exist and are unique.
+The trick that makes exponentials exact: a parameter is a random rational number θ, and the number e is stood in for by
+a fixed random element G of the field F_p, so that every Boltzmann weight e^{−E} = G^{−E} is an element of the field. A
+value is therefore a pair r + ln R. The prime p = 2q + 1 is a safe one and G is a square, so its powers form a group of
+prime order q in which rational powers (the ½ of a spin's field, or one over a standard deviation) exist and are unique.
+Parameters and their exponentials are algebraically independent, so an equation that holds for the stand-in is one that
+holds for e.
 
-The oracle evaluates models of fixed, small sizes; it does not prove a statement for all sizes.
+The oracle evaluates models of fixed, small sizes; it does not prove a statement for all sizes. Layers with infinitely
+many states get a few states of a stand-in, one at even points and another at odd ones: what holds there for both is a
+line that does not depend on the states. Lines that do are for :mod:`symbolic.check.quadrature`.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
@@ -24,8 +28,8 @@ from typing import Any
 
 from sympy import Add, Derivative, Expr, Function, Mul, Pow, Rational, Symbol, exp, log, tanh
 
-from symbolic.errors import CheckError
-from symbolic.language.binders import ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
+from symbolic.errors import CheckError, UnboundError
+from symbolic.language.binders import BaseMeasure, ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
 from symbolic.language.functions import StableFunction
 from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
 from symbolic.language.probability import (
@@ -34,14 +38,17 @@ from symbolic.language.probability import (
     FreeEnergy,
     LogPartition,
     Probability,
+    SiteEnergy,
+    SiteProbability,
     UnitProbability,
 )
-from symbolic.units import lookup
+from symbolic.units import Finite, Integers, StateValue, Unit, lookup
 
-__all__ = ["Dual", "P", "Q", "Value", "World", "free_names"]
+__all__ = ["Dual", "G", "P", "Q", "Value", "World", "free_names", "stand_ins"]
 
 P = 2305843009213691579  # = 2Q + 1, both prime
 Q = 1152921504606845789
+G = pow(1414213562373095048, 2, P)  # stands in for the number e; any square but 1 would do
 
 
 class Value:
@@ -86,9 +93,11 @@ class Value:
         return Value(pow(self.residue, -1, P), None if self.rational is None else 1 / self.rational)
 
     def exp(self) -> Value:
-        if self.residue != 0 or self.rational not in (None, 0):
-            raise CheckError("the exponential of a number that is no logarithm has no exact value here.")
-        return Value(self.log, Fraction(1) if self.log == 1 else None)
+        if self.rational is None:
+            raise CheckError("the exponential of an irrational number has no exact value here.")
+        if self.rational == 0:
+            return Value(self.log, Fraction(1) if self.log == 1 else None)
+        return Value(_rational_power(G, self.rational) * self.log % P, None)
 
     def ln(self) -> Value:
         if self.log != 1:
@@ -97,8 +106,20 @@ class Value:
             raise CheckError("the logarithm of zero.")
         return Value(0, Fraction(0), self.residue)
 
+    def power(self, exponent: Fraction) -> Value:
+        """A rational power that is no whole one."""
+        if self.log != 1 or pow(self.residue, Q, P) != 1:
+            raise CheckError("a root of a number that is no square has no exact value here.")
+        return Value(_rational_power(self.residue, exponent), None)
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Value) and (self.residue, self.log) == (other.residue, other.log)
+        if not isinstance(other, Value):
+            return False
+        if (self.residue, self.log) == (other.residue, other.log):
+            return True
+        if self.rational is None or other.rational is None:
+            return False
+        return self.exp().residue == other.exp().residue  # such as ln(G²) and 2
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -114,15 +135,15 @@ def _rational_power(base: int, exponent: Fraction) -> int:
     return pow(base, exponent.numerator * pow(exponent.denominator, -1, Q) % Q, P)
 
 
-_ZERO, _ONE = Value.of(0), Value.of(1)
-
-
 class Dual:
-    """value + slope·ε with ε² = 0; the slope is the derivative by the entry that is being varied (None is 0)."""
+    """value + slope·ε with ε² = 0; the slope is the derivative by the entry that is being varied (None is 0).
+
+    The numbers are of :class:`Value` or of any class with its methods.
+    """
 
     __slots__ = ("slope", "value")
 
-    def __init__(self, value: Value, slope: Value | None = None):
+    def __init__(self, value: Any, slope: Any = None):
         self.value = value
         self.slope = slope
 
@@ -139,7 +160,8 @@ class Dual:
 
     def inverse(self) -> Dual:
         inverse = self.value.inverse()
-        return Dual(inverse, None if self.slope is None else Value.of(-1) * self.slope * inverse * inverse)
+        minus_one = type(self.value).of(-1)
+        return Dual(inverse, None if self.slope is None else minus_one * self.slope * inverse * inverse)
 
     def exp(self) -> Dual:
         value = self.value.exp()
@@ -147,6 +169,13 @@ class Dual:
 
     def ln(self) -> Dual:
         return Dual(self.value.ln(), None if self.slope is None else self.slope * self.value.inverse())
+
+    def power(self, exponent: Fraction) -> Dual:
+        """A rational power that is no whole one."""
+        value = self.value.power(exponent)
+        if self.slope is None:
+            return Dual(value)
+        return Dual(value, type(value).of(exponent) * self.slope * value * self.value.inverse())
 
 
 def free_names(node: Any) -> set[Configuration | Index]:
@@ -166,26 +195,70 @@ def free_names(node: Any) -> set[Configuration | Index]:
     return {s for s in node.free_symbols if isinstance(s, (Configuration, Index))}
 
 
+def _measure(unit: Unit) -> Callable[[Iterable[StateValue]], tuple[Fraction, ...]]:
+    """From states to the weights with which sums count them, where these are rational."""
+
+    def weigh(states: Iterable[StateValue]) -> tuple[Fraction, ...]:
+        if unit.base is None:
+            return tuple(Fraction(1) for _ in states)
+        exact = [unit.base(Rational(*Fraction(s).as_integer_ratio())) for s in states]
+        if not all(x.is_Rational for x in exact):
+            raise CheckError(f"the base measure of {unit.name} units has no exact value here.")
+        return tuple(Fraction(int(x.p), int(x.q)) for x in exact)
+
+    return weigh
+
+
+def stand_ins(layer: Layer) -> tuple[tuple[StateValue, ...], ...]:
+    """The sets of states that stand in for those of a layer's units in sums over whole layers: two where there are many
+    or infinitely many states, else the unit's own."""
+    unit = lookup(layer.unit)
+    domain = unit.domain
+    if unit.has_few_states:
+        return (unit.states,)
+    if isinstance(domain, Finite):
+        return domain.states[:3], domain.states[-2:]
+    if isinstance(domain, Integers):
+        return tuple(tuple(domain.first + k for k in steps) for steps in ((0, 1, 2), (1, 3)))
+    low, high = domain.low, domain.high
+    shapes = ((Fraction(1, 4), Fraction(1, 2), Fraction(1)), (Fraction(1, 3), Fraction(3, 4)))
+    if low is not None and high is not None:
+        return tuple(tuple(low + (high - low) * x for x in shape) for shape in shapes)
+    if low is not None:
+        return tuple(tuple(low + 4 * x for x in shape) for shape in shapes)
+    if high is not None:
+        return tuple(tuple(high - 4 * x for x in reversed(shape)) for shape in shapes)
+    return ((-1, Fraction(1, 2), 2), (Fraction(-3, 2), 1))
+
+
 class World:
     """A model of given sizes at one random point: values for parameters, free configurations and free indices.
 
     Args:
         sizes: the number of units of each layer.
         seed: of the random numbers.
+        true_units: whether sums over one unit's states run over its own states, though sums over whole layers run over
+            stand-ins; for lines about single units.
         point: which point this is. A swapped index, or a state that is 0 everywhere, would hide a mistake; so free
             indices over different layers, or two over one, get different values where there are enough units, the same
             in four points; points 2n and 2n + 1 mirror each other's states, so that no unit stands in one state at
             both; and any two of up to four units differ somewhere in four points.
     """
 
-    def __init__(self, sizes: Mapping[Layer, int], seed: int = 0, point: int = 0):
+    number: Any = Value
+    """The class of the numbers computed with."""
+
+    def __init__(self, sizes: Mapping[Layer, int], seed: int = 0, point: int = 0, true_units: bool = False):
+        self.true_units = true_units
+        self.zero, self.one = self.number.of(0), self.number.of(1)
         self.sizes = dict(sizes)
         self.point = point
         self.seed = seed
         self.rng = random.Random(f"{seed}/{point}")
-        self.parameters: dict[tuple[str, tuple[int, ...]], Value] = {}
-        self.states: dict[Configuration, tuple[int, ...]] = {}
-        self.units: dict[tuple[Configuration, int], int] = {}
+        self.parameters: dict[tuple[str, tuple[int, ...]], Any] = {}
+        self.states: dict[Configuration, tuple[StateValue, ...]] = {}
+        self.units: dict[tuple[Configuration, int], Any] = {}
+        self._domains: dict[Layer, tuple[tuple[StateValue, ...], tuple[Any, ...]]] = {}
         self.indices: dict[Index, int] = {}
         self.by: tuple[str, tuple[int, ...]] | None = None
         self._memo: dict[Any, Dual] = {}
@@ -198,7 +271,7 @@ class World:
         unbound = [c for c in configurations if c.label]
         if unbound:
             places = ", ".join(f"{c.layer.name}^{c.label}" for c in unbound)
-            raise CheckError(f"unbound label {', '.join(c.label for c in unbound)} (in {places})")
+            raise UnboundError(f"unbound label {', '.join(c.label for c in unbound)} (in {places})")
         for configuration in configurations:
             if configuration not in self.states:
                 self.states[configuration] = self._configuration(configuration.layer)
@@ -208,9 +281,27 @@ class World:
                 offset = list(self.sizes).index(index.layer) + sum(i.layer == index.layer for i in self.indices)
                 self.indices[index] = (self.point // 4 + offset) % self.size(index.layer)
 
-    def _configuration(self, layer: Layer) -> tuple[int, ...]:
+    def domain(self, layer: Layer) -> tuple[StateValue, ...]:
+        """The states that the layer's units have at this point."""
+        return self._domain(layer)[0]
+
+    def _domain(self, layer: Layer) -> tuple[tuple[StateValue, ...], tuple[Any, ...]]:
+        """The layer's states here, and the weights with which sums count them."""
+        if layer not in self._domains:
+            unit, sets = lookup(layer.unit), stand_ins(layer)
+            states = sets[self.point % len(sets)]
+            if unit.base is None:
+                weights: tuple[Fraction, ...] = (Fraction(1),) * len(states)
+            elif unit.is_finite:
+                weights = _measure(unit)(states)
+            else:  # any measure will do for states that stand in for others; this one is not uniform
+                weights = tuple(Fraction(k + 2) for k in range(len(states)))
+            self._domains[layer] = states, tuple(map(self.number.of, weights))
+        return self._domains[layer]
+
+    def _configuration(self, layer: Layer) -> tuple[StateValue, ...]:
         # Units are numbered at random and stand in the states that a digit of their number names.
-        domain = lookup(layer.unit).states
+        domain = self.domain(layer)
         n, base = self.size(layer), len(domain)
         numbers = random.Random(f"{self.seed}/{layer.name}").sample(range(n), n)
         digits = 1
@@ -226,14 +317,20 @@ class World:
         except KeyError:
             raise CheckError(f"no size was given for layer {layer.name}.") from None
 
-    def evaluate(self, expression: Expr) -> Value:
+    def evaluate(self, expression: Expr) -> Any:
         """The value of an expression whose free configurations and indices have been placed."""
         return self._dual(expression).value
+
+    rules: Mapping[type, Callable[[Any, Any], Dual]]
+    """How each kind of node is evaluated."""
+
+    remembers_units = True
+    """Whether what depends on a single unit's state is remembered too."""
 
     # Evaluation. Values are remembered by what they depend on: many lines share the same sums.
 
     def _dual(self, node: Expr) -> Dual:
-        rule = _RULES.get(type(node))
+        rule = self.rules.get(type(node))
         if rule is None:
             rule = _rule_for(node)
         if type(node) not in _REMEMBERED:
@@ -243,7 +340,10 @@ class World:
             free = tuple(free_names(node))
             self._free[node] = free
         here = tuple(self.indices.get(s) if isinstance(s, Index) else self.states.get(s) for s in free)
-        key = (node, here, tuple(self.units.items()), self.by)
+        alone = tuple(item for item in self.units.items() if item[0][0] in free) if self.units else ()
+        if alone and not self.remembers_units:
+            return rule(self, node)
+        key = (node, here, alone, self.by)
         value = self._memo.get(key)
         if value is None:
             value = self._memo[key] = rule(self, node)
@@ -252,19 +352,19 @@ class World:
     def _index(self, index: Expr) -> int:
         if isinstance(index, Index):
             if index not in self.indices:
-                raise CheckError(f"unbound index {index}")
+                raise UnboundError(f"unbound index {index}")
             return self.indices[index]
         number = int(index)
         return number
 
-    def _state(self, state: State) -> int:
+    def _state(self, state: State) -> Any:
         position = self._index(state.index)
         alone = self.units.get((state.configuration, position))
         if alone is not None:
             return alone
         if state.configuration not in self.states:
             label = state.configuration.label
-            raise CheckError(
+            raise UnboundError(
                 f"unbound label {label} (of layer {state.layer.name})" if label else f"no value for {state}"
             )
         row = self.states[state.configuration]
@@ -277,12 +377,18 @@ class World:
     def _parameter(self, entry: Entry) -> Dual:
         positions = tuple(self._index(i) for i in entry.indices)
         if entry.parameter.symmetric:
+            if positions[0] == positions[1]:
+                return Dual(self.zero)
             positions = tuple(sorted(positions))
         key = (entry.parameter.name, positions)
         value = self.parameters.get(key)
         if value is None:
-            value = self.parameters[key] = Value(0, Fraction(0), pow(self.rng.randrange(2, P - 1), 2, P))
-        return Dual(value, _ONE if self.by == key else None)
+            value = self.parameters[key] = self.draw(entry)
+        return Dual(value, self.one if self.by == key else None)
+
+    def draw(self, entry: Entry) -> Any:
+        """A random value for an entry of a parameter."""
+        return Value.of(self.rng.randrange(2, P - 1))
 
     @contextmanager
     def _bound(self, table: dict[Any, Any], keys: tuple[Any, ...]) -> Iterator[None]:
@@ -297,7 +403,7 @@ class World:
                 else:
                     table[key] = value
 
-    def _fold(self, node: Any, start: Value, combine: Callable[[Dual, Dual], Dual]) -> Dual:
+    def _fold(self, node: Any, start: Any, combine: Callable[[Dual, Dual], Dual]) -> Dual:
         total = Dual(start)
         with self._bound(self.indices, node.indices):
             for values in itertools.product(*(range(self.size(i.layer)) for i in node.indices)):
@@ -306,31 +412,62 @@ class World:
         return total
 
     def _config_sum(self, node: ConfigSum) -> Dual:
-        total = Dual(_ZERO)
-        spaces = [
-            itertools.product(lookup(c.layer.unit).states, repeat=self.size(c.layer)) for c in node.configurations
-        ]
+        total = Dual(self.zero)
+        spaces, weights = [], []
+        for configuration in node.configurations:
+            states, measure = self._domain(configuration.layer)
+            spaces.append(itertools.product(states, repeat=self.size(configuration.layer)))
+            weights.append(itertools.product(measure, repeat=self.size(configuration.layer)))
+        uniform = all(lookup(c.layer.unit).base is None for c in node.configurations)
         with self._bound(self.states, node.configurations):
-            for chosen in itertools.product(*spaces):
+            for chosen, counted in zip(itertools.product(*spaces), itertools.product(*weights), strict=True):
                 self.states.update(zip(node.configurations, chosen, strict=True))
-                total = total + self._dual(node.body)
+                term = self._dual(node.body)
+                if not uniform:
+                    for weight in itertools.chain(*counted):
+                        term = term * Dual(weight)
+                total = total + term
         return total
 
     def _unit_sum(self, node: UnitSum) -> Dual:
+        states, weights = self._domain(node.state.layer)
+        if self.true_units:
+            unit = lookup(node.state.layer.unit)
+            if not unit.is_finite:
+                raise CheckError(f"a {unit.name} unit has no finite set of states.")
+            states = unit.states
+            weights = tuple(map(self.number.of, _measure(unit)(states)))
         key = (node.state.configuration, self._index(node.state.index))
-        total = Dual(_ZERO)
+        total = Dual(self.zero)
         with self._bound(self.units, (key,)):
-            for value in lookup(node.state.layer.unit).states:
+            for value, weight in zip(states, weights, strict=True):
                 self.units[key] = value
-                total = total + self._dual(node.body)
+                total = total + Dual(weight) * self._dual(node.body)
         return total
+
+    def _base_measure(self, node: BaseMeasure) -> Dual:
+        value = self._dual(node.state).value
+        for state, weight in zip(*self._domain(node.state.layer), strict=True):
+            if self.number.of(state) == value:
+                return Dual(weight)
+        raise CheckError(f"{node.state} is in none of its states.")
+
+    def _site_energy(self, node: SiteEnergy) -> Dual:
+        """The energy with one unit in another state, which is looked up before its layer's configuration."""
+        value = self._state(node.value) if isinstance(node.value, State) else Fraction(node.value.p, node.value.q)
+        key = (node.state.configuration, self._index(node.state.index))
+        with self._bound(self.units, (key,)):
+            self.units[key] = value
+            return self._dual(node.function())
 
     def _power(self, node: Pow) -> Dual:
         base = self._dual(node.base)
+        if node.exp.is_Rational and not node.exp.is_Integer:
+            return base.power(Fraction(int(node.exp.p), int(node.exp.q)))
         exponent = int(node.exp) if node.exp.is_Integer else self.size_of(node.exp)
         if exponent < 0:
             base, exponent = base.inverse(), -exponent
-        result = Dual(_ONE)
+        result = Dual(self.one)
         for _ in range(exponent):
             result = result * base
         return result
@@ -356,18 +493,18 @@ class World:
             slope = self._dual(node.expr).slope
         finally:
             self.by = before
-        return Dual(_ZERO if slope is None else slope)
+        return Dual(self.zero if slope is None else slope)
 
 
 def _sum(world: World, node: Any) -> Dual:
-    total = Dual(_ZERO)
+    total = Dual(world.zero)
     for term in node.args:
         total = total + world._dual(term)
     return total
 
 
 def _product(world: World, node: Any) -> Dual:
-    result = Dual(_ONE)
+    result = Dual(world.one)
     for factor in node.args:
         result = result * world._dual(factor)
     return result
@@ -375,7 +512,7 @@ def _product(world: World, node: Any) -> Dual:
 
 def _delta(world: World, node: Any) -> Dual:
     a, b = (world._state(x) if isinstance(x, State) else world._index(x) for x in node.args)
-    return Dual(_ONE if a == b else _ZERO)
+    return Dual(world.one if a == b else world.zero)
 
 
 @lru_cache(maxsize=1024)
@@ -410,24 +547,38 @@ _RULES: dict[type, Callable[[World, Any], Dual]] = {
     exp: lambda world, node: world._dual(node.args[0]).exp(),
     log: lambda world, node: world._dual(node.args[0]).ln(),
     tanh: _tanh,
-    Symbol: lambda world, node: Dual(Value.of(world.size_of(node))),
+    Symbol: lambda world, node: Dual(world.number.of(world.size_of(node))),
     Delta: _delta,
     Entry: lambda world, node: world._parameter(node),
-    State: lambda world, node: Dual(Value.of(world._state(node))),
-    IndexSum: lambda world, node: world._fold(node, _ZERO, Dual.__add__),
-    IndexProduct: lambda world, node: world._fold(node, _ONE, Dual.__mul__),
+    State: lambda world, node: Dual(world.number.of(world._state(node))),
+    IndexSum: lambda world, node: world._fold(node, world.zero, Dual.__add__),
+    IndexProduct: lambda world, node: world._fold(node, world.one, Dual.__mul__),
     ConfigSum: lambda world, node: world._config_sum(node),
     UnitSum: lambda world, node: world._unit_sum(node),
     Derivative: lambda world, node: world._derivative(node),
     Probability: _probability,
-    **dict.fromkeys((EnergyCall, Expectation, FreeEnergy, LogPartition, UnitProbability), _defined),
+    BaseMeasure: lambda world, node: world._base_measure(node),
+    SiteEnergy: lambda world, node: world._site_energy(node),
+    **dict.fromkeys((EnergyCall, Expectation, FreeEnergy, LogPartition, SiteProbability, UnitProbability), _defined),
 }
-_REMEMBERED = {ConfigSum, EnergyCall, Expectation, FreeEnergy, IndexSum, IndexProduct, LogPartition, Probability, exp}
+World.rules = _RULES
+_REMEMBERED = {
+    ConfigSum,
+    EnergyCall,
+    Expectation,
+    FreeEnergy,
+    IndexProduct,
+    IndexSum,
+    LogPartition,
+    Probability,
+    UnitSum,
+    exp,
+}
 
 
 def _rule_for(node: Any) -> Callable[[World, Any], Dual]:
     if isinstance(node, Rational):
-        return lambda world, n: Dual(Value.of(Fraction(int(n.p), int(n.q))))
+        return lambda world, n: Dual(world.number.of(Fraction(int(n.p), int(n.q))))
     if isinstance(node, StableFunction):
         return _defined
     raise CheckError(f"{type(node).__name__} has no exact value here: {node}")

@@ -21,7 +21,7 @@ from symbolic.language.energy import Energy
 from symbolic.language.layers import Index, Layer
 from symbolic.language.probability import LogPartition
 
-__all__ = ["ARGUMENTS", "RESERVED", "Function", "Program", "program"]
+__all__ = ["ARGUMENTS", "RESERVED", "SERVED_UNITS", "Function", "Program", "program"]
 
 _BODIES = """
     FUSED LogSumExp configurations diagonal draw einsum exp exponent first_row key len log log2cosh namespace njit np
@@ -31,6 +31,8 @@ _METHODS = "layer of parameter rng self states v_model x"
 
 # What the bodies of generated functions refer to, and the arguments they add.
 RESERVED = frozenset(_BODIES.split())
+# Units whose sums, means and draws the targets know.
+SERVED_UNITS = ("binary", "spin")
 # Arguments of the methods of Kernels, beside which parameters are passed by name.
 ARGUMENTS = frozenset(_METHODS.split())
 
@@ -86,14 +88,22 @@ def program(energy: Energy) -> Program:
     """All functions of an energy.
 
     Raises:
-        LoweringError: an expression has no counterpart in generated code, or a name of the energy is one that the
-            generated functions need for themselves.
+        LoweringError: an expression or a layer's unit has no counterpart in generated code, or a name of the energy is
+            one that the generated functions need for themselves.
     """
     names = [*energy.layers, *energy.parameters]
     clash = [name for name in names if name in RESERVED or keyword.iskeyword(name)]
     clash += [name for name in energy.parameters if name in ARGUMENTS]
     if clash:
         raise LoweringError(f"the name {clash[0]} has a meaning of its own in generated code; choose another.")
+    for layer in energy.layers.values():
+        if layer.unit not in SERVED_UNITS:
+            raise LoweringError(
+                f"layer {layer.name} has {layer.unit} units, for which no code is generated; there is code for "
+                f"{' and '.join(SERVED_UNITS)} units."
+            )
+    if energy.given:
+        raise LoweringError(f"layer {energy.given[0].name} is given; no code is generated for conditional models.")
     return _Writer(energy).program()
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from symbolic.units import StateValue
+
 __all__ = [
     "Axis",
     "Configurations",
@@ -99,7 +101,7 @@ class Configurations(Node):
     """
 
     layer: str
-    states: tuple[int, ...]
+    states: tuple[StateValue, ...]
     index: tuple[Axis | int, ...]
 
 
@@ -152,8 +154,8 @@ class Draw(Node):
     """Random states of two-state units with the given means: ``high`` or ``low``."""
 
     mean: Node
-    low: int
-    high: int
+    low: StateValue
+    high: StateValue
 
 
 def children(node: Node) -> tuple[Node, ...]:

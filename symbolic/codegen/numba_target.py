@@ -43,6 +43,7 @@ from symbolic.codegen.source import (
     shapes,
     suggested_name,
 )
+from symbolic.units import StateValue
 
 __all__ = ["emit"]
 
@@ -229,7 +230,7 @@ class _Loop:
         scope.known[node] = total
         return Text(total)
 
-    def _draw(self, node: Node, mean: Node, low: int, high: int) -> Text:
+    def _draw(self, node: Node, mean: Node, low: StateValue, high: StateValue) -> Text:
         p = self._text(mean).source
         if not p.isidentifier():
             p = self._assign(mean, p).source

@@ -10,8 +10,10 @@ from sympy import Add, Expr, log
 from symbolic.derivation import rules
 from symbolic.derivation.rules import Context, derivative
 from symbolic.derivation.trace import Branch, Derivation, Trace
+from symbolic.language.binders import ConfigSum
 from symbolic.language.layers import Configuration, Entry
 from symbolic.language.probability import Probability
+from symbolic.units import lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
@@ -24,7 +26,7 @@ def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
     """The derivation of ∂ ln p(v) / ∂ ``by``; its result is Term A − Term B."""
     context = Context(energy.function)
     visible = tuple(Configuration(layer) for layer in energy.visible)
-    subject = derivative(log(Probability(energy.function, visible)), by)
+    subject = derivative(log(Probability(energy.function, visible, energy.function.inputs)), by)
 
     split = Trace("ln p(v)", subject, context)
     split.apply(rules.definition, rules.log_quotient, rules.linearity)
@@ -40,9 +42,11 @@ def _term(name: str, subject: Expr, context: Context) -> Branch:
     trace = Trace(name, subject, context)
     if not subject.has(log):  # without hidden units ln p(v) starts with −E(v) itself
         return trace.apply(rules.differentiate_energy).branch()
+    summed = (c.layer for total in subject.atoms(ConfigSum) for c in total.configurations)
+    finite = all(lookup(layer.unit).is_finite for layer in summed)
     trace.apply(
         rules.log_derivative,
-        rules.interchange,
+        rules.interchange if finite else rules.interchange_integral,
         rules.exp_chain,
         rules.differentiate_energy,
         rules.recognise_probability,

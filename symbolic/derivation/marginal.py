@@ -1,77 +1,127 @@
-"""Summing a layer out: free energy, conditionals, the phases of learning and ln Z in closed form.
+"""Summing layers out: free energy, conditionals, phases and ln Z in closed form, and what to do where there is none.
 
 The steps are those by which Fischer and Igel, "An Introduction to Restricted Boltzmann Machines" (CIARP 2012), sum the
-hidden units of an RBM out, written for any layer that separates into independent units.
+hidden units of an RBM out, written for any layers that separate into independent units given the rest.
 """
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sympy import Expr, exp
+
 from symbolic.derivation import rules
-from symbolic.derivation.rules import Context
-from symbolic.derivation.separation import separate
+from symbolic.derivation.rules import Context, Rule
+from symbolic.derivation.separation import Separation, separate, single_out
 from symbolic.derivation.trace import Derivation, Trace
-from symbolic.errors import NotSeparableError
+from symbolic.errors import NotSeparableError, SymbolicError
+from symbolic.language.binders import ConfigSum, UnitSum
 from symbolic.language.layers import Configuration, Entry, Layer
 from symbolic.language.probability import (
     Expectation,
     FreeEnergy,
     LogPartition,
     Probability,
+    SiteProbability,
     UnitProbability,
 )
+from symbolic.units import Finite, lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
 
 __all__ = ["conditional", "free_energy", "log_partition", "phase"]
 
+CLOSED, SINGLE_SITE, ENUMERATION, AUTO = "closed form", "single-site", "enumeration", "auto"
 
-def _summed_layer(energy: Energy, kept: tuple[Layer, ...]) -> Layer:
-    summed = [layer for layer in energy.layers.values() if layer not in kept]
-    if len(summed) != 1:
-        names = ", ".join(layer.name for layer in summed) or "none"
-        raise NotSeparableError(
-            f"one layer is summed out at a time; keeping {', '.join(layer.name for layer in kept)} leaves {names}. "
-            "Name the layers to keep so that one is left."
-        )
-    return summed[0]
+
+def _checked_method(method: str, *known: str) -> None:
+    if method not in known:
+        raise SymbolicError(f"method is one of {', '.join(map(repr, known))}. Got {method!r}.")
+
+
+def _summed(energy: Energy, kept: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    summed = tuple(layer for layer in energy.visible + energy.hidden if layer not in kept)
+    if not summed:
+        names = ", ".join(layer.name for layer in kept)
+        raise NotSeparableError(f"keeping {names} leaves no layer to sum out; name fewer layers to keep.")
+    return summed
+
+
+def _conditions(energy: Energy, separation: Separation) -> tuple[Expr, ...]:
+    """What must be positive for the units' sums to be finite, in the index that names a unit of each layer."""
+    found = (separation.conditions(energy.index_of[layer][0], layer) for layer in separation.layers)
+    return tuple(itertools.chain.from_iterable(found))
+
+
+def _has_few_states(layers: tuple[Layer, ...]) -> bool:
+    return all(lookup(layer.unit).has_few_states for layer in layers)
+
+
+def _is_listed(layer: Layer) -> bool:
+    """Whether a sum over one unit's states is written out state by state."""
+    return isinstance(lookup(layer.unit).domain, Finite)
 
 
 @lru_cache(maxsize=256)
-def free_energy(energy: Energy, kept: tuple[Layer, ...]) -> Derivation:
-    """F = −ln Σ e^{−E} over the one layer that is not kept.
+def free_energy(energy: Energy, kept: tuple[Layer, ...], method: str = CLOSED) -> Derivation:
+    """F = −ln Σ e^{−E} over the layers that are not kept.
 
     Raises:
-        NotSeparableError: the energy ties two units of that layer together, or more than one layer would be summed.
+        NotSeparableError: the energy ties two units of these layers together.
+        DivergentError: a unit's sum is infinite whatever the parameters.
     """
+    _checked_method(method, CLOSED, ENUMERATION, AUTO)
     function = energy.function
-    separation = separate(function, _summed_layer(energy, kept))
-    context = Context(function, separation)
-    trace = Trace("F", FreeEnergy(function, *(Configuration(layer) for layer in kept)), context)
-    trace.apply(
-        rules.define_free_energy,
-        rules.recall_energy,
-        rules.exp_product,
-        rules.distribute,
-        rules.log_product,
-        rules.unit_log_partition,
-    )
-    return Derivation(energy, "free energy", (trace.branch(),), "F")
+    summed = _summed(energy, kept)
+    given = (*map(Configuration, kept), *function.inputs)
+    subject = FreeEnergy(function, *given)
+    if method != ENUMERATION:
+        try:
+            separation = separate(function, summed)
+        except NotSeparableError:
+            if method == CLOSED:
+                raise
+        else:
+            trace = Trace("F", subject, Context(function, separation))
+            trace.apply(rules.define_free_energy)
+            _sum_out(energy, trace, separation)
+            return Derivation(energy, "free energy", (trace.branch(),), "F", CLOSED)
+    trace = Trace("F", subject, Context(function)).apply(rules.define_free_energy)
+    return Derivation(energy, "free energy", (trace.branch(),), "F", ENUMERATION)
+
+
+def _sum_out(energy: Energy, trace: Trace, separation: Separation) -> None:
+    """From ln Σ e^{−E} over the separated layers to its closed form."""
+    trace.apply(rules.recall_energy, rules.exp_product, rules.distribute, rules.log_product)
+    trace.apply(rules.unit_log_partition, everywhere=True, conditions=_conditions(energy, separation))
 
 
 @lru_cache(maxsize=256)
-def conditional(energy: Energy, layer: Layer) -> Derivation:
+def conditional(energy: Energy, layer: Layer, method: str = CLOSED) -> Derivation:
     """p(h_j | v), the distribution of one unit given every other layer, and its mean.
 
     Raises:
         NotSeparableError: the energy ties two units of the layer together, so they are not independent given the rest.
+        DivergentError: a unit's sum is infinite whatever the parameters.
     """
+    _checked_method(method, CLOSED, SINGLE_SITE, AUTO)
+    if method != SINGLE_SITE:
+        try:
+            return _conditional(energy, layer)
+        except NotSeparableError:
+            if method == CLOSED:
+                raise
+    return _single_site(energy, layer)
+
+
+def _conditional(energy: Energy, layer: Layer) -> Derivation:
     function = energy.function
     separation = separate(function, layer, free=True)
     context = Context(function, separation)
+    conditions = _conditions(energy, separation)
     given = tuple(Configuration(other) for other in energy.layers.values() if other != layer)
     state = energy.unit_state(layer)
 
@@ -82,17 +132,53 @@ def conditional(energy: Energy, layer: Layer) -> Derivation:
 
     unit_context = Context(function, separation, closed_form=whole.line)
     unit = Trace("one unit", UnitProbability(function, state, given), unit_context)
-    unit.apply(rules.one_factor, rules.sum_states)
+    unit.apply(rules.one_factor)
+    known = unit.line
+    _over_states(unit, layer, conditions)
 
     bound = function.bound(layer)
     average = Expectation(bound[state.index], Probability(function, (bound,), given))
-    mean = Trace("mean", average, Context(function, separation, closed_form=unit.line))
-    mean.apply(rules.mean_of_unit, rules.sum_states)
-    named = separation.mean(state.index)
+    mean = Trace("mean", average, Context(function, separation, closed_form=unit.line if _is_listed(layer) else known))
+    mean.apply(rules.mean_of_unit)
+    _name_mean(mean, separation, layer, state.index, conditions)
+    branches = (whole.branch(), unit.branch(), mean.branch())
+    return Derivation(energy, "conditional", branches, "one unit", CLOSED)
+
+
+def _single_site(energy: Energy, layer: Layer) -> Derivation:
+    """p(h_j | v, h_{∖j}) from the difference that one unit's state makes to the energy."""
+    function = energy.function
+    state = energy.unit_state(layer)
+    separation = single_out(function, state)
+    conditions = _conditions(energy, separation)
+    unit = Trace("one unit", SiteProbability(function, state), Context(function, separation))
+    unit.apply(rules.define_site, rules.cancel_rest)
+    known = unit.line
+    _over_states(unit, layer, conditions)
+
+    other = Configuration(layer, "''")[state.index]
+    potential = separation.unit_potential(state)
+    # The potential's coefficients speak of the unit's neighbours, so only its argument changes.
+    closed = exp(potential(other)) * ((unit.line if _is_listed(layer) else known) / exp(potential(state)))
+    average = UnitSum(other * SiteProbability(function, state, other), other)
+    mean = Trace("mean", average, Context(function, separation, closed_form=closed))
+    mean.apply(rules.site_mean)
+    _name_mean(mean, separation, layer, state.index, conditions)
+    return Derivation(energy, "conditional", (unit.branch(), mean.branch()), "one unit", SINGLE_SITE)
+
+
+def _over_states(trace: Trace, layer: Layer, conditions: tuple[Expr, ...]) -> None:
+    rule: Rule = rules.sum_states if _is_listed(layer) else rules.unit_normaliser
+    trace.apply(rule, conditions=conditions)
+
+
+def _name_mean(mean: Trace, separation: Separation, layer: Layer, index: Expr, conditions: tuple[Expr, ...]) -> None:
+    if _is_listed(layer):
+        mean.apply(rules.sum_states)
+    named = separation.mean(index)
     if mean.line != named:
-        mean.context = Context(function, separation, closed_form=named)
-        mean.apply(rules.name_mean)
-    return Derivation(energy, "conditional", (whole.branch(), unit.branch(), mean.branch()), "one unit")
+        mean.context = Context(mean.context.function, separation, closed_form=named)
+        mean.apply(rules.name_mean, conditions=conditions)
 
 
 @lru_cache(maxsize=256)
@@ -100,31 +186,94 @@ def phase(energy: Energy, by: Entry, kept: tuple[Layer, ...]) -> Derivation:
     """⟨−∂E/∂θ⟩ given the kept layers, as −∂F/∂θ: the statistic that both phases of learning average.
 
     Raises:
-        NotSeparableError: as :func:`free_energy`.
+        NotSeparableError, DivergentError: as :func:`free_energy`.
     """
     function = energy.function
-    summed = function.bound(_summed_layer(energy, kept))
-    closed = free_energy(energy, kept).result
-    given = tuple(Configuration(layer) for layer in kept)
-    statistic = -function(summed).definition().diff(by)
-    subject = Expectation(statistic, Probability(function, (summed,), given))
+    summed = _summed(energy, kept)
+    bound = tuple(map(function.bound, summed))
+    free = free_energy(energy, kept)
+    given = (*map(Configuration, kept), *function.inputs)
+    statistic = -function(*bound).definition().diff(by)
+    subject = Expectation(statistic, Probability(function, bound, given))
     trace = Trace("phase", subject, Context(function, closed_form=by)).apply(rules.phase_is_free_energy)
-    trace.context = Context(function, closed_form=closed)
-    trace.apply(rules.recall_free_energy, rules.differentiate)
-    return Derivation(energy, "phase", (trace.branch(),), "phase")
+    _recall_free_energy(energy, trace, free)
+    trace.apply(rules.differentiate)
+    return Derivation(energy, "phase", (trace.branch(),), "phase", CLOSED)
+
+
+def _recall_free_energy(energy: Energy, trace: Trace, free: Derivation) -> None:
+    """Put in the closed form; over many states in two steps, of which the second is about single units, as the checker
+    knows them."""
+    summed = tuple(layer for layer in energy.visible + energy.hidden if Configuration(layer) not in free.subject.given)
+    function, last = energy.function, free.steps[-1]
+    if _has_few_states(summed):
+        trace.context = Context(function, closed_form=free.result)
+        trace.apply(rules.recall_free_energy)
+        return
+    trace.context = Context(function, separate(function, summed), last.before)
+    trace.apply(rules.recall_free_energy)
+    labels = {Configuration(c.layer): c for total in trace.line.atoms(ConfigSum) for c in total.configurations}
+    conditions = tuple(condition.xreplace(labels) for condition in last.conditions)
+    trace.apply(rules.unit_log_partition, everywhere=True, conditions=conditions)
 
 
 @lru_cache(maxsize=256)
-def log_partition(energy: Energy) -> Derivation:
-    """ln Z with the last hidden layer (the only one) summed in closed form and the visible configurations summed as
-    they are.
+def log_partition(energy: Energy, method: str = AUTO) -> Derivation:
+    """ln Z with some layers summed in closed form and the configurations of the others summed as they are.
 
     Raises:
-        NotSeparableError: as :func:`free_energy`.
+        NotSeparableError, DivergentError: as :func:`free_energy`.
     """
+    _checked_method(method, CLOSED, ENUMERATION, AUTO)
     function = energy.function
-    closed = free_energy(energy, energy.visible).result
-    separation = separate(function, _summed_layer(energy, energy.visible))
-    trace = Trace("ln Z", LogPartition(function), Context(function, separation, closed))
-    trace.apply(rules.define_log_partition, rules.hidden_in_closed_form, rules.recall_free_energy)
-    return Derivation(energy, "log partition", (trace.branch(),), "ln Z")
+    subject = LogPartition(function)
+    summed = _chosen(energy, method)
+    conditions = _necessary(energy, summed)
+    if not summed:
+        trace = Trace("ln Z", subject, Context(function)).apply(rules.define_log_partition, conditions=conditions)
+        return Derivation(energy, "log partition", (trace.branch(),), "ln Z", ENUMERATION)
+    separation = separate(function, summed)
+    trace = Trace("ln Z", subject, Context(function, separation))
+    trace.apply(rules.define_log_partition, conditions=conditions)
+    kept = tuple(layer for layer in energy.visible + energy.hidden if layer not in summed)
+    if kept:
+        trace.apply(rules.hidden_in_closed_form)
+        _recall_free_energy(energy, trace, free_energy(energy, kept))
+    else:
+        _sum_out(energy, trace, separation)
+    return Derivation(energy, "log partition", (trace.branch(),), "ln Z", CLOSED)
+
+
+def _necessary(energy: Energy, summed: tuple[Layer, ...]) -> tuple[Expr, ...]:
+    """What each unit with infinitely many states needs, whatever the rest does, for Z to be finite; of the layers that
+    are not summed in closed form, whose conditions come with that step.
+
+    Raises:
+        DivergentError: one of them has it for no parameters.
+    """
+    found: dict[Expr, None] = {}
+    for layer in energy.visible + energy.hidden:
+        if lookup(layer.unit).is_finite or layer in summed:
+            continue
+        separation = single_out(energy.function, energy.unit_state(layer))
+        found |= dict.fromkeys(separation.conditions(energy.index_of[layer][0]))
+    every = {Configuration(layer): energy.function.bound(layer) for layer in energy.visible + energy.hidden}
+    return tuple(condition.xreplace(every) for condition in found)
+
+
+def _chosen(energy: Energy, method: str) -> tuple[Layer, ...]:
+    """The layers that are summed in closed form: as many as are independent given the rest, hidden ones first."""
+    if method == ENUMERATION:
+        return ()
+    if method == CLOSED:
+        separate(energy.function, _summed(energy, energy.visible))
+        return energy.hidden
+    layers = energy.visible + energy.hidden
+    sets = [s for size in range(len(layers), 0, -1) for s in itertools.combinations(layers, size)]
+    for chosen in sorted(sets, key=lambda s: (-len(s), -sum(layer in energy.hidden for layer in s))):
+        try:
+            separate(energy.function, chosen)
+        except NotSeparableError:
+            continue
+        return chosen
+    return ()

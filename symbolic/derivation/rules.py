@@ -8,11 +8,13 @@ evaluates both lines.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
-from sympy import Add, Derivative, Expr, Mul, Pow, S, exp, log
+from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, exp, log
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
@@ -24,6 +26,8 @@ from symbolic.language.probability import (
     FreeEnergy,
     LogPartition,
     Probability,
+    SiteEnergy,
+    SiteProbability,
     UnitProbability,
 )
 from symbolic.units import lookup
@@ -141,6 +145,11 @@ def interchange(node: Expr, context: Context) -> Expr | None:
     return ConfigSum(derivative(found[0].body, found[1]), *found[0].configurations)
 
 
+@_rule("interchange_integral", "Derivative under the integral", "∂ ∫ f = ∫ ∂f where the integrals converge")
+def interchange_integral(node: Expr, context: Context) -> Expr | None:
+    return interchange.match(node, context)
+
+
 @_rule("exp_chain", "Chain rule of exp", "∂ eᶠ = eᶠ · ∂f")
 def exp_chain(node: Expr, context: Context) -> Expr | None:
     found = _derived(node)
@@ -212,7 +221,7 @@ def recall_energy(node: Expr, context: Context) -> Expr | None:
     call = -node.args[0]
     if not isinstance(call, EnergyCall):
         return None
-    return exp(context.separation.collected(_configuration_of(call, context.separation)))
+    return exp(context.separation.collected({c.layer: c for c in call.configurations}))
 
 
 @_rule("exp_product", "Exponential of a sum", "e^(f + Σ g) = e^f · Π e^g")
@@ -220,31 +229,41 @@ def exp_product(node: Expr, context: Context) -> Expr | None:
     separation = context.separation
     if not isinstance(node, exp) or separation is None:
         return None
-    layer = separation.layer
-    for configuration in sorted(node.free_symbols, key=str):
-        if not isinstance(configuration, Configuration) or configuration.layer != layer:
-            continue
-        if node.args[0] == separation.collected(configuration):
-            index = Index.fresh(layer)
-            return exp(separation.constant) * IndexProduct(exp(separation.potential(configuration[index])), index)
+    found = [s for s in sorted(node.free_symbols, key=str) if isinstance(s, Configuration)]
+    choices = [[c for c in found if c.layer == layer] for layer in separation.layers]
+    for chosen in itertools.product(*choices):
+        configurations = dict(zip(separation.layers, chosen, strict=True))
+        if node.args[0] == separation.collected(configurations):
+            result = exp(separation.constant)
+            for layer, configuration in configurations.items():
+                index = Index.fresh(layer)
+                result *= IndexProduct(exp(separation.potential(configuration[index])), index)
+            return result
     return None
 
 
 @_rule("distribute", "Sum of a product", "the units are independent: Σ Π f = Π Σ f")
 def distribute(node: Expr, context: Context) -> Expr | None:
-    if not isinstance(node, ConfigSum) or len(node.configurations) != 1:
+    if not isinstance(node, ConfigSum):
         return None
-    (bound,) = node.configurations
-    outside = [f for f in Mul.make_args(node.body) if bound not in f.free_symbols]
-    inside = [f for f in Mul.make_args(node.body) if bound in f.free_symbols]
-    if len(inside) != 1 or not isinstance(inside[0], IndexProduct):
-        return None
-    body, (index,) = inside[0].open()
-    one = Configuration(bound.layer, _one_unit_label(context, bound.layer))[index]
-    return Mul(*outside, IndexProduct(UnitSum(body.xreplace({bound[index]: one}), one), index))
+    bound = set(node.configurations)
+    result: Expr = S.One
+    for factor in Mul.make_args(node.body):
+        here = factor.free_symbols & bound
+        if not here:
+            result *= factor
+            continue
+        if len(here) != 1 or not isinstance(factor, IndexProduct):
+            return None
+        (configuration,) = here
+        bound -= here
+        body, (index,) = factor.open()
+        one = Configuration(configuration.layer, _one_unit_label(context))[index]
+        result *= IndexProduct(UnitSum(body.xreplace({configuration[index]: one}), one), index)
+    return None if bound else result
 
 
-def _one_unit_label(context: Context, layer: Any) -> str:
+def _one_unit_label(context: Context) -> str:
     separation = context.separation
     return "'" if separation is not None and separation.free else ""
 
@@ -270,7 +289,11 @@ def sum_states(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, UnitSum):
         return None
     state = node.state
-    return Add(*(node.body.xreplace({state: S(value)}) for value in lookup(state.layer.unit).states))
+    unit = lookup(state.layer.unit)
+    values = [Rational(*Fraction(value).as_integer_ratio()) for value in unit.states]
+    weights = [S.One if unit.base is None else unit.base(value) for value in values]
+    terms = zip(values, weights, strict=True)
+    return Add(*(weight * node.body.xreplace({state: value}) for value, weight in terms))
 
 
 @_rule("unit_log_partition", "Sum over the states", "ln Σ e^φ over one unit's states, its log-partition Γ")
@@ -279,20 +302,40 @@ def unit_log_partition(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, log) or not isinstance(node.args[0], UnitSum) or separation is None:
         return None
     state = node.args[0].state
-    if node.args[0].body != exp(separation.potential(state)):
+    if state.layer not in separation.layers:
         return None
-    return separation.log_partition(state.index)
+    # Under a sum over configurations the other layers carry its labels.
+    labels = {Configuration(c.layer): c for c in node.free_symbols if isinstance(c, Configuration) and c.label}
+    if node.args[0].body != exp(separation.potential(state).xreplace(labels)):
+        return None
+    return separation.log_partition(state.index, state.layer).xreplace(labels)
+
+
+@_rule("unit_normaliser", "Sum over the states", "e^φ ÷ Σ e^φ = e^(φ − Γ), Γ the unit's log-partition")
+def unit_normaliser(node: Expr, context: Context) -> Expr | None:
+    separation = context.separation
+    if not isinstance(node, Mul) or separation is None:
+        return None
+    above, below = _numerator_and_denominator(node)
+    if not isinstance(below, UnitSum) or not isinstance(above, exp):
+        return None
+    state = below.state
+    own = Configuration(state.layer)[state.index]
+    if below.body != exp(separation.unit_potential(own)(state)):
+        return None
+    return exp(above.args[0] - separation.log_partition(state.index, state.layer))
 
 
 @_rule("hidden_in_closed_form", "Sum out one layer", "Σ e^(−E) over a layer = e^(−F)")
 def hidden_in_closed_form(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, ConfigSum) or context.separation is None or not isinstance(node.body, exp):
         return None
-    summed = [c for c in node.configurations if c.layer == context.separation.layer]
-    if not summed or not isinstance(-node.body.args[0], EnergyCall):
+    summed = [c for c in node.configurations if c.layer in context.separation.layers]
+    call = -node.body.args[0]
+    if not summed or not isinstance(call, EnergyCall):
         return None
-    kept = tuple(c for c in node.configurations if c not in summed)
-    return ConfigSum(exp(-FreeEnergy(context.function, *kept)), *kept)
+    kept = tuple(c for c in call.configurations if c not in summed)
+    return ConfigSum(exp(-FreeEnergy(context.function, *kept)), *(c for c in node.configurations if c not in summed))
 
 
 @_rule("recall_free_energy", "Recall the free energy", "its closed form, derived above")
@@ -327,15 +370,21 @@ def differentiate(node: Expr, context: Context) -> Expr | None:
 def product_of_quotients(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, Mul):
         return None
-    # What does not depend on the layer stands above and below; SymPy cancels it unless its exponent is a sum.
-    outside = Add(*(f.args[0] for f in node.args if isinstance(f, exp)))
-    if outside != 0:
+    products: dict[Expr, IndexProduct] = {}
+    constant: Expr = S.Zero
+    for power in (S.One, S.NegativeOne):
+        for factor in Mul.make_args(node):
+            if factor.is_Pow and factor.exp == power == -1 and isinstance(factor.base, IndexProduct):
+                products[power] = factor.base
+            elif power == 1 and isinstance(factor, IndexProduct):
+                products[power] = factor
+            elif power == 1 and isinstance(factor, exp):
+                constant += factor.args[0]
+    # What multiplies both products is the same above and below, though SymPy may not have seen it.
+    if len(products) != 2 or constant.expand() != 0:
         return None
-    above, below = _numerator_and_denominator(Mul(*(f for f in node.args if not isinstance(f, exp))))
-    if not isinstance(above, IndexProduct) or not isinstance(below, IndexProduct):
-        return None
-    top, (index,) = above.open()
-    bottom, (other,) = below.open()
+    top, (index,) = products[S.One].open()
+    bottom, (other,) = products[S.NegativeOne].open()
     return IndexProduct(top / bottom.xreplace({other: index}), index)
 
 
@@ -365,5 +414,29 @@ def name_mean(node: Expr, context: Context) -> Expr | None:
     return context.closed_form
 
 
-def _configuration_of(call: EnergyCall, separation: Separation) -> Configuration:
-    return next(c for c in call.configurations if c.layer == separation.layer)
+# One unit given all others, those of its layer too
+
+
+@_rule("define_site", "Definition", "the Boltzmann weight of one state ÷ the sum over the unit's states")
+def define_site(node: Expr, context: Context) -> Expr | None:
+    return node.definition() if isinstance(node, SiteProbability) else None
+
+
+@_rule("cancel_rest", "The rest cancels", "terms of −E without the unit's state are the same above and below")
+def cancel_rest(node: Expr, context: Context) -> Expr | None:
+    separation = context.separation
+    if not isinstance(node, Mul) or separation is None:
+        return None
+    above, below = _numerator_and_denominator(node)
+    if not isinstance(below, UnitSum) or not isinstance(above, exp):
+        return None
+    if not isinstance(-above.args[0], EnergyCall) or not isinstance(-below.body.args[0], SiteEnergy):
+        return None
+    own = Configuration(below.state.layer)[below.state.index]
+    potential = separation.unit_potential(own)
+    return exp(potential(own)) / UnitSum(exp(potential(below.state)), below.state)
+
+
+@_rule("site_mean", "Recall the conditional", "its form, derived above")
+def site_mean(node: Expr, context: Context) -> Expr | None:
+    return context.closed_form if isinstance(node, SiteProbability) else None

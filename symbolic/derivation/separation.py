@@ -1,102 +1,168 @@
-"""How a layer falls apart into independent units, given the rest: −E = c + Σ_j φ_j(h_j).
+"""How layers fall apart into independent units, given the rest: −E = c + Σ_j φ_j(h_j) + Σ_k φ_k(g_k) + …
 
 The log-weight −E is flattened into monomials that keep their index binders. A monomial that touches no unit of the
-layer belongs to the constant c, one that touches a single unit to that unit's potential φ_j; one that touches two
-ties them together, and the layer cannot be summed out unit by unit.
+layers belongs to the constant c, one that touches a single unit to that unit's potential φ_j; one that touches two
+ties them together, and the layers cannot be summed out unit by unit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sympy import Add, Dummy, Expr, Mul, S
 
-from symbolic.errors import NotSeparableError
-from symbolic.language.binders import IndexSum
-from symbolic.language.layers import Configuration, Index, Layer, State
+from symbolic.errors import DivergentError, EnergyError, NotSeparableError
+from symbolic.language.binders import IndexSum, contract
+from symbolic.language.layers import Configuration, Delta, Index, Layer, State
 from symbolic.language.probability import EnergyFunction
-from symbolic.units import lookup
+from symbolic.units import Potential, Unit, lookup
 
-__all__ = ["Separation", "separate"]
+__all__ = ["Separation", "cumulant", "separate", "single_out"]
+
+# An expression that a person writes has a few dozen terms when it is multiplied out.
+MAX_TERMS = 5000
+
+_FALLBACKS = (
+    "Instead, in this order: take the conditionals of single units given all others, conditional(..., "
+    'method="single-site"); eliminate variables on the graph of a model; or sum over all configurations, '
+    'method="enumeration". method="auto" takes the first that serves.'
+)
 
 
 @dataclass(frozen=True)
 class Separation:
-    """−E = ``constant`` + Σ_j φ_j(h_j) for one layer.
+    """−E = ``constant`` + Σ_j φ_j(h_j) + … for one layer or several that are independent given the rest.
 
     Attributes:
-        layer: the layer that falls apart.
-        constant: the part of −E without this layer's units.
-        parts: φ_j as (dependence on the unit's state, coefficient) pairs, written in :attr:`state`.
-        state: the placeholder unit state, under the placeholder index, that the parts are written in.
-        free: whether the layer's free configuration stands in the lines this is used for, so that a sum over one unit's
-            states needs a name of its own (h′).
+        layers: the layers that fall apart.
+        constant: the part of −E without these layers' units.
+        parts: for each layer, its φ as (dependence on the unit's state, coefficient) pairs, written in the state of
+            the same place in :attr:`placeholders`.
+        placeholders: for each layer a unit state under an index of its own.
+        free: whether the layers' free configurations stand in the lines this is used for, so that a sum over one
+            unit's states needs a name of its own (h′).
     """
 
-    layer: Layer
+    layers: tuple[Layer, ...]
     constant: Expr
-    parts: tuple[tuple[Expr, Expr], ...]
-    state: State
+    parts: tuple[tuple[tuple[Expr, Expr], ...], ...]
+    placeholders: tuple[State, ...]
     free: bool = False
+
+    def unit_potential(self, state: State) -> Potential:
+        """φ of the unit whose state is given, as the unit's row takes it."""
+        place = self.layers.index(state.layer)
+        placeholder = self.placeholders[place]
+        rule = {placeholder: state, placeholder.index: state.index}
+        terms = tuple((part.xreplace(rule), coefficient.xreplace(rule)) for part, coefficient in self.parts[place])
+        return Potential(terms, state, f"layer {state.layer.name}")
 
     def potential(self, state: State) -> Expr:
         """φ of the unit whose state is given."""
-        rule = {self.state: state, self.state.index: state.index}
-        return Add(*(part.xreplace(rule) * coefficient.xreplace(rule) for part, coefficient in self.parts))
+        return Add(*(part * coefficient for part, coefficient in self.unit_potential(state).terms))
 
-    def potential_at(self, value: int, index: Expr) -> Expr:
-        """φ of unit ``index`` in the state ``value``."""
-        state = Configuration(self.layer)[index]
-        return self.potential(state).xreplace({state: S(value)})
+    def collected(self, configurations: Mapping[Layer, Configuration]) -> Expr:
+        """−E with the terms of each unit of the layers collected, at configurations of them."""
+        total = self.constant
+        for layer in self.layers:
+            index = Index.fresh(layer)
+            total += IndexSum(self.potential(configurations[layer][index]), index)
+        return total
 
-    def collected(self, configuration: Configuration) -> Expr:
-        """−E with the terms of each unit of the layer collected, at a configuration of it."""
-        index = Index.fresh(self.layer)
-        return self.constant + IndexSum(self.potential(configuration[index]), index)
+    def _unit(self, layer: Layer | None, index: Expr) -> tuple[Layer, Potential]:
+        layer = layer or self.layers[0]
+        return layer, self.unit_potential(Configuration(layer)[index])
 
-    def log_partition(self, index: Expr) -> Expr:
-        """Γ = ln Σ_s e^{φ(s)} of unit ``index``, in its unit's closed form."""
-        return lookup(self.layer.unit).log_partition(lambda value: self.potential_at(value, index))
+    def log_partition(self, index: Expr, layer: Layer | None = None) -> Expr:
+        """Γ = ln Σ_s μ(s) e^{φ(s)} of unit ``index`` of a layer (by default the first), in its unit's closed form."""
+        layer, potential = self._unit(layer, index)
+        return lookup(layer.unit).log_partition(potential)
 
-    def mean(self, index: Expr) -> Expr:
-        """The mean Γ′ of unit ``index``: the derivative of Γ by a field x added to φ(s) as x·s, at x = 0."""
-        x = Dummy("x", real=True)
-        unit = lookup(self.layer.unit)
-        shifted = unit.log_partition(lambda value: self.potential_at(value, index) + x * value)
-        return shifted.diff(x).xreplace({x: S.Zero})
+    def conditions(self, index: Expr, layer: Layer | None = None) -> tuple[Expr, ...]:
+        """What must be positive for Γ of unit ``index`` to be finite; what always is, is left out.
+
+        Raises:
+            DivergentError: one of them is not, whatever the parameters.
+        """
+        layer, potential = self._unit(layer, index)
+        unit = lookup(layer.unit)
+        open_ = []
+        for condition in unit.conditions(potential):
+            if condition.is_number:
+                if not condition > 0:
+                    what = "a quadratic term s²/2 of positive precision" if unit.degree == 2 else "a term that decays"
+                    raise DivergentError(
+                        f"the states of layer {layer.name} ({unit.name} units) run over {unit.domain}, and their "
+                        f"weights have no finite sum: {condition} is not positive. Add {what} to the energy, such as "
+                        f"{_remedy(layer, unit.degree)}."
+                    )
+            else:
+                open_.append(condition)
+        return tuple(open_)
+
+    def mean(self, index: Expr, layer: Layer | None = None) -> Expr:
+        """The mean Γ′ of unit ``index``: the derivative of Γ by the field x in a term x·s of φ(s)."""
+        return self._cumulant(index, layer, 1)
+
+    def variance(self, index: Expr, layer: Layer | None = None) -> Expr:
+        """The variance Γ″ of unit ``index``, by the same field."""
+        return self._cumulant(index, layer, 2)
+
+    def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
+        layer, potential = self._unit(layer, index)
+        return cumulant(lookup(layer.unit), potential, order)
 
 
-def separate(function: EnergyFunction, layer: Layer, *, free: bool = False) -> Separation:
-    """Split −E into a constant and one potential for each unit of ``layer``.
+def cumulant(unit: Unit, potential: Potential, order: int) -> Expr:
+    """The mean (order 1) or variance (order 2) of a unit: Γ′ or Γ″ by the field in its potential."""
+    x = Dummy("x", real=True)
+    shifted, here = potential.in_field(x, unit.degree)
+    derivative = unit.log_partition(shifted)
+    for _ in range(order):
+        derivative = derivative.diff(x)
+    return derivative.xreplace({x: here})
+
+
+def _remedy(layer: Layer, degree: int | None) -> str:
+    name = layer.name
+    return f"sum({name}[i]^2, i)/2" if degree == 2 else f"sum(r[i]*{name}[i], i) with rates r[i] > 0"
+
+
+def separate(function: EnergyFunction, layers: Layer | Iterable[Layer], *, free: bool = False) -> Separation:
+    """Split −E into a constant and one potential for each unit of ``layers``.
 
     Raises:
-        NotSeparableError: a term of the energy ties two units of the layer together; the message names both.
+        NotSeparableError: a term of −E ties two units of these layers together; the message names the term,
+            the layers and what to do instead.
     """
-    own = Configuration(layer)
-    index = Index.fresh(layer)
-    placeholder = own[index]
+    layers = (layers,) if isinstance(layers, Layer) else tuple(layers)
+    own = {Configuration(layer): place for place, layer in enumerate(layers)}
+    placeholders = tuple(Configuration(layer)[Index.fresh(layer)] for layer in layers)
     constant: Expr = S.Zero
-    parts: dict[Expr, Expr] = {}
+    parts: tuple[dict[Expr, Expr], ...] = tuple({} for _ in layers)
     for factors, binders in _monomials(-function.definition):
-        touched = {s for f in factors for s in f.atoms(State) if s.configuration == own}
+        touched = {s for f in factors for s in f.atoms(State) if s.configuration in own}
         if not touched:
             constant += IndexSum(Mul(*factors), *binders)
             continue
         if len(touched) > 1:
-            term = IndexSum(Mul(*factors), *binders)
-            raise NotSeparableError(
-                f"the term {term} of −E ties two units of layer {layer.name} together, so the layer cannot be summed "
-                "out unit by unit. Split the layer in two, or enumerate its configurations."
-            )
+            raise _tied(IndexSum(Mul(*factors), *binders), touched, layers)
         (state,) = touched
-        unit = state.index
+        unit, layer = state.index, state.layer
         if unit not in binders:
+            if isinstance(unit, Index):
+                raise NotSeparableError(
+                    f"the term {IndexSum(Mul(*factors), *binders)} of −E takes a function of a sum over layer "
+                    f"{layer.name}, which ties its units together. {_FALLBACKS}"
+                )
             raise NotSeparableError(
                 f"the term {IndexSum(Mul(*factors), *binders)} of −E singles out unit {unit} of layer {layer.name}; "
                 "give that unit a layer of its own."
             )
-        rule = {unit: index}
-        moved = [f.xreplace(rule) for f in factors]
+        place = own[Configuration(layer)]
+        placeholder = placeholders[place]
+        moved = [f.xreplace({unit: placeholder.index}) for f in factors]
         dependence = Mul(*(f for f in moved if f.has(placeholder)))
         coefficient = Mul(*(f for f in moved if not f.has(placeholder)))
         rest = tuple(b for b in binders if b != unit)
@@ -104,8 +170,65 @@ def separate(function: EnergyFunction, layer: Layer, *, free: bool = False) -> S
             dependence, coefficient = IndexSum(dependence * coefficient, *rest), S.One
         else:
             coefficient = IndexSum(coefficient, *rest)
-        parts[dependence] = parts.get(dependence, S.Zero) + coefficient
-    return Separation(layer, constant, tuple(parts.items()), placeholder, free)
+        parts[place][dependence] = parts[place].get(dependence, S.Zero) + coefficient
+    return Separation(layers, constant, tuple(tuple(p.items()) for p in parts), placeholders, free)
+
+
+def _tied(term: Expr, touched: set[State], layers: tuple[Layer, ...]) -> NotSeparableError:
+    names = sorted({state.layer.name for state in touched}, key=[layer.name for layer in layers].index)
+    if len(names) == 1:
+        what = f"two units of layer {names[0]} together, so the layer"
+    else:
+        what = f"the layers {' and '.join(names)} together, so they"
+    return NotSeparableError(f"the term {term} of −E ties {what} cannot be summed out unit by unit. {_FALLBACKS}")
+
+
+def single_out(function: EnergyFunction, state: State) -> Separation:
+    """Split −E into a constant and the potential of one unit, all others kept as they are, those of its layer too.
+
+    The energy is written with h_k + δ_{jk}(s − h_j) for every unit h_k of the layer, which puts unit j in the state s
+    and leaves the others; the terms that hold s are its potential.
+
+    Raises:
+        EnergyError: the energy is no polynomial in the states of the layer.
+    """
+    layer, unit = state.layer, state.index
+    own = Configuration(layer)
+    placeholder = own[Index.fresh(layer)]
+    value = Dummy("s", real=True)
+    constant: Expr = S.Zero
+    parts: dict[Expr, Expr] = {}
+    for factors, binders in _monomials(-function.definition):
+        expanded: list[tuple[Expr, Expr]] = [(S.One, S.One)]  # (power of s, rest)
+        for factor in factors:
+            base, power = factor.as_base_exp() if factor.is_Pow else (factor, S.One)
+            if isinstance(base, State) and base.configuration == own and power.is_Integer and power > 0:
+                here: Expr = Delta(base.index, unit)
+                # s counts on unit j alone, and h_k everywhere but there: a delta's square is the delta.
+                choices = [(value**power, here), (S.One, base**power), (S.One, -(base**power) * here)]
+            elif any(s.configuration == own for s in factor.atoms(State)):
+                raise EnergyError(
+                    f"{factor} is no polynomial in the states of layer {layer.name}, so a single unit cannot be split "
+                    "off from it."
+                )
+            else:
+                choices = [(S.One, factor)]
+            expanded = [(a * c, b * d) for a, b in expanded for c, d in choices]
+            if len(expanded) > MAX_TERMS:
+                raise EnergyError(f"the energy has more than {MAX_TERMS} terms in the states of layer {layer.name}.")
+        for dependence, rest in expanded:
+            summed = contract(rest, *binders)
+            if dependence == 1:
+                constant += summed
+            else:
+                parts[dependence] = parts.get(dependence, S.Zero) + summed
+    # What does not hold s, and what holds the unit's present state only, are the same for all s.
+    found = tuple(
+        (part.xreplace({value: placeholder}), coefficient.xreplace({unit: placeholder.index}))
+        for part, coefficient in parts.items()
+        if coefficient != 0
+    )
+    return Separation((layer,), constant, (found,), (placeholder,), True)
 
 
 def _monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
@@ -126,9 +249,13 @@ def _monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
                 return
             elif factor.is_Pow and factor.exp.is_Integer and factor.exp > 0 and factor.base.has(IndexSum, Add):
                 pending.extend([factor.base] * int(factor.exp))
+            elif factor.is_Pow and isinstance(factor.base, Mul) and factor.exp.is_Integer:
+                pending.extend(f**factor.exp for f in factor.base.args)
             else:
                 done.append(factor)
         out.append((done, binders))
+        if len(out) > MAX_TERMS:
+            raise EnergyError(f"the energy has more than {MAX_TERMS} terms when it is multiplied out.")
 
     walk([expression], [], ())
     return out

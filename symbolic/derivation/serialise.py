@@ -9,7 +9,23 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sympy import Add, Derivative, Expr, Function, Integer, Mul, Pow, Rational, Symbol, exp, log, tanh
+from sympy import (
+    Add,
+    Derivative,
+    Expr,
+    Function,
+    Integer,
+    Mul,
+    Pow,
+    Rational,
+    Symbol,
+    erfc,
+    exp,
+    log,
+    loggamma,
+    pi,
+    tanh,
+)
 from sympy.core.basic import Basic
 
 from symbolic.derivation.rules import CATALOGUE
@@ -33,9 +49,12 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "exp": exp,
     "log": log,
     "tanh": tanh,
-    "softplus": functions.softplus,
-    "sigmoid": functions.sigmoid,
-    "log2cosh": functions.log2cosh,
+    "erfc": erfc,
+    "loggamma": loggamma,
+    **functions.by_name(),
+    "mu": binders.BaseMeasure,
+    "site_energy": probability.SiteEnergy,
+    "site_probability": probability.SiteProbability,
     "delta": Delta,
     "state": State,
     "entry": Entry,
@@ -54,6 +73,8 @@ _TAG_OF = {made: tag for tag, made in _PLAIN.items() if isinstance(made, type)}
 
 def _encode(node: Basic) -> Any:
     match node:
+        case _ if node is pi:
+            return ["pi"]
         case Rational():
             return ["number", str(node.p), str(node.q)]
         case Index():
@@ -87,9 +108,11 @@ def derivation_to_json(derivation: Derivation) -> str:
         "version": VERSION,
         "kind": derivation.kind,
         "conclusion": derivation.conclusion,
+        **({"method": derivation.method} if derivation.method else {}),
         "energy": {
             "visible": [[layer.name, layer.unit] for layer in energy.visible],
             "hidden": [[layer.name, layer.unit] for layer in energy.hidden],
+            **({"given": [[layer.name, layer.unit] for layer in energy.given]} if energy.given else {}),
             "parameters": [
                 [p.name, [layer.name for layer in p.layers], p.symmetric] for p in energy.parameters.values()
             ],
@@ -106,6 +129,7 @@ def derivation_to_json(derivation: Derivation) -> str:
                             part: _encode(getattr(step, part))
                             for part in ("before", "after", "focus_before", "focus_after")
                         },
+                        **({"conditions": [_encode(c) for c in step.conditions]} if step.conditions else {}),
                     }
                     for step in branch.steps
                 ],
@@ -136,6 +160,8 @@ class _Decoder:
         match tag, rest:
             case "number", [str(p), str(q)] if len(p) + len(q) <= MAX_DIGITS:
                 return Rational(Integer(p), Integer(q))
+            case "pi", []:
+                return pi
             case "index", [str(name), layer]:
                 return Index(name, self.layer(layer))
             case "layer", [layer, str(label)]:
@@ -182,20 +208,21 @@ def _derivation(data: Any) -> Derivation:
             f"this derivation has format version {data.get('version')!r}; this version reads {VERSION}."
         )
     described = data["energy"]
-    sides = [[Layer(name, unit) for name, unit in described[side]] for side in ("visible", "hidden")]
+    roles = ("visible", "hidden", "given")
+    sides = [[Layer(name, unit) for name, unit in described.get(side, [])] for side in roles]
     layers = {layer.name: layer for side in sides for layer in side}
     parameters = {
         name: Parameter(name, *(layers[layer] for layer in axes), symmetric=bool(symmetric))
         for name, axes, symmetric in described["parameters"]
     }
     decoder = _Decoder(layers, parameters)
-    energy = Energy(decoder.decode(described["expression"]), visible=sides[0], hidden=sides[1])
+    energy = Energy(decoder.decode(described["expression"]), visible=sides[0], hidden=sides[1], given=sides[2])
     decoder.energy = energy
     branches = tuple(_branch(decoder, b) for b in data["branches"])
     conclusion = data["conclusion"]
     if conclusion not in [branch.name for branch in branches]:
         raise SymbolicError(f"its result is in a branch {conclusion!r}, and it has no such branch.")
-    return Derivation(energy, str(data["kind"]), branches, conclusion)
+    return Derivation(energy, str(data["kind"]), branches, conclusion, str(data.get("method", "")))
 
 
 def _branch(decoder: _Decoder, data: Any) -> Branch:
@@ -204,5 +231,7 @@ def _branch(decoder: _Decoder, data: Any) -> Branch:
         if step["rule"] not in CATALOGUE:
             raise SymbolicError(f"there is no rule {step['rule']!r} in this version.")
         parts = (decoder.decode(step[part]) for part in ("before", "after", "focus_before", "focus_after"))
-        steps.append(Step(step["rule"], *parts))
+        before, after, focus_before, focus_after = parts
+        conditions = tuple(decoder.decode(condition) for condition in step.get("conditions", ()))
+        steps.append(Step(step["rule"], before, after, focus_before, focus_after, conditions))
     return Branch(str(data["name"]), decoder.decode(data["subject"]), tuple(steps))

@@ -29,6 +29,8 @@ class Step:
         rule: key into :data:`symbolic.derivation.rules.CATALOGUE`.
         before, after: the whole expressions, as they are printed and as they are checked.
         focus_before, focus_after: the part that was rewritten and what it became, as they stand in the two lines.
+        conditions: expressions that must be positive for the step to hold, in the free index of each unit they speak
+            of, such as the precision q_j; they are meant for every j.
     """
 
     rule: str
@@ -36,6 +38,7 @@ class Step:
     after: Expr
     focus_before: Expr
     focus_after: Expr
+    conditions: tuple[Expr, ...] = ()
 
     @property
     def name(self) -> str:
@@ -76,12 +79,15 @@ class Derivation:
         branches: the chains of equalities in reading order; together they are a tree: the branches "Term A" and "Term
             B" grow out of the last line of "ln p(v)" and meet in "Result".
         conclusion: the name of the branch whose last line is the result.
+        method: how the sums were done where there is a choice: ``"closed form"``, ``"single-site"`` or
+            ``"enumeration"``.
     """
 
     energy: Energy
     kind: str
     branches: tuple[Branch, ...]
     conclusion: str
+    method: str = ""
 
     def __getitem__(self, name: str) -> Branch:
         for branch in self.branches:
@@ -95,6 +101,11 @@ class Derivation:
     def steps(self) -> tuple[Step, ...]:
         """All steps, in reading order."""
         return tuple(step for branch in self.branches for step in branch.steps)
+
+    @property
+    def conditions(self) -> tuple[Expr, ...]:
+        """What must be positive for the result to hold, from all steps."""
+        return tuple(dict.fromkeys(condition for step in self.steps for condition in step.conditions))
 
     @property
     def subject(self) -> Expr:
@@ -187,8 +198,10 @@ class Trace:
         self.line = subject
         self.steps: list[Step] = []
 
-    def apply(self, *rules: Rule, everywhere: bool = False, optional: bool = False) -> Trace:
-        """Rewrite the first place (or every place) that each rule matches.
+    def apply(
+        self, *rules: Rule, everywhere: bool = False, optional: bool = False, conditions: tuple[Expr, ...] = ()
+    ) -> Trace:
+        """Rewrite the first place (or every place) that each rule matches, which holds under the conditions.
 
         Raises:
             SymbolicError: a rule that is not optional matches nowhere.
@@ -197,7 +210,7 @@ class Trace:
             found: list[tuple[Expr, Expr]] = []
             after = _rewrite(self.line, rule, self.context, found, everywhere)
             if found:
-                self.steps.append(Step(rule.id, self.line, after, *found[0]))
+                self.steps.append(Step(rule.id, self.line, after, *found[0], conditions))
                 self.line = after
             elif not optional:
                 raise SymbolicError(f"the rule {rule.name!r} does not apply to {self.line}.")

@@ -18,13 +18,15 @@ from collections.abc import Mapping
 from functools import cached_property, cmp_to_key
 from typing import Any
 
-from sympy import Add, Expr, Function, Integer, Mul, Pow, S
+from sympy import Add, Dummy, Expr, Function, Mul, Pow, S
 from sympy.core.basic import Basic
 
 from symbolic.errors import EnergyError
 from symbolic.language.layers import Configuration, Delta, Index, State, Unassuming, as_expression
+from symbolic.units import lookup
 
 __all__ = [
+    "BaseMeasure",
     "ConfigSum",
     "IndexBinder",
     "IndexProduct",
@@ -280,7 +282,7 @@ class ConfigSum(Unassuming):
     """Σ over all configurations of the layers named, each under its label: ``ConfigSum(body, Configuration(h, "g"))``.
 
     Labels are names the reader sees, so they are not renamed; a label that occurs outside a sum binding it is an error
-    that the checker reports.
+    that the checker reports. A layer of real numbers is integrated over; a state counts with its unit's base measure.
     """
 
     def __new__(cls, body: Any, *configurations: Configuration) -> Expr:
@@ -305,8 +307,14 @@ class ConfigSum(Unassuming):
         return f"ConfigSum({printer._print(self.body)}, {', '.join(map(str, self.configurations))})"
 
 
+_BOUND = Dummy("s", real=True)
+
+
 class UnitSum(Unassuming):
-    """Σ over the states of one unit: ``UnitSum(exp(h[j]*x), h[j])``."""
+    """Σ over the states of one unit: ``UnitSum(exp(h[j]*x), h[j])``; an integral if they are real numbers.
+
+    A state counts with the unit's base measure.
+    """
 
     def __new__(cls, body: Any, state: State) -> Expr:
         return Expr.__new__(cls, as_expression(body), state)
@@ -317,8 +325,30 @@ class UnitSum(Unassuming):
     @property
     def free_symbols(self) -> set[Basic]:
         # The unit's state is bound, its index is not.
-        elsewhere = self.body.xreplace({self.state: Integer(0)})
-        return elsewhere.free_symbols | self.state.index.free_symbols
+        elsewhere = self.body.xreplace({self.state: _BOUND})
+        return (elsewhere.free_symbols - {_BOUND}) | self.state.index.free_symbols
 
     def _sympystr(self, printer: Any) -> str:
         return f"UnitSum({printer._print(self.body)}, {printer._print(self.state)})"
+
+
+class BaseMeasure(Unassuming):
+    """μ(h_j): the weight with which a sum counts the state of a unit, as its row in :mod:`symbolic.units` has it."""
+
+    def __new__(cls, state: Any) -> Expr:
+        state = as_expression(state)
+        if isinstance(state, State) and lookup(state.layer.unit).base is None:
+            return S.One
+        return Expr.__new__(cls, state)
+
+    state = property(lambda self: self.args[0])
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return self.state.free_symbols
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return S.Zero
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"mu({printer._print(self.state)})"

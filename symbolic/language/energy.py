@@ -22,6 +22,7 @@ __all__ = ["Energy"]
 
 _VISIBLE_INDICES = ("i", "m", "p")
 _HIDDEN_INDICES = ("j", "n", "q")
+_GIVEN_INDICES = ("c", "o", "d")
 
 
 class Energy:
@@ -32,6 +33,8 @@ class Energy:
             by a :class:`~symbolic.language.binders.Sum`.
         visible: the layers that data are about, in order.
         hidden: the layers that are summed out of p(v), in order.
+        given: layers that are always clamped, such as the inputs of a conditional model: every probability is
+            conditional on them, and no sum runs over them.
 
     Raises:
         EnergyError: the expression is none (text is for :meth:`parse`), is not finite and real, or leaves an index
@@ -46,16 +49,24 @@ class Energy:
     <h[j]*v[i]>_v - <h[j]*v[i]>_vh
     """
 
-    def __init__(self, expression: Any, *, visible: Iterable[Layer], hidden: Iterable[Layer] = ()):
+    def __init__(
+        self,
+        expression: Any,
+        *,
+        visible: Iterable[Layer],
+        hidden: Iterable[Layer] = (),
+        given: Iterable[Layer] = (),
+    ):
         self.expression = as_expression(expression)
-        for name, side in (("visible", visible), ("hidden", hidden)):
+        for name, side in (("visible", visible), ("hidden", hidden), ("given", given)):
             if isinstance(side, (Layer, str)):
                 raise EnergyError(f"{name} is a list of Layers, as in {name}=[{side}]. Got {side!r}.")
         self.visible = tuple(visible)
         self.hidden = tuple(hidden)
+        self.given = tuple(given)
         self._validate()
-        self.function = EnergyFunction(self.expression, self.visible, self.hidden)
-        self.layers: Mapping[str, Layer] = MappingProxyType({x.name: x for x in self.visible + self.hidden})
+        self.function = EnergyFunction(self.expression, self.visible, self.hidden, given=self.given)
+        self.layers: Mapping[str, Layer] = MappingProxyType({x.name: x for x in self.function.layers})
         self.parameters: Mapping[str, Parameter] = MappingProxyType({p.name: p for p in self.function.parameters})
 
     @classmethod
@@ -65,7 +76,9 @@ class Energy:
         *,
         visible: Mapping[str, str],
         hidden: Mapping[str, str] | None = None,
+        given: Mapping[str, str] | None = None,
         parameters: Mapping[str, Iterable[str]] | None = None,
+        symmetric: Iterable[str] = (),
     ) -> Energy:
         """The energy written in ``text``; the text is read by a parser and never evaluated as code.
 
@@ -73,25 +86,33 @@ class Energy:
             text: such as ``"-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i)"``; docs/derivations.md
                 has the grammar.
             visible: the visible layers' names and units, such as ``{"v": "binary"}``.
-            hidden: likewise the hidden layers'.
+            hidden, given: likewise the hidden layers and those that are always clamped.
             parameters: the layers of a parameter's axes, where the text alone leaves them open.
+            symmetric: the parameters with L[i,k] = L[k,i] and no diagonal.
 
         Raises:
             EnergySyntaxError: the text cannot be read; the message points at the place.
         """
         from symbolic.language.parse import parse_energy
 
-        return parse_energy(text, visible=visible, hidden=hidden or {}, parameters=parameters or {})
+        return parse_energy(
+            text,
+            visible=visible,
+            hidden=hidden or {},
+            given=given or {},
+            parameters=parameters or {},
+            symmetric=symmetric,
+        )
 
     def _validate(self) -> None:
-        layers = self.visible + self.hidden
+        layers = self.visible + self.hidden + self.given
         for layer in layers:
             if not isinstance(layer, Layer):
-                raise EnergyError(f"visible and hidden are lists of Layers. Got {layer!r}.")
+                raise EnergyError(f"visible, hidden and given are lists of Layers. Got {layer!r}.")
         names = [layer.name for layer in layers]
         doubled = sorted({n for n in names if names.count(n) > 1})
         if doubled:
-            raise EnergyError(f"layer {doubled[0]} is listed twice; a layer is visible or hidden, once.")
+            raise EnergyError(f"layer {doubled[0]} is listed twice; a layer is visible, hidden or given, once.")
         if not self.visible:
             raise EnergyError("an energy needs at least one visible layer: visible=[v].")
         expression = self.expression
@@ -139,8 +160,9 @@ class Energy:
         return hash(self.function)
 
     def __repr__(self) -> str:
-        names = [", ".join(f"{x.name}: {x.unit}" for x in side) for side in (self.visible, self.hidden)]
-        return f"Energy({self.expression}, visible=[{names[0]}], hidden=[{names[1]}])"
+        names = [", ".join(f"{x.name}: {x.unit}" for x in side) for side in (self.visible, self.hidden, self.given)]
+        given = f", given=[{names[2]}]" if self.given else ""
+        return f"Energy({self.expression}, visible=[{names[0]}], hidden=[{names[1]}]{given})"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
@@ -160,7 +182,8 @@ class Energy:
     def index_of(self) -> Mapping[Layer, tuple[Index, ...]]:
         """Indices of each layer for naming single units: i for the first visible layer, j for the first hidden one."""
         table = {}
-        for side, names in ((self.visible, _VISIBLE_INDICES), (self.hidden, _HIDDEN_INDICES)):
+        roles = ((self.visible, _VISIBLE_INDICES), (self.hidden, _HIDDEN_INDICES), (self.given, _GIVEN_INDICES))
+        for side, names in roles:
             for position, layer in enumerate(side):
                 start = names[position:] or (f"{names[0]}{position}",)
                 table[layer] = tuple(Index(name, layer) for name in start)
@@ -223,36 +246,75 @@ class Energy:
 
         return log_likelihood_gradient(self, self.entry(parameter))
 
-    def free_energy(self, of: Layer | str | None = None) -> Derivation:
-        """F(v) = −ln Σ_h e^{−E(v, h)} in closed form; ``of`` names the layer that is kept (by default the visible
-        ones).
+    def free_energy(
+        self, of: Layer | str | Iterable[Layer | str] | None = None, method: str = "closed form"
+    ) -> Derivation:
+        """F(v) = −ln Σ_h e^{−E(v, h)}.
+
+        Args:
+            of: the layer or layers that are kept (by default the visible ones); all others are summed out, in closed
+                form if they are independent given these.
+            method: ``"closed form"``; ``"enumeration"``, the sum over all configurations as it is; or ``"auto"``, the
+                first that serves. The derivation's ``method`` says which it was.
+
+        Raises:
+            NotSeparableError: there is no closed form; the message names the term and the layers.
+            DivergentError: the sum is infinite whatever the parameters.
         """
         from symbolic.derivation.marginal import free_energy
 
-        return free_energy(self, self._kept(of))
+        return free_energy(self, self._kept(of), method)
 
-    def conditional(self, layer: Layer | str) -> Derivation:
-        """p(h_j | v): the distribution of one unit of ``layer`` given all other layers, with ``.mean``."""
+    def conditional(self, layer: Layer | str, method: str = "closed form") -> Derivation:
+        """p(h_j | v): the distribution of one unit of ``layer`` given all other layers, with ``.mean``.
+
+        Args:
+            layer: whose unit it is.
+            method: ``"closed form"``, for layers whose units are independent given the rest; ``"single-site"``, given
+                all other units, those of its layer too; or ``"auto"``, the first that serves. The derivation's
+                ``method`` says which it was.
+
+        Raises:
+            NotSeparableError: the units are not independent; the message names the term and the layer.
+            DivergentError: the sum over the unit's states is infinite whatever the parameters.
+        """
         from symbolic.derivation.marginal import conditional
 
-        return conditional(self, self.layer(layer))
+        return conditional(self, self._summable(layer), method)
 
-    def phase(self, parameter: Parameter | Entry | str, of: Layer | str | None = None) -> Derivation:
+    def phase(
+        self, parameter: Parameter | Entry | str, of: Layer | str | Iterable[Layer | str] | None = None
+    ) -> Derivation:
         """⟨−∂E/∂θ⟩ given the kept layers, in closed form: what both phases of learning average."""
         from symbolic.derivation.marginal import phase
 
         return phase(self, self.entry(parameter), self._kept(of))
 
-    def log_partition(self) -> Derivation:
-        """ln Z as an exact sum that can be lowered to code: over the visible configurations, the hidden ones in
-        closed form.
+    def log_partition(self, method: str = "auto") -> Derivation:
+        """ln Z as an exact sum that can be lowered to code.
+
+        Args:
+            method: ``"closed form"``, the hidden layers in closed form and the sum over the visible ones as it is;
+                ``"enumeration"``, the sum over all configurations as it is; or ``"auto"``, as many layers in closed
+                form as are independent given the rest, hidden ones first. The derivation's ``method`` says which it
+                was.
         """
         from symbolic.derivation.marginal import log_partition
 
-        return log_partition(self)
+        return log_partition(self, method)
 
-    def _kept(self, of: Layer | str | None) -> tuple[Layer, ...]:
-        return self.visible if of is None else (self.layer(of),)
+    def _summable(self, layer: Layer | str) -> Layer:
+        found = self.layer(layer)
+        if found in self.given:
+            raise EnergyError(f"layer {found.name} is given; its units have no distribution in this model.")
+        return found
+
+    def _kept(self, of: Layer | str | Iterable[Layer | str] | None) -> tuple[Layer, ...]:
+        if of is None:
+            return self.visible
+        named = [of] if isinstance(of, (Layer, str)) else list(of)
+        kept = {self._summable(layer) for layer in named}
+        return tuple(layer for layer in self.visible + self.hidden if layer in kept)
 
     def compile(self, target: str = "numba") -> Kernels:
         """Generated functions for this energy, cached on disk. ``target`` is ``"numba"`` or ``"numpy"``."""

@@ -1,20 +1,42 @@
 """Functions that stand for an exact expression and have a numerically stable form in generated code.
 
-Each carries its meaning in :meth:`definition`, which is what is printed and what the oracle evaluates; the stable form
-lives with the code targets. ``softplus(x)`` therefore reads ln(1 + e^x) on a slide and never overflows in a kernel.
+Each carries its meaning in :meth:`~StableFunction.definition`, which is what is printed and what the oracle evaluates;
+the stable form lives with the code targets. ``softplus(x)`` therefore reads ln(1 + e^x) on a slide and never overflows
+in a kernel. Derivatives are exact, and where they would lose digits as an elementary expression they are functions of
+this module again.
 """
 
 from __future__ import annotations
 
-from sympy import Expr, Function, S, exp, log, tanh
+from typing import Any
 
-__all__ = ["StableFunction", "log2cosh", "sigmoid", "softplus"]
+from sympy import Add, Expr, Function, Integer, S, erfc, exp, log, pi, sqrt, tanh
+
+__all__ = [
+    "Logsumexp",
+    "Softmax",
+    "StableFunction",
+    "bose",
+    "erfc_hazard",
+    "exprel_mean",
+    "exprel_variance",
+    "geomsum_mean",
+    "geomsum_variance",
+    "lnerfc",
+    "lnexprel",
+    "lngeomsum",
+    "log1mexp",
+    "log2cosh",
+    "lognorm",
+    "sigmoid",
+    "softplus",
+]
 
 
 class StableFunction(Function):
-    """A named function of one real argument with an exact definition."""
+    """A named function of real arguments with an exact definition."""
 
-    nargs = 1
+    nargs: int | None = 1
 
     def definition(self) -> Expr:
         """The expression this function abbreviates, in elementary functions."""
@@ -49,3 +71,158 @@ class log2cosh(StableFunction):
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return tanh(self.args[0])
+
+
+class Logsumexp(StableFunction):
+    """ln(e^{x_1} + … + e^{x_n}), the log-partition of a unit with n states of log-weights x."""
+
+    nargs = None
+
+    def definition(self) -> Expr:
+        return log(Add(*map(exp, self.args)))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Softmax(Integer(argindex), *self.args)
+
+
+class Softmax(StableFunction):
+    """e^{x_k} / (e^{x_1} + … + e^{x_n}) for ``Softmax(k, x_1, …, x_n)``, the probability of the k-th state."""
+
+    nargs = None
+
+    def definition(self) -> Expr:
+        k, *x = self.args
+        return exp(x[int(k) - 1]) / Add(*map(exp, x))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        k, *x = self.args
+        own = S.One if int(k) == argindex - 1 else S.Zero
+        return self * (own - Softmax(Integer(argindex - 1), *x))
+
+
+class log1mexp(StableFunction):
+    """ln(1 − e^{−x}) for x > 0; the log-partition of a geometric unit of rate x is −log1mexp(x)."""
+
+    def definition(self) -> Expr:
+        return log(1 - exp(-self.args[0]))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return bose(self.args[0])
+
+
+class bose(StableFunction):
+    """1 / (e^x − 1) for x > 0, the mean of a geometric unit of rate x."""
+
+    def definition(self) -> Expr:
+        return 1 / (exp(self.args[0]) - 1)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -self * (S.One + self)
+
+
+class lnexprel(StableFunction):
+    """ln((e^x − 1) / x), 0 at x = 0: the log-partition of a unit on [0, 1] in the field x."""
+
+    def definition(self) -> Expr:
+        return log((exp(self.args[0]) - 1) / self.args[0])
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return exprel_mean(self.args[0])
+
+
+class exprel_mean(StableFunction):
+    """1 / (1 − e^{−x}) − 1 / x, ½ at x = 0: the mean of a unit on [0, 1] in the field x."""
+
+    def definition(self) -> Expr:
+        (x,) = self.args
+        return 1 / (1 - exp(-x)) - 1 / x
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return exprel_variance(self.args[0])
+
+
+class exprel_variance(StableFunction):
+    """1 / x² − e^{−x} / (1 − e^{−x})², 1/12 at x = 0: the variance of a unit on [0, 1] in the field x."""
+
+    def definition(self) -> Expr:
+        (x,) = self.args
+        return 1 / x**2 - exp(-x) / (1 - exp(-x)) ** 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self.definition().diff(self.args[0])
+
+
+class lngeomsum(StableFunction):
+    """ln(1 + e^x + … + e^{(n−1)x}) = ln((e^{nx} − 1) / (e^x − 1)) for ``lngeomsum(n, x)``, ln n at x = 0."""
+
+    nargs = 2
+
+    def definition(self) -> Expr:
+        n, x = self.args
+        return log((exp(n * x) - 1) / (exp(x) - 1))
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        return geomsum_mean(*self.args)
+
+
+class geomsum_mean(StableFunction):
+    """n / (1 − e^{−nx}) − 1 / (1 − e^{−x}) for ``geomsum_mean(n, x)``: the mean of a unit 0, …, n − 1."""
+
+    nargs = 2
+
+    def definition(self) -> Expr:
+        n, x = self.args
+        return n / (1 - exp(-n * x)) - 1 / (1 - exp(-x))
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        return geomsum_variance(*self.args)
+
+
+class geomsum_variance(StableFunction):
+    """e^{−x} / (1 − e^{−x})² − n² e^{−nx} / (1 − e^{−nx})²: the variance of a unit 0, …, n − 1 in the field x."""
+
+    nargs = 2
+
+    def definition(self) -> Expr:
+        n, x = self.args
+        return exp(-x) / (1 - exp(-x)) ** 2 - n**2 * exp(-n * x) / (1 - exp(-n * x)) ** 2
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        return self.definition().diff(self.args[1])
+
+
+class lognorm(StableFunction):
+    """½ ln(2π / q), ln ∫ e^{−q s²/2} ds: the log-partition of a Gaussian unit of precision q at field 0."""
+
+    def definition(self) -> Expr:
+        return log(2 * pi / self.args[0]) / 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -1 / (2 * self.args[0])
+
+
+class lnerfc(StableFunction):
+    """ln erfc(x), which stays finite where erfc(x) underflows: part of the log-partition of a rectified unit."""
+
+    def definition(self) -> Expr:
+        return log(erfc(self.args[0]))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -erfc_hazard(self.args[0])
+
+
+class erfc_hazard(StableFunction):
+    """2 e^{−x²} / (√π erfc(x)), the hazard of the complementary error function."""
+
+    def definition(self) -> Expr:
+        (x,) = self.args
+        return 2 * exp(-(x**2)) / (sqrt(pi) * erfc(x))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self * (self - 2 * self.args[0])
+
+
+def by_name() -> dict[str, Any]:
+    """The functions of this module under their own names, for readers of files."""
+    found = {kind.__name__: kind for kind in StableFunction.__subclasses__() if kind.__module__ == __name__}
+    return dict(sorted(found.items()))

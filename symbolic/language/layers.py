@@ -284,7 +284,7 @@ class Entry(Unassuming):
     is_symbol = True  # SymPy then differentiates by it directly, instead of replacing it by a dummy first
     _diff_wrt = True
 
-    def __new__(cls, parameter: Parameter, *indices: Any) -> Entry:
+    def __new__(cls, parameter: Parameter, *indices: Any) -> Expr:
         if len(indices) != len(parameter.layers):
             axes = ", ".join(layer.name for layer in parameter.layers) or "none"
             raise EnergyError(
@@ -296,6 +296,8 @@ class Entry(Unassuming):
             for axis, (i, layer) in enumerate(zip(indices, parameter.layers, strict=True), 1)
         ]
         if parameter.symmetric:
+            if checked[0] == checked[1]:
+                return S.Zero
             checked.sort(key=lambda i: i.sort_key())
         return Expr.__new__(cls, parameter, *checked)
 

@@ -105,9 +105,16 @@ class _Parser:
     """Recursive descent. Parsing resolves names and layers and yields a function that builds the expression afterwards,
     when every index knows its layer."""
 
-    def __init__(self, text: str, layers: Mapping[str, Layer], declared: Mapping[str, Iterable[str]]):
+    def __init__(
+        self,
+        text: str,
+        layers: Mapping[str, Layer],
+        declared: Mapping[str, Iterable[str]],
+        symmetric: frozenset[str] = frozenset(),
+    ):
         self.text = text
         self.layers = layers
+        self.symmetric = symmetric
         self.parameters: dict[str, _Known] = {}
         self.scope: list[_Variable] = []
         self.variables: list[_Variable] = []
@@ -392,9 +399,9 @@ class _Parser:
                         known.position,
                     )
 
-    @staticmethod
-    def parameter(known: _Known) -> Parameter:
-        return Parameter(known.name, *(axis.root().layer for axis in known.axes))  # type: ignore[arg-type]
+    def parameter(self, known: _Known) -> Parameter:
+        axes = [axis.root().layer for axis in known.axes]
+        return Parameter(known.name, *axes, symmetric=known.name in self.symmetric)  # type: ignore[arg-type]
 
 
 def _index(index: _Variable | int) -> Index | Integer:
@@ -411,22 +418,28 @@ def parse_energy(
     visible: Mapping[str, str],
     hidden: Mapping[str, str],
     parameters: Mapping[str, Iterable[str]],
+    given: Mapping[str, str] | None = None,
+    symmetric: Iterable[str] = (),
 ) -> Energy:
     """See :meth:`symbolic.Energy.parse`."""
     from symbolic.language.energy import Energy
 
     if not isinstance(text, str):
         raise EnergyError(f"the text of an energy is a str. Got {type(text).__name__}.")
-    for role, side in (("visible", visible), ("hidden", hidden), ("parameters", parameters)):
+    roles = {"visible": visible, "hidden": hidden, "given": given or {}, "parameters": parameters}
+    for role, side in roles.items():
         if not isinstance(side, Mapping):
             example = "{'w': ('v', 'h')}" if role == "parameters" else "{'v': 'binary'}"
             raise EnergyError(f"{role} maps names, as in {role}={example}. Got {side!r}.")
-    sides = [[Layer(name, unit) for name, unit in side.items()] for side in (visible, hidden)]
+    sides = [[Layer(name, unit) for name, unit in side.items()] for side in (visible, hidden, given or {})]
     layers = {layer.name: layer for side in sides for layer in side}
     for name in layers:
         if name == "sum" or name in _FUNCTIONS:
             raise EnergyError(f"{name!r} is a function of the text form; give the layer another name.")
-    parser = _Parser(text, layers, parameters)
+    parser = _Parser(text, layers, parameters, frozenset((symmetric,) if isinstance(symmetric, str) else symmetric))
     build = parser.whole()
     parser.finish()
-    return Energy(build(), visible=sides[0], hidden=sides[1])
+    unused = sorted(parser.symmetric - set(parser.parameters))
+    if unused:
+        raise EnergyError(f"symmetric names the parameter {unused[0]!r}, which does not occur in the energy.")
+    return Energy(build(), visible=sides[0], hidden=sides[1], given=sides[2])

@@ -6,14 +6,15 @@ their definitions, or recognises them, one named step at a time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sympy import Derivative, Expr, Tuple, exp, log
 from sympy.core.basic import Atom, Basic
 
 from symbolic.errors import EnergyError
-from symbolic.language.binders import ConfigSum
-from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State, Unassuming
+from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum
+from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State, Unassuming, as_expression
 
 __all__ = [
     "EnergyCall",
@@ -22,6 +23,8 @@ __all__ = [
     "FreeEnergy",
     "LogPartition",
     "Probability",
+    "SiteEnergy",
+    "SiteProbability",
     "UnitProbability",
 ]
 
@@ -35,34 +38,50 @@ class EnergyFunction(Atom):
     An atom on purpose: rewriting an expression never reaches into the definition of E.
     """
 
-    __slots__ = ("definition", "hidden", "name", "visible")
+    __slots__ = ("definition", "given", "hidden", "name", "visible")
     definition: Expr
     visible: tuple[Layer, ...]
     hidden: tuple[Layer, ...]
+    given: tuple[Layer, ...]
     name: str
 
     def __new__(
-        cls, definition: Expr, visible: tuple[Layer, ...], hidden: tuple[Layer, ...], name: str = "E"
+        cls,
+        definition: Expr,
+        visible: tuple[Layer, ...],
+        hidden: tuple[Layer, ...],
+        name: str = "E",
+        given: tuple[Layer, ...] = (),
     ) -> EnergyFunction:
         self = Basic.__new__(cls)
         self.definition = definition
         self.visible = tuple(visible)
         self.hidden = tuple(hidden)
+        self.given = tuple(given)
         self.name = name
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.definition, self.visible, self.hidden, self.name
+        return self.definition, self.visible, self.hidden, self.name, self.given
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return self.definition, self.visible, self.hidden, self.name
+        return self.definition, self.visible, self.hidden, self.name, self.given
 
     def _sympystr(self, printer: Any) -> str:
         return self.name
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        return self.visible + self.hidden
+        return self.visible + self.hidden + self.given
+
+    @property
+    def inputs(self) -> tuple[Configuration, ...]:
+        """The free configurations of the layers that are given, in every sum and every probability."""
+        return tuple(Configuration(layer) for layer in self.given)
+
+    def bound_except(self, kept: Iterable[Layer]) -> tuple[Configuration, ...]:
+        """The bound configurations of all layers that are neither kept nor given: what is summed out."""
+        return tuple(self.bound(layer) for layer in self.visible + self.hidden if layer not in kept)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -121,19 +140,15 @@ class Probability(Unassuming):
     subject = property(lambda self: tuple(self.args[1]))
     given = property(lambda self: tuple(self.args[2]))
 
-    def _bound_except(self, kept: tuple[Configuration, ...]) -> tuple[Configuration, ...]:
-        layers = {c.layer for c in kept}
-        return tuple(self.function.bound(layer) for layer in self.function.layers if layer not in layers)
-
     def numerator(self) -> Expr:
         """Σ over the layers summed out of e^{-E}."""
         known = self.subject + self.given
-        summed = self._bound_except(known)
+        summed = self.function.bound_except([c.layer for c in known])
         return ConfigSum(exp(-self.function(*known, *summed)), *summed)
 
     def normaliser(self) -> Expr:
         """The same, summed over the subject too; 1 / it makes a distribution of the numerator."""
-        summed = self._bound_except(self.given)
+        summed = self.function.bound_except([c.layer for c in self.given])
         return ConfigSum(exp(-self.function(*self.given, *summed)), *summed)
 
     def definition(self) -> Expr:
@@ -141,7 +156,7 @@ class Probability(Unassuming):
 
     @property
     def free_symbols(self) -> set[Basic]:
-        return {*self.subject, *self.given, *self.function.parameters}
+        return {*self.subject, *self.given, *self.function.inputs, *self.function.parameters}
 
     def _eval_derivative(self, by: Expr) -> Expr:
         return Derivative(self, by, evaluate=False)
@@ -165,14 +180,79 @@ class UnitProbability(Unassuming):
         layer = self.state.layer
         bound = self.function.bound(layer)
         joint = Probability(self.function, (bound,), self.given)
-        return ConfigSum(Delta(bound[self.state.index], self.state) * joint, bound)
+        # A density is relative to the base measure, with which the sum has counted the state.
+        return ConfigSum(Delta(bound[self.state.index], self.state) * joint, bound) / BaseMeasure(self.state)
 
     @property
     def free_symbols(self) -> set[Basic]:
-        return {*self.state.free_symbols, *self.given, *self.function.parameters}
+        return {*self.state.free_symbols, *self.given, *self.function.inputs, *self.function.parameters}
 
     def _sympystr(self, printer: Any) -> str:
         return f"p({self.state} | {', '.join(map(str, self.given))})"
+
+
+class SiteEnergy(Unassuming):
+    """E(v, h′_j, h_{∖j}): the energy with one unit in another state and all other units as they are.
+
+    Args:
+        function: the energy.
+        state: the unit, as a state of its layer's free configuration.
+        value: the state it is put in.
+    """
+
+    def __new__(cls, function: EnergyFunction, state: State, value: Any) -> Expr:
+        value = as_expression(value)
+        return function() if value == state else Expr.__new__(cls, function, state, value)
+
+    function = property(lambda self: self.args[0])
+    state = property(lambda self: self.args[1])
+    value = property(lambda self: self.args[2])
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return self.function().free_symbols | self.state.free_symbols | self.value.free_symbols
+
+    def _sympystr(self, printer: Any) -> str:
+        others = ", ".join(str(c) for c in self.function().configurations if c != self.state.configuration)
+        rest = f"{self.state.layer.name} elsewhere"
+        return f"{self.function}({', '.join(filter(None, (others, printer._print(self.value), rest)))})"
+
+
+class SiteProbability(Unassuming):
+    """p(h_j | v, h_{∖j}): the probability of one unit's state given all other units, those of its layer too.
+
+    Args:
+        function: the energy.
+        state: the unit, as a state of its layer's free configuration.
+        value: the state asked about: the unit's own, or another one, such as one that a sum binds.
+    """
+
+    def __new__(cls, function: EnergyFunction, state: State, value: Any = None) -> SiteProbability:
+        return Expr.__new__(cls, function, state, state if value is None else as_expression(value))
+
+    function = property(lambda self: self.args[0])
+    state = property(lambda self: self.args[1])
+    value = property(lambda self: self.args[2])
+
+    @property
+    def given(self) -> tuple[Configuration, ...]:
+        """The configurations of all other layers."""
+        return tuple(c for c in self.function().configurations if c != self.state.configuration)
+
+    def definition(self) -> Expr:
+        other = Configuration(self.state.layer, "'")[self.state.index]
+        if other == self.value:
+            other = Configuration(self.state.layer, "''")[self.state.index]
+        total = UnitSum(exp(-SiteEnergy(self.function, self.state, other)), other)
+        return exp(-SiteEnergy(self.function, self.state, self.value)) / total
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return self.function().free_symbols | self.state.free_symbols | self.value.free_symbols
+
+    def _sympystr(self, printer: Any) -> str:
+        given = ", ".join([*map(str, self.given), f"{self.state.layer.name} elsewhere"])
+        return f"p({printer._print(self.value)} | {given})"
 
 
 class Expectation(Unassuming):
@@ -199,7 +279,9 @@ class Expectation(Unassuming):
     @property
     def averaged_over(self) -> tuple[Layer, ...]:
         """The layers in the subscript: those clamped if there are any, else all that are averaged."""
-        return tuple(c.layer for c in self.probability.given or self.probability.subject)
+        inputs = self.probability.function.given
+        clamped = tuple(c.layer for c in self.probability.given if c.layer not in inputs)
+        return clamped or tuple(c.layer for c in self.probability.subject)
 
     @property
     def free_symbols(self) -> set[Basic]:
@@ -232,13 +314,12 @@ class FreeEnergy(Expr):
     given = property(lambda self: self.args[1:])
 
     def definition(self) -> Expr:
-        known = {c.layer for c in self.given}
-        summed = tuple(self.function.bound(layer) for layer in self.function.layers if layer not in known)
+        summed = self.function.bound_except([c.layer for c in self.given])
         return -log(ConfigSum(exp(-self.function(*self.given, *summed)), *summed))
 
     @property
     def free_symbols(self) -> set[Basic]:
-        return {*self.given, *self.function.parameters}
+        return {*self.given, *self.function.inputs, *self.function.parameters}
 
     def _eval_derivative(self, by: Expr) -> Expr:
         return Derivative(self, by, evaluate=False)
@@ -259,15 +340,16 @@ class LogPartition(Expr):
     function = property(lambda self: self.args[0])
 
     def definition(self) -> Expr:
-        summed = tuple(self.function.bound(layer) for layer in self.function.layers)
+        summed = self.function.bound_except(())
         return log(ConfigSum(exp(-self.function(*summed)), *summed))
 
     @property
     def free_symbols(self) -> set[Basic]:
-        return set(self.function.parameters)
+        return {*self.function.inputs, *self.function.parameters}
 
     def _eval_derivative(self, by: Expr) -> Expr:
         return Derivative(self, by, evaluate=False)
 
     def _sympystr(self, printer: Any) -> str:
-        return "ln Z"
+        given = ", ".join(map(str, self.function.inputs))
+        return f"ln Z({given})" if given else "ln Z"

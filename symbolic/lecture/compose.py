@@ -63,7 +63,7 @@ from symbolic.notation.tree import (
     Fraction as FractionLayout,
 )
 from symbolic.notation.typeset import typeset
-from symbolic.units import lookup
+from symbolic.units import StateValue, lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
@@ -642,16 +642,18 @@ class _Numbers:
         return f" ({' and '.join(zero)} are zero)" if len(zero) > 1 else f" ({zero[0]} is zero)" if zero else ""
 
     @staticmethod
-    def _word(layers: Sequence[Layer], configurations: Iterable[tuple[int, ...]]) -> str:
+    def _word(layers: Sequence[Layer], configurations: Iterable[tuple[StateValue, ...]]) -> str:
         """A configuration of layers in signs: 101, or +−+ for spins."""
         words = []
         for layer, values in zip(layers, configurations, strict=True):
             states = lookup(layer.unit).states
-            signs = {-1: "−", 0: "0", 1: "+"} if -1 in states else {state: str(state) for state in states}
+            signs: dict[StateValue, str] = (
+                {-1: "−", 0: "0", 1: "+"} if -1 in states else {state: str(state) for state in states}
+            )
             words.append("".join(signs.get(value, f"({value})") for value in values))
         return " ".join(words)
 
-    def _over(self, layers: Sequence[Layer]) -> list[tuple[tuple[int, ...], ...]]:
+    def _over(self, layers: Sequence[Layer]) -> list[tuple[tuple[StateValue, ...], ...]]:
         return list(itertools.product(*(list(self.example.configurations(layer)) for layer in layers)))
 
     def _visible_table(self, clamped: str) -> Block:
@@ -782,7 +784,7 @@ class _Numbers:
         )
         return (Exercise(prompt, (Equation(solution),)),)
 
-    def _other_data(self) -> list[tuple[int, ...]]:
+    def _other_data(self) -> list[tuple[StateValue, ...]]:
         """Visible states other than the data: a layer's first unit in its lowest state, the rest in their highest."""
         return [
             tuple(lookup(layer.unit).states[-1] if n else lookup(layer.unit).states[0] for n in range(size))

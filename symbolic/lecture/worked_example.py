@@ -29,7 +29,7 @@ from symbolic.language.probability import (
     Probability,
     UnitProbability,
 )
-from symbolic.units import lookup
+from symbolic.units import StateValue, lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
@@ -129,6 +129,9 @@ class WorkedExample:
             name: dict((multiples or {}).get(name, self._default(parameter)))
             for name, parameter in energy.parameters.items()
         }
+        for layer in energy.layers.values():
+            if not lookup(layer.unit).is_finite:
+                raise CheckError(f"a worked example lists all states; layer {layer.name} has {layer.unit} units.")
         count = prod(len(list(self.configurations(layer))) for layer in energy.layers.values())
         if count > _MOST_CONFIGURATIONS:
             raise CheckError(f"a worked example has at most {_MOST_CONFIGURATIONS} configurations. Got {count}.")
@@ -150,11 +153,11 @@ class WorkedExample:
 
     # What the example is made of
 
-    def configurations(self, layer: Layer) -> Iterator[tuple[int, ...]]:
+    def configurations(self, layer: Layer) -> Iterator[tuple[StateValue, ...]]:
         """All configurations of a layer, in counting order."""
         return itertools.product(lookup(layer.unit).states, repeat=self.sizes[layer.name])
 
-    def data(self, layer: Layer) -> tuple[int, ...]:
+    def data(self, layer: Layer) -> tuple[StateValue, ...]:
         """The configuration that the visible layer is clamped to: on, off, on, ..."""
         states = lookup(layer.unit).states
         return tuple(states[0] if place % 2 else states[-1] for place in range(self.sizes[layer.name]))

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["derivation", "equation", "expression", "render"]
 
-_GREEK = {letter: f"\\{name}" for name, letter in typeset.GREEK.items()} | {"ο": "o", "π": r"\pi"}
+_GREEK = {letter: f"\\{name}" for name, letter in typeset.GREEK.items()} | {
+    "ο": "o",
+    "π": r"\pi",
+    "Γ": r"\Gamma",
+    "∞": r"\infty",
+}
 _OPERATORS = {
     "−": "-",
     "·": r"\cdot",
@@ -40,6 +45,9 @@ _OPERATORS = {
     "∝": r"\propto",
     "×": r"\times",
     "→": r"\to",
+    "∫": r"\int",
+    "∖": r"\setminus",
+    "\u2009": r"\,",
     "\u2061": "",
     "\u2062": " ",
 }
@@ -49,6 +57,8 @@ _FUNCTIONS = frozenset(["ln", "log", "exp", "sin", "cos", "tan", "sinh", "cosh",
 _TEXT = {
     "−": "$-$",
     "∂": r"$\partial$",
+    "∫": r"$\int$",
+    "φ": r"$\varphi$",
     "Σ": r"$\Sigma$",
     "Π": r"$\Pi$",
     "Γ": r"$\Gamma$",
@@ -94,6 +104,9 @@ def derivation(derivation: Derivation) -> str:
             rows.append(f"& {left}")
         for step in branch.steps:
             name = rf"&& \text{{{text(step.name)}}}"
+            if step.conditions:
+                shown = render(typeset.conditions(step.conditions, layers=layers))
+                name += rf"\text{{, for }} {shown}"
             rows.append(f"{left} &= {expression(step.after, layers=layers)} {name}".strip())
             left = ""
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
@@ -120,6 +133,8 @@ def _render(layout: Layout, mark: Theme | None) -> str:
             return digits
         case Operator(symbol, form):
             spelt = _OPERATORS.get(symbol, symbol)
+            if symbol == "\u2009":
+                return spelt
             if form == "infix" and spelt.strip():
                 return f" {spelt} "
             return f"{spelt} " if form == "separator" or len(spelt) > 1 else spelt
@@ -129,11 +144,11 @@ def _render(layout: Layout, mark: Theme | None) -> str:
             return rf"\frac{{{inner(above).strip()}}}{{{inner(below).strip()}}}"
         case Script(base, below, above):
             spelt = inner(base)
-            if not isinstance(base, (Identifier, Number, Fence)):
+            if not isinstance(base, (Identifier, Number, Fence, Operator)):
                 spelt = f"{{{spelt}}}"
             low = "" if below is None else f"_{{{inner(below).strip()}}}"
             high = "" if above is None else f"^{{{inner(above).strip()}}}"
-            return spelt + low + high
+            return spelt.rstrip() + low + high + (" " if isinstance(base, Operator) else "")
         case BigOperator(symbol, below):
             return rf"{_BIG[symbol]}_{{{inner(below).strip()}}} "
         case Fence(left, right, body):

@@ -69,6 +69,10 @@ def _render(layout: Layout) -> str:
             return f"<mn>{escape(digits)}</mn>"
         case Operator("\u2062"):
             return '<mo lspace="0" rspace="0.12em">\u2062</mo>'
+        case Operator("\u2009"):
+            return _THIN
+        case Operator("∫"):
+            return '<mo form="prefix" largeop="true">∫</mo>'
         case Operator("∂"):
             return '<mo form="prefix" lspace="0" rspace="0.05em">∂</mo>'
         case Operator(symbol, "separator"):

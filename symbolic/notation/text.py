@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["derivation", "equation", "expression", "render"]
 
 _SUPERSCRIPTS = dict(
-    zip("0123456789+−=()abcdefghijklmnoprstuvwxyz′", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ′", strict=True)
+    zip("0123456789+−=()abcdefghijklmnoprstuvwxyz′″", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ′″", strict=True)
 )
 _SUBSCRIPTS = dict(zip("0123456789+−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _BIG = {"∑": (["⎲", "⎳"], 1), "∏": (["┬─┬", "│ │"], 1)}
@@ -54,6 +54,10 @@ _ASCII = str.maketrans(
         "÷": "/",
         "∣": "|",
         "∂": "d",
+        "∫": "int ",
+        "∖": "\\",
+        "∞": "inf",
+        "″": "''",
         "⟨": "<",
         "⟩": ">",
         "′": "'",
@@ -151,10 +155,21 @@ def _branch(branch: Branch, printer: _Printer, layers: Any, width: int) -> str:
         rows = [_beside(left, Box((_EQUALS,)), line[0])]
         rows += [_beside(Box((" " * (indent + len(_EQUALS)),)), piece) for piece in line[1:]]
         formula = [text for box in rows for text in box.lines]
-        out += _with_margin(printer, step.name, step.hint, formula, rows[0].base, margin, bar)
+        hint = step.hint
+        if step.conditions:
+            hint += f"; for {_in_words(step.conditions, printer, layers)}"
+        out += _with_margin(printer, step.name, hint, formula, rows[0].base, margin, bar)
     while out[-1].strip() == bar.strip():
         out.pop()
     return "\n".join(out)
+
+
+def _in_words(conditions: tuple[Expr, ...], printer: _Printer, layers: Any) -> str:
+    """Conditions in one line where they are no taller than that, else as plain text."""
+    box = printer.box(typeset.conditions(conditions, layers=layers))
+    if box.height == 1:
+        return box.lines[0].strip()
+    return ", ".join(f"{condition} > 0" for condition in conditions)
 
 
 def _with_margin(
@@ -230,7 +245,7 @@ class _Printer:
     def _operator(self, symbol: str, form: str) -> str:
         if symbol == "\u2061":
             return ""
-        if symbol == "\u2062":
+        if symbol in "\u2062\u2009":
             return " "
         shown = self.plain(symbol)
         if form == "separator":

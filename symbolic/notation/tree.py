@@ -12,10 +12,12 @@ __all__ = [
     "DOT",
     "EQUALS",
     "GIVEN",
+    "INTEGRAL",
     "MINUS",
     "NEGATIVE",
     "PARTIAL",
     "PLUS",
+    "THIN",
     "TIMES",
     "BigOperator",
     "Fence",
@@ -124,6 +126,8 @@ EQUALS = Operator("=")
 DOT = Operator("·")
 TIMES = Operator("\u2062")
 APPLY = Operator("\u2061")
+THIN = Operator("\u2009")
+INTEGRAL = Operator("∫", "prefix")
 COMMA = Operator(",", "separator")
 GIVEN = Operator("∣")
 PARTIAL = Operator("∂", "prefix")
@@ -170,7 +174,7 @@ def walk(layout: Layout) -> Iterator[Layout]:
 def is_tall(layout: Layout) -> bool:
     """Whether brackets around the layout have to grow."""
     match layout:
-        case Fraction() | BigOperator():
+        case Fraction() | BigOperator() | Operator("∫"):
             return True
         case Script(base):
             return is_tall(base)

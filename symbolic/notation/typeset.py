@@ -10,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sympy import Add, Derivative, Expr, Function, Integer, Mul, Pow, Rational, Symbol, exp, log, pi
+from sympy import Add, Derivative, Expr, Function, Integer, Mul, Pow, Rational, Symbol, exp, log, loggamma, pi
 from sympy.core.basic import Basic
 
 from symbolic.errors import SymbolicError
-from symbolic.language.binders import ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
-from symbolic.language.functions import StableFunction, log2cosh, sigmoid, softplus
+from symbolic.language.binders import BaseMeasure, ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
+from symbolic.language.functions import (
+    Logsumexp,
+    StableFunction,
+    lnerfc,
+    lnexprel,
+    lngeomsum,
+    log1mexp,
+    log2cosh,
+    sigmoid,
+    softplus,
+)
 from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State
 from symbolic.language.probability import (
     EnergyCall,
@@ -24,6 +34,8 @@ from symbolic.language.probability import (
     FreeEnergy,
     LogPartition,
     Probability,
+    SiteEnergy,
+    SiteProbability,
     UnitProbability,
 )
 from symbolic.notation.tree import (
@@ -31,10 +43,12 @@ from symbolic.notation.tree import (
     DOT,
     EQUALS,
     GIVEN,
+    INTEGRAL,
     MINUS,
     NEGATIVE,
     PARTIAL,
     PLUS,
+    THIN,
     TIMES,
     BigOperator,
     Fence,
@@ -44,12 +58,14 @@ from symbolic.notation.tree import (
     Layout,
     Marked,
     Number,
+    Operator,
     Script,
     comma_row,
     row,
 )
+from symbolic.units import Interval, lookup
 
-__all__ = ["equation", "reading_order", "typeset"]
+__all__ = ["conditions", "equation", "reading_order", "typeset"]
 
 _GREEK_NAMES = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho ς "
@@ -61,6 +77,7 @@ GREEK = {name: chr(0x3B1 + place) for place, name in enumerate(_GREEK_NAMES.spli
 _DUMMIES = "klrstmqxyz"
 
 _BIG = (ConfigSum, IndexBinder, UnitSum)
+_LOGARITHMS = (softplus, log2cosh, Logsumexp, log1mexp, lnexprel, lngeomsum, lnerfc, loggamma)
 
 
 def typeset(
@@ -95,6 +112,11 @@ def equation(left: Expr, right: Expr, **options: Any) -> Layout:
     taken = {*options.pop("taken", ()), *_reserved(left), *_reserved(right)}
     sides = (typeset(side, taken=taken, **options) for side in (left, right))
     return row(next(sides), EQUALS, next(sides))
+
+
+def conditions(positive: Iterable[Expr], **options: Any) -> Layout:
+    """Expressions that are positive, as "a > 0, b > 0"."""
+    return comma_row([row(typeset(e, **options), Operator(">"), Number("0")) for e in positive])
 
 
 def reading_order(*expressions: Expr) -> tuple[Layer, ...]:
@@ -271,7 +293,7 @@ class _Typesetter:
     def _label(self, configuration: Configuration) -> Layout | None:
         if not configuration.label:
             return None
-        return Identifier(configuration.label.replace("'", "′"))
+        return Identifier(configuration.label.replace("''", "″").replace("'", "′"))
 
     def state(self, node: State) -> Layout:
         base, number = _identifier(node.layer.name)
@@ -372,7 +394,7 @@ class _Typesetter:
         base = factor.base if isinstance(factor, Pow) else factor
         where: tuple[Any, ...] = ()
         match base:
-            case Probability() | UnitProbability():
+            case Probability() | UnitProbability() | SiteProbability():
                 rank = 1
             case exp():
                 rank = 0 if isinstance(-base.args[0], LogPartition) else 2  # 1/Z leads
@@ -404,7 +426,11 @@ class _Typesetter:
         if node.exp.could_extract_minus_sign():
             return self.mul(node)
         base = node.base
-        simple = isinstance(base, (Symbol, Entry)) or (isinstance(base, State) and not base.configuration.label)
+        simple = (
+            base is pi
+            or isinstance(base, (Symbol, Entry))
+            or (isinstance(base, State) and not base.configuration.label)
+        )
         if simple:
             shown = self.layout(base)
             exponent = self.layout(node.exp)
@@ -416,9 +442,9 @@ class _Typesetter:
     def exponential(self, node: exp) -> Layout:
         inside = node.args[0]
         if isinstance(inside, LogPartition):
-            return Identifier("Z")
+            return self._partition_function(inside)
         if isinstance(-inside, LogPartition):
-            return Fraction(Number("1"), Identifier("Z"))
+            return Fraction(Number("1"), self._partition_function(-inside))
         return Script(Identifier("e"), None, self.layout(node.args[0]))
 
     def logarithm(self, node: log) -> Layout:
@@ -439,6 +465,9 @@ class _Typesetter:
         inside = row(Number("2"), TIMES, FunctionName("cosh"), Fence("(", ")", self.layout(node.args[0])))
         return row(FunctionName("ln"), Fence("(", ")", inside))
 
+    def log_gamma(self, node: loggamma) -> Layout:
+        return row(FunctionName("ln"), Identifier("Γ"), APPLY, Fence("(", ")", self.layout(node.args[0])))
+
     def stable_function(self, node: StableFunction) -> Layout:
         return self.layout(node.definition())
 
@@ -458,7 +487,11 @@ class _Typesetter:
         return self._call("F", node.given)
 
     def log_partition(self, node: LogPartition) -> Layout:
-        return row(FunctionName("ln"), Identifier("Z"))
+        return row(FunctionName("ln"), self._partition_function(node))
+
+    def _partition_function(self, node: LogPartition) -> Layout:
+        """Z, or Z(x) where layers are given."""
+        return self._call("Z", node.function.inputs) if node.function.inputs else Identifier("Z")
 
     def probability(self, node: Probability) -> Layout:
         return self._distribution(node.subject, node.given)
@@ -471,6 +504,21 @@ class _Typesetter:
         if given:
             inside = row(inside, GIVEN, comma_row([self.layout(c) for c in given]))
         return row(Identifier("p"), APPLY, Fence("(", ")", inside))
+
+    def site_probability(self, node: SiteProbability) -> Layout:
+        """p(h_j ∣ v, h_{∖j}): all other units of the layer are given."""
+        given = comma_row([*(self.layout(c) for c in node.given), self._elsewhere(node.state)])
+        return row(Identifier("p"), APPLY, Fence("(", ")", row(self.layout(node.value), GIVEN, given)))
+
+    def site_energy(self, node: SiteEnergy) -> Layout:
+        others = [c for c in node.function().configurations if c != node.state.configuration]
+        arguments = [*map(self.layout, others), self.layout(node.value), self._elsewhere(node.state)]
+        return row(Identifier(node.function.name), APPLY, Fence("(", ")", comma_row(arguments)))
+
+    def _elsewhere(self, state: State) -> Layout:
+        rest = row(Operator("∖", "prefix"), self.layout(state.index))
+        layer = self.configuration(state.configuration)
+        return Script(layer, rest) if not isinstance(layer, Script) else row(layer, rest)
 
     def expectation(self, node: Expectation) -> Layout:
         averaged = sorted(node.averaged_over, key=self._position)
@@ -516,11 +564,42 @@ class _Typesetter:
         return row(BigOperator("∏", below), body)
 
     def config_sum(self, node: ConfigSum) -> Layout:
-        below = comma_row([Identifier(c.label or c.layer.name) for c in node.configurations])
-        return row(BigOperator("∑", below), self._operand(node.body))
+        """∑ over the labels of layers with separate states, ∫ over layers of real numbers."""
+        units = {c: lookup(c.layer.unit) for c in node.configurations}
+        listed = [c for c in node.configurations if not units[c].is_continuous]
+        integrated = [c for c in node.configurations if units[c].is_continuous]
+        parts: list[Layout] = []
+        if listed:
+            parts.append(BigOperator("∑", comma_row([Identifier(c.label or c.layer.name) for c in listed])))
+        parts += [INTEGRAL] * len(integrated)
+        for configuration in node.configurations:
+            parts += [] if units[configuration].base is None else [self._measure(configuration), TIMES]
+        parts.append(self._operand(node.body))
+        for configuration in integrated:
+            parts += [THIN, Identifier("d"), self.configuration(configuration)]
+        return row(*parts)
 
     def unit_sum(self, node: UnitSum) -> Layout:
-        return row(BigOperator("∑", self.layout(node.state)), self._operand(node.body))
+        unit = lookup(node.state.layer.unit)
+        measure = [] if unit.base is None else [self._measure(node.state), TIMES]
+        body = self._operand(node.body)
+        if not isinstance(unit.domain, Interval):
+            return row(BigOperator("∑", self.layout(node.state)), *measure, body)
+        low = row(NEGATIVE, Identifier("∞")) if unit.domain.low is None else self.number(_rational(unit.domain.low))
+        high = Identifier("∞") if unit.domain.high is None else self.number(_rational(unit.domain.high))
+        return row(Script(INTEGRAL, low, high), *measure, body, THIN, Identifier("d"), self.state(node.state))
+
+    def _measure(self, node: Expr) -> Layout:
+        """μ(h_j), the weight with which a sum counts a state."""
+        shown = self.configuration(node) if isinstance(node, Configuration) else self.layout(node)
+        return row(Identifier("μ"), APPLY, Fence("(", ")", shown))
+
+    def base_measure(self, node: BaseMeasure) -> Layout:
+        return self._measure(node.state)
+
+
+def _rational(number: Any) -> Rational:
+    return Rational(number.numerator, number.denominator)
 
 
 def _dummy(position: int, layers: int, taken: Iterable[str]) -> str:
@@ -539,12 +618,14 @@ def _compact(inside: Expr) -> bool:
     _, rest = inside.as_coeff_Mul()
     if isinstance(rest, log):
         rest = rest.args[0]
-    return isinstance(rest, (Probability, UnitProbability, EnergyCall, FreeEnergy, LogPartition, exp, State, Entry))
+    return isinstance(
+        rest, (Probability, UnitProbability, SiteProbability, EnergyCall, FreeEnergy, LogPartition, exp, State, Entry)
+    )
 
 
 def _open_ended(node: Expr) -> bool:
     """Whether what is written after it would be read as part of it."""
-    return isinstance(node, (*_BIG, log, LogPartition, softplus, log2cosh)) or (
+    return isinstance(node, (*_BIG, log, LogPartition, *_LOGARITHMS)) or (
         isinstance(node, Derivative) and not _compact(node.expr)
     )
 
@@ -574,6 +655,10 @@ _NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
     LogPartition: _Typesetter.log_partition,
     Probability: _Typesetter.probability,
     UnitProbability: _Typesetter.unit_probability,
+    SiteProbability: _Typesetter.site_probability,
+    SiteEnergy: _Typesetter.site_energy,
+    BaseMeasure: _Typesetter.base_measure,
+    loggamma: _Typesetter.log_gamma,
     Expectation: _Typesetter.expectation,
     Derivative: _Typesetter.derivative,
     IndexSum: _Typesetter.index_sum,

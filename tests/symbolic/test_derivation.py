@@ -115,10 +115,12 @@ def test_a_layer_whose_units_are_tied_is_refused_by_name() -> None:
     assert energy.log_likelihood_gradient("L").verify()  # and the gradient needs no closed form
 
 
-def test_two_layers_cannot_be_summed_at_once() -> None:
+def test_two_tied_layers_cannot_be_summed_at_once() -> None:
     v, h, g = Layer("v"), Layer("h"), Layer("g")
     energy = Energy(Sum(v[v.index("i")], v.index("i")) + Sum(h[0] * g[0], v.index("i")), visible=[v], hidden=[h, g])
-    with pytest.raises(NotSeparableError, match="one layer is summed out at a time"):
+    with pytest.raises(
+        NotSeparableError, match=r"ties the layers h and g together, so they cannot be summed out unit by unit"
+    ):
         energy.free_energy()
 
 
