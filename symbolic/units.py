@@ -35,9 +35,12 @@ __all__ = [
     "Integers",
     "Interval",
     "Potential",
+    "Sampler",
     "Unit",
+    "cumulant",
     "known_units",
     "lookup",
+    "uniform_number",
 ]
 
 StateValue: TypeAlias = "int | Fraction"
@@ -147,6 +150,29 @@ class Potential:
         return Potential(((S.One, c0), (self.state, field), *powers), self.state, self.unit), c1
 
 
+@dataclass(frozen=True)
+class Sampler:
+    """How states of a unit are drawn.
+
+    Attributes:
+        name: of the function ``draw_<name>`` of the runtimes of generated code; or ``"two_states"``, the comparison of
+            a uniform number with the mean; or ``"quantile"``, where the state is an expression in a uniform number.
+        arguments: from φ, the expressions that the function takes, in its order. For ``"quantile"`` it is one
+            expression, the inverse of the distribution function at the symbol :func:`uniform_number`.
+    """
+
+    name: str
+    arguments: Callable[[Potential], tuple[Expr, ...]]
+
+
+@cache
+def uniform_number() -> Expr:
+    """The symbol that stands for a uniform random number, 0 < u < 1, in the expression of a ``"quantile"`` sampler."""
+    from sympy import Symbol
+
+    return Symbol("u", positive=True)
+
+
 def _none(phi: Potential) -> tuple[Expr, ...]:
     return ()
 
@@ -164,6 +190,8 @@ class Unit:
         base: μ(s) as an expression in s, where it is not 1.
         degree: φ may be a polynomial of this degree in s; any function of s if None.
         stable: what generated code calls the numerically stable form of Γ.
+        sampler: how states are drawn. A unit with a finite set of states needs none of its own: they are drawn with the
+            weights μ(s) e^{φ(s)}. None for any other unit means that it cannot be drawn.
     """
 
     name: str
@@ -174,6 +202,23 @@ class Unit:
     base: Callable[[Expr], Expr] | None = None
     degree: int | None = None
     stable: str = ""
+    sampler: Sampler | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampler is None and self.is_finite:
+            name = "two_states" if len(self.states) == 2 and self.base is None else "finite"
+            arguments = self._mean if name == "two_states" else self._weights
+            object.__setattr__(self, "sampler", Sampler(name, arguments))
+
+    def _mean(self, phi: Potential) -> tuple[Expr, ...]:
+        return (cumulant(self, phi, 1),)
+
+    def _weights(self, phi: Potential) -> tuple[Expr, ...]:
+        """The logarithms of the weights of the states, and the states."""
+        from sympy import sympify
+
+        states = tuple(sympify(state) for state in self.states)
+        return (*(phi(state) + self.log_base(state) for state in states), *states)
 
     @property
     def is_finite(self) -> bool:
@@ -210,6 +255,18 @@ class Unit:
         return S.Zero if self.base is None else log(self.base(state))
 
 
+def cumulant(unit: Unit, potential: Potential, order: int) -> Expr:
+    """The mean (order 1) or variance (order 2) of a unit: Γ′ or Γ″ by the field in its potential."""
+    from sympy import Dummy
+
+    x = Dummy("x", real=True)
+    shifted, here = potential.in_field(x, unit.degree)
+    derivative = unit.log_partition(shifted)
+    for _ in range(order):
+        derivative = derivative.diff(x)
+    return derivative.xreplace({x: here})
+
+
 # The rows. φ(s) = c_0 + c_1 s + c_2 s² throughout.
 
 
@@ -241,6 +298,16 @@ def _finite_set(states: tuple[StateValue, ...]) -> Unit:
     )
 
 
+def _number(value: int) -> Expr:
+    from sympy import Integer
+
+    return Integer(value)
+
+
+def _field(phi: Potential) -> Expr:
+    return phi.coefficients(1)[1]
+
+
 def _binomial(count: int) -> Unit:
     from symbolic.language.functions import softplus
 
@@ -261,6 +328,7 @@ def _binomial(count: int) -> Unit:
         base=base,
         degree=1,
         stable="softplus",
+        sampler=Sampler("binomial", lambda phi: (_number(count), _field(phi))),
     )
 
 
@@ -280,6 +348,7 @@ def _integer(last: int) -> Unit:
         f"a whole number from 0 to {last}",
         degree=1,
         stable="lngeomsum",
+        sampler=Sampler("integer", lambda phi: (_number(last + 1), _field(phi))),
     )
 
 
@@ -332,6 +401,7 @@ def _gamma(shape: Fraction) -> Unit:
         None if shape == 1 else lambda state: state ** (alpha - 1),
         degree=1,
         stable="log",
+        sampler=Sampler("gamma", lambda phi: (*_rate(phi), alpha)),
     )
 
 
@@ -354,14 +424,32 @@ def _gaussian(phi: Potential) -> Expr:
     return c0 + c1**2 / (2 * q) + lognorm(q)
 
 
+def _gaussian_draw(phi: Potential) -> tuple[Expr, ...]:
+    """Mean and standard deviation."""
+    from sympy import sqrt
+
+    _, c1, c2 = phi.coefficients(2)
+    q = -2 * c2
+    return c1 / q, 1 / sqrt(q)
+
+
 def _rectified(phi: Potential) -> Expr:
     from sympy import log, sqrt
 
-    from symbolic.language.functions import lnerfc, lognorm
+    from symbolic.language.functions import lnmills
 
     c0, c1, c2 = phi.coefficients(2)
     q = -2 * c2
-    return c0 + c1**2 / (2 * q) + lognorm(q) + lnerfc(-c1 / sqrt(2 * q)) - log(2)
+    return c0 + lnmills(c1 / sqrt(q)) - log(q) / 2
+
+
+def _rectified_draw(phi: Potential) -> tuple[Expr, ...]:
+    """Field and standard deviation in units in which the precision is 1."""
+    from sympy import sqrt
+
+    _, c1, c2 = phi.coefficients(2)
+    q = -2 * c2
+    return c1 / sqrt(q), 1 / sqrt(q)
 
 
 TABLE: Mapping[str, Unit] = MappingProxyType(
@@ -380,6 +468,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 base=_one_over_factorial,
                 degree=1,
                 stable="exp",
+                sampler=Sampler("poisson", lambda phi: (_field(phi),)),
             ),
             Unit(
                 "geometric",
@@ -389,6 +478,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _rate,
                 degree=1,
                 stable="log1mexp",
+                sampler=Sampler("geometric", _rate),
             ),
             Unit(
                 "exponential",
@@ -398,8 +488,17 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _rate,
                 degree=1,
                 stable="log",
+                sampler=Sampler("exponential", _rate),
             ),
-            Unit("uniform", Interval(0, 1), _uniform, "a number between 0 and 1", degree=1, stable="lnexprel"),
+            Unit(
+                "uniform",
+                Interval(0, 1),
+                _uniform,
+                "a number between 0 and 1",
+                degree=1,
+                stable="lnexprel",
+                sampler=Sampler("uniform", lambda phi: (_field(phi),)),
+            ),
             Unit(
                 "gaussian",
                 Interval(),
@@ -408,6 +507,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _precision,
                 degree=2,
                 stable="gaussian",
+                sampler=Sampler("gaussian", _gaussian_draw),
             ),
             Unit(
                 "relu",
@@ -416,7 +516,8 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 "a rectified Gaussian: a Gaussian unit restricted to s ≥ 0",
                 _precision,
                 degree=2,
-                stable="lnerfc",
+                stable="lnmills",
+                sampler=Sampler("rectified", _rectified_draw),
             ),
         )
     }

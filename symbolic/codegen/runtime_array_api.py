@@ -12,25 +12,48 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from symbolic.codegen import runtime, runtime_numpy
+from symbolic.codegen import runtime_stable as stable
 
 __all__ = [
     "LogSumExp",
+    "bose",
     "configurations",
     "diagonal",
     "draw",
+    "draw_exponential",
+    "draw_finite",
+    "draw_gaussian",
+    "draw_geometric",
+    "draw_integer",
+    "draw_rectified",
+    "draw_uniform",
     "einsum",
+    "exprel_mean",
+    "exprel_variance",
+    "fine_uniforms",
+    "geomsum_mean",
+    "geomsum_variance",
+    "lnexprel",
+    "lngeomsum",
+    "lnmills",
+    "log1mexp",
     "log2cosh",
+    "lognorm",
+    "logsumexp",
+    "mills_mean",
+    "mills_variance",
     "namespace",
     "repeated",
     "sigmoid",
+    "softmax",
     "softplus",
     "uniforms",
 ]
@@ -126,6 +149,30 @@ def log2cosh(x: Any) -> Any:
     return size + xp.log1p(xp.exp(-2 * size))
 
 
+def _stable(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def answer(*arguments: Any) -> Any:
+        return function(namespace(*(x for x in arguments if not isinstance(x, (int, float)))), *arguments)
+
+    return answer
+
+
+bose = _stable(stable.bose)
+exprel_mean = _stable(stable.exprel_mean)
+exprel_variance = _stable(stable.exprel_variance)
+geomsum_mean = _stable(stable.geomsum_mean)
+geomsum_variance = _stable(stable.geomsum_variance)
+lnexprel = _stable(stable.lnexprel)
+lngeomsum = _stable(stable.lngeomsum)
+lnmills = _stable(stable.lnmills)
+log1mexp = _stable(stable.log1mexp)
+lognorm = _stable(stable.lognorm)
+logsumexp = _stable(stable.logsumexp)
+mills_mean = _stable(stable.mills_mean)
+mills_variance = _stable(stable.mills_variance)
+softmax = _stable(stable.softmax)
+
+
 # Random states
 
 
@@ -150,6 +197,38 @@ def draw(mean: Any, uniform: Any, low: float, high: float) -> Any:
     xp = namespace(mean, uniform)
     threshold = uniform if (low, high) == (0, 1) else uniform * (high - low) + low
     return xp.where(threshold < mean, xp.full_like(mean, high), xp.full_like(mean, low))
+
+
+# Draws from more than two states, by inversion of one number each
+
+
+def fine_uniforms(key: int, first_row: int, shape: tuple[int, int], like: Any) -> Any:
+    """The numbers of :func:`~symbolic.codegen.runtime_numpy.fine_uniform` for ``shape[0]`` rows and ``shape[1]`` units.
+
+    They are float64 for arrays of either type, in the library and on the device of ``like``.
+    """
+    return _moved(runtime_numpy.fine_uniform(runtime.row_streams(key, first_row, shape[0]), shape[1]), like)
+
+
+def _by_inversion(quantile: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(quantile)
+    def draw(uniform: Any, *arguments: Any) -> Any:
+        arrays = [x for x in arguments if not isinstance(x, (int, float))]
+        xp = namespace(uniform, *arrays)
+        wide = (x if isinstance(x, (int, float)) else xp.astype(x, xp.float64) for x in arguments)
+        drawn = quantile(xp, uniform, *wide)
+        return xp.astype(drawn, arrays[0].dtype) if arrays else drawn
+
+    return draw
+
+
+draw_exponential = _by_inversion(stable.exponential_quantile)
+draw_finite = _by_inversion(stable.finite_quantile)
+draw_gaussian = _by_inversion(stable.gaussian_quantile)
+draw_geometric = _by_inversion(stable.geometric_quantile)
+draw_integer = _by_inversion(stable.integer_quantile)
+draw_rectified = _by_inversion(stable.rectified_quantile)
+draw_uniform = _by_inversion(stable.uniform_quantile)
 
 
 # Arrays laid out anew

@@ -17,6 +17,9 @@ tanh            2.5      2.5
 
 Results below the smallest normal number are 0. NaN gives NaN, and ±∞ the limit of the function.
 
+The functions of units with more than two states, and the draws from them, are the arithmetic of
+:mod:`symbolic.codegen.runtime_stable` in float64 for either type; the functions have no branches either.
+
 The helpers allow the compiler one liberty, fused multiply-add. Reassociation is not among them: it would fold
 the two-part constant of the range reduction into one and lose its digits. Nor is the assumption that NaN and ∞
 never occur, under which a diverged model could pass for a sound one.
@@ -33,8 +36,43 @@ from numba.core.errors import TypingError
 from numba.extending import overload
 
 from symbolic.codegen import runtime_numpy
+from symbolic.codegen import runtime_stable as stable
 
-__all__ = ["exp", "log", "log2cosh", "sigmoid", "softplus", "sqrt", "tanh", "uniform"]
+__all__ = [
+    "bose",
+    "draw_binomial",
+    "draw_exponential",
+    "draw_finite",
+    "draw_gamma",
+    "draw_gaussian",
+    "draw_geometric",
+    "draw_integer",
+    "draw_poisson",
+    "draw_rectified",
+    "draw_uniform",
+    "exp",
+    "exprel_mean",
+    "exprel_variance",
+    "fine_uniform",
+    "geomsum_mean",
+    "geomsum_variance",
+    "lnexprel",
+    "lngeomsum",
+    "lnmills",
+    "log",
+    "log1mexp",
+    "log2cosh",
+    "lognorm",
+    "logsumexp",
+    "mills_mean",
+    "mills_variance",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "tanh",
+    "uniform",
+]
 
 _HELPER = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True, "nogil": True}
 _f32, _f64, _i32, _i64, _u32 = np.float32, np.float64, np.int32, np.int64, np.uint32
@@ -314,3 +352,464 @@ def _sqrt(x):  # type: ignore[no-untyped-def]
 def _uniform(first, second, unit, like):  # type: ignore[no-untyped-def]
     implementation = _uniform32 if _checked(like) == types.float32 else _uniform64
     return lambda first, second, unit, like: implementation(first, second, unit)
+
+
+# Units with more than two states: :mod:`symbolic.codegen.runtime_stable`, one number at a time, in float64.
+
+
+def _compiled(text: str, **names: Any) -> Any:
+    """The function that a text defines. Numba keeps a tuple of numbers in memory, and indexes it; written out, its
+    numbers are constants of the machine code, and loops around them become loops over vectors."""
+    scope = {"_f64": _f64, **globals(), **names}
+    exec(text, scope)
+    return scope["made"]
+
+
+def _polynomial(coefficients: tuple[float, ...]) -> Any:
+    lines = [f"    total = {coefficients[-1]!r}", *(f"    total = total * y + {c!r}" for c in coefficients[-2::-1])]
+    return njit(**_HELPER)(_compiled("\n".join(["def made(y):", *lines, "    return total"])))
+
+
+_log_bose_series = _polynomial(stable.LOG_BOSE)
+_bose_mean_series = _polynomial(stable.BOSE_MEAN)
+_bose_variance_series = _polynomial(stable.BOSE_VARIANCE)
+_mills_series = _polynomial(stable.MILLS)
+_mills_mean_series = _polynomial(stable.MILLS_MEAN)
+_mills_variance_series = _polynomial(stable.MILLS_VARIANCE)
+_stirling_series = _polynomial(stable.STIRLING)
+(_middle_above, _middle_below), (_near_above, _near_below), (_far_above, _far_below) = (
+    (_polynomial(above), _polynomial(below)) for above, below in stable.NORMAL_QUANTILE
+)
+# ln m = 2 artanh s = 2 s (1 + s²/3 + s⁴/5 + …) with s = (m − 1) / (m + 1), |s| < 0.172 for √½ ≤ m ≤ √2.
+_artanh_series = _polynomial(tuple(1.0 / (2 * k + 3) for k in range(10)))
+
+
+@njit(**_HELPER)
+def _log64(x):  # type: ignore[no-untyped-def]
+    """ln x for positive, normal x."""
+    bits = _f64(x).view(_i64)
+    # The exponent changes at √½ rather than at 1, so that m lies around 1.
+    shifted = bits - _i64(0x3FE6A09E667F3BCD)
+    k = shifted >> _i64(52)
+    m = _i64(bits - (k << _i64(52))).view(_f64)
+    s = (m - 1.0) / (m + 1.0)
+    z = s * s
+    power = _f64(k)
+    double = s + s
+    value = power * 0.6931471803691238 + (double + (double * z * _artanh_series(z) + power * 1.9082149292705877e-10))
+    value = value if x < np.inf else x
+    value = -np.inf if x == 0.0 else value
+    return value if x >= 0.0 else np.nan
+
+
+@njit(**_HELPER)
+def _log1p64(v):  # type: ignore[no-untyped-def]
+    """ln(1 + v) for v > −1; the quotient makes up for the digits that 1 + v loses."""
+    w = 1.0 + v
+    rest = w - 1.0
+    return v if rest == 0.0 else _log64(w) * (v / rest)
+
+
+@njit(**_HELPER)
+def _log1mexp64(x):  # type: ignore[no-untyped-def]
+    return _log64(-_expm1_falling64(-x)) if x < 0.6931471805599453 else _log1p64(-_exp_falling64(-x))
+
+
+@njit(**_HELPER)
+def _bose64(x):  # type: ignore[no-untyped-def]
+    return _exp_falling64(-x) / -_expm1_falling64(-x)
+
+
+@njit(**_HELPER)
+def _log_bose64(a):  # type: ignore[no-untyped-def]
+    z = a * a
+    return z * _log_bose_series(z) - a / 2 if a < 1.0 else _log64(-_expm1_falling64(-a) / a)
+
+
+@njit(**_HELPER)
+def _bose_mean64(a):  # type: ignore[no-untyped-def]
+    return 0.5 - a * _bose_mean_series(a * a) if a < 1.0 else 1.0 / a - _bose64(a)
+
+
+@njit(**_HELPER)
+def _bose_square64(a):  # type: ignore[no-untyped-def]
+    below = _expm1_falling64(-a)
+    return _exp_falling64(-a) / (below * below)
+
+
+@njit(**_HELPER)
+def _bose_variance64(a):  # type: ignore[no-untyped-def]
+    return _bose_variance_series(a * a) if a < 1.0 else 1.0 / (a * a) - _bose_square64(a)
+
+
+@njit(**_HELPER)
+def _positive(x):  # type: ignore[no-untyped-def]
+    return x if x > 0.0 else 0.0
+
+
+@njit(**_HELPER)
+def _lnexprel64(x):  # type: ignore[no-untyped-def]
+    return _positive(x) + _log_bose64(abs(x))
+
+
+@njit(**_HELPER)
+def _exprel_mean64(x):  # type: ignore[no-untyped-def]
+    low = _bose_mean64(abs(x))
+    return 1.0 - low if x > 0.0 else low
+
+
+@njit(**_HELPER)
+def _exprel_variance64(x):  # type: ignore[no-untyped-def]
+    return _bose_variance64(abs(x))
+
+
+@njit(**_HELPER)
+def _lngeomsum64(n, x):  # type: ignore[no-untyped-def]
+    a = abs(x)
+    close = _log_bose64(n * a) - _log_bose64(a) + _log64(n)
+    away = _log1p64(-_exp_falling64(-n * a)) - _log1p64(-_exp_falling64(-a))
+    return (n - 1.0) * _positive(x) + (close if a < 1.0 else away)
+
+
+@njit(**_HELPER)
+def _geomsum_mean64(n, x):  # type: ignore[no-untyped-def]
+    a = abs(x)
+    close = n * _bose_mean64(n * a) - _bose_mean64(a)
+    low = close if a < 1.0 else _bose64(a) - n * _bose64(n * a)
+    return n - 1.0 - low if x > 0.0 else low
+
+
+@njit(**_HELPER)
+def _geomsum_variance64(n, x):  # type: ignore[no-untyped-def]
+    a = abs(x)
+    close = n * n * _bose_variance64(n * a) - _bose_variance64(a)
+    return close if a < 1.0 else _bose_square64(a) - n * n * _bose_square64(n * a)
+
+
+@njit(**_HELPER)
+def _lognorm64(q):  # type: ignore[no-untyped-def]
+    return 0.5 * _log64(6.283185307179586 / q)
+
+
+@njit(**_HELPER)
+def _mills64(t):  # type: ignore[no-untyped-def]
+    return _mills_series((t - 5.0) / (t + 5.0)) / (1.0 + t)
+
+
+@njit(**_HELPER)
+def _hazard64(x):  # type: ignore[no-untyped-def]
+    falling = _exp_falling64(-x * x / 2)
+    return falling / (2.5066282746310002 - falling * _mills64(x))
+
+
+@njit(**_HELPER)
+def _lnmills64(x):  # type: ignore[no-untyped-def]
+    up = _positive(x)
+    ratio = _mills64(abs(x))
+    above = 2.5066282746310002 - _exp_falling64(-up * up / 2) * ratio
+    return up * up / 2 + _log64(above if x > 0.0 else ratio)
+
+
+@njit(**_HELPER)
+def _mills_mean64(x):  # type: ignore[no-untyped-def]
+    up, down = _positive(x), _positive(-x)
+    below = _mills_mean_series((down - 4.0) / (down + 4.0)) / (1.0 + down)
+    return up + _hazard64(up) if x > 0.0 else below
+
+
+@njit(**_HELPER)
+def _mills_variance64(x):  # type: ignore[no-untyped-def]
+    up, down = _positive(x), _positive(-x)
+    hazard = _hazard64(up)
+    below = _mills_variance_series((down - 4.0) / (down + 4.0)) / ((1.0 + down) * (1.0 + down))
+    return 1.0 - hazard * (up + hazard) if x > 0.0 else below
+
+
+# Draws. Words and steps as in symbolic.codegen.runtime_numpy.
+
+
+@njit(**_HELPER)
+def _fine(first, second, unit, step):  # type: ignore[no-untyped-def]
+    salt = _u32(_u32(step) * _u32(0x3C6EF372))  # twice 0x9E3779B9: a step takes two words
+    high = _bits(first, second, _u32(_u32(unit) + salt)) >> _u32(6)
+    low = _bits(second, first, _u32(_u32(_u32(unit) + salt) + _u32(0x9E3779B9))) >> _u32(6)
+    return (_f64(_i64(high)) * 67108864.0 + _f64(_i64(low)) + 0.5) * 2.0**-52
+
+
+@njit(**_HELPER)
+def _normal(p):  # type: ignore[no-untyped-def]
+    q = p - 0.5
+    r = 0.180625 - q * q
+    if r > 0.0:
+        return q * _middle_above(r) / _middle_below(r)
+    tail = np.sqrt(-_log64(p if q < 0.0 else 1.0 - p))
+    if tail > 5.0:
+        outer = _far_above(tail - 5.0) / _far_below(tail - 5.0)
+    else:
+        outer = _near_above(tail - 1.6) / _near_below(tail - 1.6)
+    return -outer if q < 0.0 else outer
+
+
+@njit(**_HELPER)
+def _draw_exponential(first, second, unit, rate):  # type: ignore[no-untyped-def]
+    return -_log64(_fine(first, second, unit, 0)) / rate
+
+
+@njit(**_HELPER)
+def _draw_geometric(first, second, unit, rate):  # type: ignore[no-untyped-def]
+    return np.floor(-_log64(_fine(first, second, unit, 0)) / rate)
+
+
+@njit(**_HELPER)
+def _draw_gaussian(first, second, unit, mean, deviation):  # type: ignore[no-untyped-def]
+    return mean + deviation * _normal(_fine(first, second, unit, 0))
+
+
+@njit(**_HELPER)
+def _draw_uniform(first, second, unit, x):  # type: ignore[no-untyped-def]
+    a = abs(x)
+    a = 1e-100 if a < 1e-100 else a
+    down = -_log1p64(_fine(first, second, unit, 0) * _expm1_falling64(-a)) / a
+    return 1.0 - down if x > 0.0 else down
+
+
+@njit(**_HELPER)
+def _draw_integer(first, second, unit, n, x):  # type: ignore[no-untyped-def]
+    k = np.floor(n * _draw_uniform(first, second, unit, n * x))
+    return n - 1.0 if k > n - 1.0 else k
+
+
+@njit(**_HELPER)
+def _rectified(u, field):  # type: ignore[no-untyped-def]
+    if field > 0.0:
+        inside = 1.0 - _exp_falling64(-field * field / 2) * _mills64(field) / 2.5066282746310002
+        return _positive(field - _normal(u * inside))
+    a = -field
+    level = -_log64(u)
+    t = 2.0 * level / (a + np.sqrt(a * a + 2.0 * level))
+    start = _mills64(a)
+    for _ in range(stable.NEWTON_STEPS):
+        ratio = _mills64(a + t)
+        t = _positive(t - (t * (a + t / 2) - _log64(ratio / start) - level) * ratio)
+    return t
+
+
+@njit(**_HELPER)
+def _draw_rectified(first, second, unit, field, deviation):  # type: ignore[no-untyped-def]
+    return deviation * _rectified(_fine(first, second, unit, 0), field)
+
+
+@njit(**_HELPER)
+def _draw_binomial(first, second, unit, n, x):  # type: ignore[no-untyped-def]
+    odds = _exp_falling64(-abs(x))
+    drawn, step, left = 0.0, 0, n
+    while left > 0.0:
+        part = left if left < stable.MOST_OF_A_KIND else _f64(stable.MOST_OF_A_KIND)
+        u = _fine(first, second, unit, step)
+        chance = np.exp(-part * _log1p64(odds))
+        total, k = chance, 0.0
+        while u > total and k < part:
+            chance = chance * ((part - k) / (k + 1.0)) * odds
+            total = total + chance
+            k += 1.0
+        drawn += part - k if x > 0.0 else k
+        left -= part
+        step += 1
+    return drawn
+
+
+@njit(**_HELPER)
+def _draw_gamma(first, second, unit, rate, shape):  # type: ignore[no-untyped-def]
+    d = (shape if shape >= 1.0 else shape + 1.0) - 1.0 / 3.0
+    boost = 1.0 if shape >= 1.0 else _fine(first, second, unit, 0) ** (1.0 / shape)
+    step = 1
+    while True:
+        z = _normal(_fine(first, second, unit, step))
+        u = _fine(first, second, unit, step + 1)
+        step += 2
+        v = (1.0 + z / np.sqrt(9.0 * d)) ** 3
+        if v > 0.0 and np.log(u) < z * z / 2 + d - d * v + d * np.log(v):
+            return d * v * boost / rate
+
+
+_LOG_FACTORIAL = np.array(stable.LOG_FACTORIAL)
+
+
+@njit(**_HELPER)
+def _log_poisson(k, rate):  # type: ignore[no-untyped-def]
+    if k < len(_LOG_FACTORIAL):
+        return k * np.log(rate) - rate - _LOG_FACTORIAL[_i64(k)]
+    d = (rate - k) / k
+    tail = _stirling_series(1.0 / (k * k)) / k
+    return k * (np.log1p(d) - d) - 0.5 * np.log(6.283185307179586 * k) - tail
+
+
+@njit(**_HELPER)
+def _draw_poisson(first, second, unit, field):  # type: ignore[no-untyped-def]
+    rate = np.exp(field)
+    if not rate <= 2.0**52:
+        return rate
+    if rate < stable.POISSON_INVERSION:
+        u = _fine(first, second, unit, 0)
+        chance = np.exp(-rate)
+        total, k = chance, 0.0
+        # Beyond the mean, chances that no longer change the sum end it where rounding has left it below u.
+        while u > total and (k < rate or chance > 1e-18):
+            k += 1.0
+            chance = chance * (rate / k)
+            total = total + chance
+        return k
+    b = 0.931 + 2.53 * np.sqrt(rate)
+    a = -0.059 + 0.02483 * b
+    step = 1
+    while True:
+        u = _fine(first, second, unit, step) - 0.5
+        v = _fine(first, second, unit, step + 1)
+        step += 2
+        side = 0.5 - abs(u)
+        k = np.floor((2.0 * a / side + b) * u + rate + 0.43)
+        if side >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2.0):
+            return k
+        if k < 0.0 or (side < 0.013 and v > side):
+            continue
+        level = np.log(v * (1.1239 + 1.1328 / (b - 3.4)) / (a / (side * side) + b))
+        if level <= _log_poisson(k, rate):
+            return k
+
+
+# Their public names.
+
+
+def _public(name: str, arguments: str, double: Any) -> Any:
+    """The function of numbers called ``name``: NumPy's from Python, ``double`` inside a compiled loop."""
+    interpreted = getattr(runtime_numpy, name)
+
+    def function(*values: Any) -> Any:
+        return interpreted(*values)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = interpreted.func.__doc__
+    wide = ", ".join(f"_f64({x})" for x in arguments.split(", "))
+
+    @overload(function, jit_options=_HELPER, strict=False)
+    def chosen(*types_of):  # type: ignore[no-untyped-def]
+        cast = _f32 if _checked(types_of[-1]) == types.float32 else _f64
+        return _compiled(f"def made({arguments}): return cast(double({wide}))", cast=cast, double=double)
+
+    return function
+
+
+bose = _public("bose", "x", _bose64)
+exprel_mean = _public("exprel_mean", "x", _exprel_mean64)
+exprel_variance = _public("exprel_variance", "x", _exprel_variance64)
+geomsum_mean = _public("geomsum_mean", "n, x", _geomsum_mean64)
+geomsum_variance = _public("geomsum_variance", "n, x", _geomsum_variance64)
+lnexprel = _public("lnexprel", "x", _lnexprel64)
+lngeomsum = _public("lngeomsum", "n, x", _lngeomsum64)
+lnmills = _public("lnmills", "x", _lnmills64)
+log1mexp = _public("log1mexp", "x", _log1mexp64)
+lognorm = _public("lognorm", "q", _lognorm64)
+mills_mean = _public("mills_mean", "x", _mills_mean64)
+mills_variance = _public("mills_variance", "x", _mills_variance64)
+
+
+def logsumexp(*x: Any) -> Any:
+    """ln Σ_k e^{x_k}, relative to the largest."""
+    return runtime_numpy.logsumexp(*x)
+
+
+def softmax(k: int, *x: Any) -> Any:
+    """e^{x_k} / Σ_l e^{x_l}; k counts from 1, and is written out as a number."""
+    return runtime_numpy.softmax(k, *x)
+
+
+def _names(letter: str, count: int) -> list[str]:
+    return [f"{letter}{k}" for k in range(count)]
+
+
+def _relative_to_largest(x: list[str]) -> list[str]:
+    """Statements that leave e^{x_k − max x} in e0, e1, …"""
+    lines = [f"    top = _f64({x[0]})"]
+    lines += [f"    top = _f64({one}) if _f64({one}) > top else top" for one in x[1:]]
+    return lines + [f"    e{k} = _exp_falling64(_f64({one}) - top)" for k, one in enumerate(x)]
+
+
+@overload(logsumexp, jit_options=_HELPER, strict=False)
+def _logsumexp(*x):  # type: ignore[no-untyped-def]
+    cast = _f32 if _checked(x[-1]) == types.float32 else _f64
+    names = _names("x", len(x))
+    lines = [f"def made({', '.join(names)}):", *_relative_to_largest(names)]
+    total = " + ".join(_names("e", len(x)))
+    return _compiled("\n".join([*lines, f"    return cast(top + _log64({total}))"]), cast=cast)
+
+
+@overload(softmax, jit_options=_HELPER, strict=False)
+def _softmax(k, *x):  # type: ignore[no-untyped-def]
+    cast = _f32 if _checked(x[-1]) == types.float32 else _f64
+    names = _names("x", len(x))
+    lines = [f"def made(k, {', '.join(names)}):", *_relative_to_largest(names), "    part = e0"]
+    lines += [f"    part = e{place} if k == {place + 1} else part" for place in range(1, len(x))]
+    total = " + ".join(_names("e", len(x)))
+    return _compiled("\n".join([*lines, f"    return cast(part / ({total}))"]), cast=cast)
+
+
+def fine_uniform(first: Any, second: Any, unit: int) -> Any:
+    """The uniform number of one unit in float64, of 52 bits; ``first`` and ``second`` are its row's stream."""
+    streams = np.array([first], np.uint32), np.array([second], np.uint32)
+    return runtime_numpy.fine_uniform(streams, unit + 1)[0, unit]
+
+
+@overload(fine_uniform, jit_options=_HELPER)
+def _fine_uniform(first, second, unit):  # type: ignore[no-untyped-def]
+    return lambda first, second, unit: _fine(first, second, unit, 0)
+
+
+def _drawing(name: str, double: Any) -> Any:
+    """The function ``name(stream_0, stream_1, unit, like, *arguments)``: one state, in the type of ``like``."""
+
+    def function(first: Any, second: Any, unit: int, like: Any, *arguments: Any) -> Any:
+        streams = np.array([first], np.uint32), np.array([second], np.uint32)
+        row = [np.full((1, unit + 1), argument) for argument in arguments]
+        if name in _NUMBER:
+            row[_NUMBER[name]] = arguments[_NUMBER[name]]
+        return like.dtype.type(getattr(runtime_numpy, name)(streams, *row)[0, unit])
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"One unit's draw, in the type of ``like``: :func:`~symbolic.codegen.runtime_numpy.{name}`."
+
+    @overload(function, jit_options=_HELPER, strict=False)
+    def chosen(first, second, unit, like, *arguments):  # type: ignore[no-untyped-def]
+        cast = _f32 if _checked(like) == types.float32 else _f64
+        names = _names("x", len(arguments))
+        wide = ", ".join(f"_f64({x})" for x in names)
+        draw = double(len(arguments)) if double is _finite_of else double
+        signature = f"first, second, unit, like, {', '.join(names)}"
+        text = f"def made({signature}): return cast(draw(first, second, unit, {wide}))"
+        return _compiled(text, cast=cast, draw=draw)
+
+    return function
+
+
+def _finite_of(count: int) -> Any:
+    """The draw from count / 2 states, whose log-weights come first."""
+    weights, states = _names("w", count // 2), _names("s", count // 2)
+    lines = [f"def made(first, second, unit, {', '.join([*weights, *states])}):", *_relative_to_largest(weights)]
+    lines += [f"    e{k} = e{k - 1} + e{k}" for k in range(1, len(weights))]
+    lines += [f"    threshold = _fine(first, second, unit, 0) * e{len(weights) - 1}", f"    state = {states[-1]}"]
+    lines += [f"    state = s{k} if threshold < e{k} else state" for k in range(len(states) - 2, -1, -1)]
+    return njit(**_HELPER)(_compiled("\n".join([*lines, "    return state"])))
+
+
+# Which argument is one number for all units.
+_NUMBER = {"draw_binomial": 0, "draw_gamma": 1}
+
+draw_binomial = _drawing("draw_binomial", _draw_binomial)
+draw_exponential = _drawing("draw_exponential", _draw_exponential)
+draw_finite = _drawing("draw_finite", _finite_of)
+draw_gamma = _drawing("draw_gamma", _draw_gamma)
+draw_gaussian = _drawing("draw_gaussian", _draw_gaussian)
+draw_geometric = _drawing("draw_geometric", _draw_geometric)
+draw_integer = _drawing("draw_integer", _draw_integer)
+draw_poisson = _drawing("draw_poisson", _draw_poisson)
+draw_rectified = _drawing("draw_rectified", _draw_rectified)
+draw_uniform = _drawing("draw_uniform", _draw_uniform)

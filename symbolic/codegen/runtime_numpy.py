@@ -1,18 +1,55 @@
 """What generated NumPy modules call: functions that neither overflow nor lose digits, and random draws.
 
-Each takes float32 or float64 arrays and answers in their type. NaN gives NaN, and ±∞ the limit of the function.
+Functions take float32 or float64 arrays and answer in their type. NaN gives NaN; softplus, sigmoid and log2cosh give
+their limits at ±∞, the others hold for finite numbers. Draws of units with more than two states are computed in
+float64 whatever the arrays hold, from :func:`fine_uniform`, and rounded to the arrays' type at the end.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from symbolic.codegen import runtime_stable as stable
 from symbolic.codegen.runtime import Words, mix
 
-__all__ = ["draw", "log2cosh", "sigmoid", "softplus", "uniform"]
+__all__ = [
+    "bose",
+    "draw",
+    "draw_binomial",
+    "draw_exponential",
+    "draw_finite",
+    "draw_gamma",
+    "draw_gaussian",
+    "draw_geometric",
+    "draw_integer",
+    "draw_poisson",
+    "draw_rectified",
+    "draw_uniform",
+    "exprel_mean",
+    "exprel_variance",
+    "fine_uniform",
+    "geomsum_mean",
+    "geomsum_variance",
+    "lnexprel",
+    "lngeomsum",
+    "lnmills",
+    "log1mexp",
+    "log2cosh",
+    "lognorm",
+    "logsumexp",
+    "mills_mean",
+    "mills_variance",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "uniform",
+]
 
 Array = npt.NDArray[Any]
 
@@ -32,6 +69,22 @@ def log2cosh(x: Array) -> Array:
     """ln(e^x + e^−x) as |x| + log1p(e^−2|x|)."""
     size = np.abs(x)
     return size + np.log1p(np.exp(-2 * size))
+
+
+bose = partial(stable.bose, np)
+exprel_mean = partial(stable.exprel_mean, np)
+exprel_variance = partial(stable.exprel_variance, np)
+geomsum_mean = partial(stable.geomsum_mean, np)
+geomsum_variance = partial(stable.geomsum_variance, np)
+lnexprel = partial(stable.lnexprel, np)
+lngeomsum = partial(stable.lngeomsum, np)
+lnmills = partial(stable.lnmills, np)
+log1mexp = partial(stable.log1mexp, np)
+lognorm = partial(stable.lognorm, np)
+logsumexp = partial(stable.logsumexp, np)
+mills_mean = partial(stable.mills_mean, np)
+mills_variance = partial(stable.mills_variance, np)
+softmax = partial(stable.softmax, np)
 
 
 def uniform(streams: tuple[Words, Words], units: int, dtype: npt.DTypeLike) -> Array:
@@ -69,3 +122,209 @@ def draw(mean: Array, streams: tuple[Words, Words], low: float, high: float) -> 
     u *= high - low
     u += low
     return np.where(u < mean, mean.dtype.type(high), mean.dtype.type(low))
+
+
+# Draws from more than two states. Word c of a unit is a hash of the unit and the row's two words, which trade places
+# in the odd ones; word 0 is the one of uniform().
+
+
+def _words(first: Words, second: Words, unit: Words, c: int) -> Words:
+    if c % 2:
+        first, second = second, first
+    return mix(mix(unit + np.uint32(c * 0x9E3779B9 & 0xFFFFFFFF) + first) ^ second)
+
+
+def _fine(first: Words, second: Words, unit: Words, step: int) -> Array:
+    high = _words(first, second, unit, 2 * step) >> np.uint32(6)
+    low = _words(first, second, unit, 2 * step + 1) >> np.uint32(6)
+    return (high * 2.0**26 + low + 0.5) * 2.0**-52
+
+
+def fine_uniform(streams: tuple[Words, Words], units: int, step: int = 0) -> Array:
+    """Uniform numbers (k + ½) / 2^52 in float64, of 52 bits, for all rows of the streams; shape (rows, units).
+
+    Args:
+        streams: of the rows, from :func:`~symbolic.codegen.runtime.row_streams`.
+        units: how many to a row.
+        step: which one of a unit's numbers; draws that need several count them.
+    """
+    first, second = streams
+    return _fine(first[:, None], second[:, None], np.arange(units, dtype=np.uint32), step)
+
+
+def _type_of(arguments: tuple[Any, ...]) -> Any:
+    kinds = {argument.dtype for argument in arguments if isinstance(argument, np.ndarray)}
+    return np.result_type(*kinds) if kinds else np.dtype(np.float64)
+
+
+def _spread(streams: tuple[Words, Words], arguments: tuple[Any, ...]) -> tuple[Array, ...]:
+    """The arguments in float64 for each of (rows, units)."""
+    shape = np.broadcast_shapes((len(streams[0]), 1), *(np.shape(argument) for argument in arguments))
+    return tuple(np.broadcast_to(np.asarray(argument, np.float64), shape) for argument in arguments)
+
+
+def _by_inversion(quantile: Callable[..., Array], name: str, meaning: str) -> Callable[..., Array]:
+    def draw(streams: tuple[Words, Words], *arguments: Any) -> Array:
+        wide = [np.asarray(argument, np.float64) for argument in arguments]
+        units = np.broadcast_shapes((1, 1), *(argument.shape for argument in wide))[-1]
+        drawn: Array = quantile(np, fine_uniform(streams, units), *wide)
+        return drawn.astype(_type_of(arguments), copy=False)
+
+    draw.__name__ = draw.__qualname__ = f"draw_{name}"
+    draw.__doc__ = f"{meaning}, for all rows of the streams; the arguments broadcast to (rows, units)."
+    return draw
+
+
+draw_exponential = _by_inversion(
+    stable.exponential_quantile, "exponential", "``draw_exponential(streams, rate)``: density e^{−rate s} on s ≥ 0"
+)
+draw_finite = _by_inversion(
+    stable.finite_quantile, "finite", "``draw_finite(streams, w_1, …, w_n, s_1, …, s_n)``: s_k with weight e^{w_k}"
+)
+draw_gaussian = _by_inversion(
+    stable.gaussian_quantile, "gaussian", "``draw_gaussian(streams, mean, deviation)``: normal numbers"
+)
+draw_geometric = _by_inversion(
+    stable.geometric_quantile, "geometric", "``draw_geometric(streams, rate)``: k ≥ 0 with weight e^{−rate k}"
+)
+draw_integer = _by_inversion(
+    stable.integer_quantile, "integer", "``draw_integer(streams, n, field)``: k < n with weight e^{field k}"
+)
+draw_rectified = _by_inversion(
+    stable.rectified_quantile,
+    "rectified",
+    "``draw_rectified(streams, field, deviation)``: deviation times s ≥ 0 of density e^{field s − s²/2}",
+)
+draw_uniform = _by_inversion(
+    stable.uniform_quantile, "uniform", "``draw_uniform(streams, field)``: density e^{field s} on 0 ≤ s ≤ 1"
+)
+
+
+class _Tries:
+    """The units that have no draw yet, with their arguments; each step tries them all and keeps those refused."""
+
+    def __init__(self, streams: tuple[Words, Words], arguments: tuple[Any, ...]):
+        wide = _spread(streams, arguments)
+        self.arguments = [argument.ravel() for argument in wide]
+        self.shape, self.dtype = wide[0].shape, _type_of(arguments)
+        rows, units = self.shape
+        self.first, self.second = (np.repeat(words, units) for words in streams)
+        self.unit = np.tile(np.arange(units, dtype=np.uint32), rows)
+        self.place = np.arange(rows * units)
+        self.drawn = np.empty(rows * units)
+
+    def uniform(self, step: int) -> Array:
+        return _fine(self.first, self.second, self.unit, step)
+
+    def settle(self, values: Array, accepted: Array) -> None:
+        """Take over the values that are accepted, and go on with the others."""
+        self.drawn[self.place[accepted]] = values[accepted]
+        left = ~accepted
+        self.arguments = [argument[left] for argument in self.arguments]
+        self.first, self.second = self.first[left], self.second[left]
+        self.unit, self.place = self.unit[left], self.place[left]
+
+    def result(self) -> Array:
+        return self.drawn.reshape(self.shape).astype(self.dtype, copy=False)
+
+
+def draw_binomial(streams: tuple[Words, Words], n: int, field: Any) -> Array:
+    """How many of n binary units in a field are on, for all rows of the streams; ``field`` broadcasts to (rows, units).
+
+    The sum of parts of at most 512 units, each by inversion.
+    """
+    (wide,) = _spread(streams, (field,))
+    parts = range(0, int(n), stable.MOST_OF_A_KIND)
+    counts = [
+        stable.binomial_part(
+            np, fine_uniform(streams, wide.shape[1], step), min(stable.MOST_OF_A_KIND, int(n) - start), wide
+        )
+        for step, start in enumerate(parts)
+    ]
+    drawn: Array = sum(counts[1:], counts[0])
+    return drawn.astype(_type_of((field,)), copy=False)
+
+
+def draw_gamma(streams: tuple[Words, Words], rate: Any, shape: float) -> Array:
+    """Numbers of density s^{shape − 1} e^{−rate s}, for all rows of the streams; ``rate`` broadcasts to (rows, units).
+
+    Source: G. Marsaglia and W. W. Tsang, "A simple method for generating gamma variables" (ACM Transactions on
+    Mathematical Software 26, 2000), with the boost of their section 6 for shapes below 1.
+    """
+    tries = _Tries(streams, (rate,))
+    d = (shape if shape >= 1 else shape + 1) - 1 / 3
+    boost = tries.uniform(0) ** (1 / shape) if shape < 1 else np.ones(len(tries.place))
+    step = 1
+    while len(tries.place):
+        z = stable.normal_quantile(np, tries.uniform(step))
+        u = tries.uniform(step + 1)
+        step += 2
+        v = (1 + z / math.sqrt(9 * d)) ** 3
+        positive = v > 0
+        v[~positive] = 1
+        accepted = positive & (np.log(u) < z * z / 2 + d - d * v + d * np.log(v))
+        tries.settle(d * v * boost[tries.place] / tries.arguments[0], accepted)
+    return tries.result()
+
+
+def draw_poisson(streams: tuple[Words, Words], field: Any) -> Array:
+    """Counts of mean e^field, for all rows of the streams; ``field`` broadcasts to (rows, units).
+
+    By inversion up to a mean of 30, above by the transformed rejection of W. Hörmann, "The transformed rejection method
+    for generating Poisson random variables" (Insurance: Mathematics and Economics 12, 1993), algorithm PTRS. A mean
+    above 2^52, or none, gives the mean itself.
+    """
+    tries = _Tries(streams, (field,))
+    with np.errstate(over="ignore"):
+        tries.arguments[0] = np.exp(tries.arguments[0])
+    rate = tries.arguments[0]
+    tries.settle(rate, ~(rate <= 2.0**52))
+    rate = tries.arguments[0]
+    low = rate < stable.POISSON_INVERSION
+    tries.settle(_small_counts(tries.uniform(0)[low], rate[low], low), low)
+    step = 1
+    while len(tries.place):
+        rate = tries.arguments[0]
+        u, v = tries.uniform(step) - 0.5, tries.uniform(step + 1)
+        step += 2
+        b = 0.931 + 2.53 * np.sqrt(rate)
+        a = -0.059 + 0.02483 * b
+        side = 0.5 - np.abs(u)
+        k = np.floor((2 * a / side + b) * u + rate + 0.43)
+        at_once = (side >= 0.07) & (v <= 0.9277 - 3.6224 / (b - 2))
+        possible = (k >= 0) & ~((side < 0.013) & (v > side))
+        level = np.log(v * (1.1239 + 1.1328 / (b - 3.4)) / (a / (side * side) + b))
+        accepted = at_once | (possible & (level <= _log_poisson(np.where(possible, k, 0.0), rate)))
+        tries.settle(k, accepted)
+    return tries.result()
+
+
+def _small_counts(u: Array, rate: Array, where: Array) -> Array:
+    """Counts by inversion, put in their places ``where``."""
+    chance = np.exp(-rate)
+    total, count = chance.copy(), np.zeros_like(chance)
+    k = 0.0
+    while True:
+        # Beyond the mean, chances that no longer change the sum end it where rounding has left it below u.
+        going = (u > total) & ((k < rate) | (chance > 1e-18))
+        if not going.any():
+            break
+        k += 1.0
+        count[going] = k
+        chance = chance * (rate / k)
+        total = total + chance
+    values = np.zeros(len(where))
+    values[where] = count
+    return values
+
+
+def _log_poisson(k: Array, rate: Array) -> Array:
+    """ln(rate^k e^{−rate} / k!) without the loss of large terms that cancel; rates of 30 and more."""
+    small = k < len(stable.LOG_FACTORIAL)
+    few = np.where(small, k, 0.0)
+    close = few * np.log(rate) - rate - np.asarray(stable.LOG_FACTORIAL)[few.astype(np.intp)]
+    many = np.where(small, float(len(stable.LOG_FACTORIAL)), k)
+    d = (rate - many) / many
+    z = 1 / (many * many)
+    away = many * (np.log1p(d) - d) - 0.5 * np.log(2 * math.pi * many) - stable.horner(z, stable.STIRLING) / many
+    return np.where(small, close, away)

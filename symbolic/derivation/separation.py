@@ -16,9 +16,9 @@ from symbolic.errors import DivergentError, EnergyError, NotSeparableError
 from symbolic.language.binders import IndexSum, contract
 from symbolic.language.layers import Configuration, Delta, Index, Layer, State
 from symbolic.language.probability import EnergyFunction
-from symbolic.units import Potential, Unit, lookup
+from symbolic.units import Potential, cumulant, lookup
 
-__all__ = ["Separation", "cumulant", "separate", "single_out"]
+__all__ = ["Separation", "separate", "single_out"]
 
 # An expression that a person writes has a few dozen terms when it is multiplied out.
 MAX_TERMS = 5000
@@ -112,16 +112,6 @@ class Separation:
     def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
         layer, potential = self._unit(layer, index)
         return cumulant(lookup(layer.unit), potential, order)
-
-
-def cumulant(unit: Unit, potential: Potential, order: int) -> Expr:
-    """The mean (order 1) or variance (order 2) of a unit: Γ′ or Γ″ by the field in its potential."""
-    x = Dummy("x", real=True)
-    shifted, here = potential.in_field(x, unit.degree)
-    derivative = unit.log_partition(shifted)
-    for _ in range(order):
-        derivative = derivative.diff(x)
-    return derivative.xreplace({x: here})
 
 
 def _remedy(layer: Layer, degree: int | None) -> str:

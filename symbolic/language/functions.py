@@ -17,17 +17,18 @@ __all__ = [
     "Softmax",
     "StableFunction",
     "bose",
-    "erfc_hazard",
     "exprel_mean",
     "exprel_variance",
     "geomsum_mean",
     "geomsum_variance",
-    "lnerfc",
     "lnexprel",
     "lngeomsum",
+    "lnmills",
     "log1mexp",
     "log2cosh",
     "lognorm",
+    "mills_mean",
+    "mills_variance",
     "sigmoid",
     "softplus",
 ]
@@ -201,25 +202,43 @@ class lognorm(StableFunction):
         return -1 / (2 * self.args[0])
 
 
-class lnerfc(StableFunction):
-    """ln erfc(x), which stays finite where erfc(x) underflows: part of the log-partition of a rectified unit."""
+class lnmills(StableFunction):
+    """ln ∫_0^∞ e^{x s − s²/2} ds = ln(√(π/2) e^{x²/2} erfc(−x/√2)), the log-partition of a rectified Gaussian unit.
 
-    def definition(self) -> Expr:
-        return log(erfc(self.args[0]))
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return -erfc_hazard(self.args[0])
-
-
-class erfc_hazard(StableFunction):
-    """2 e^{−x²} / (√π erfc(x)), the hazard of the complementary error function."""
+    At −x it is the logarithm of Mills' ratio of the normal distribution at x, which falls as 1/x.
+    """
 
     def definition(self) -> Expr:
         (x,) = self.args
-        return 2 * exp(-(x**2)) / (sqrt(pi) * erfc(x))
+        return log(sqrt(pi / 2) * exp(x**2 / 2) * erfc(-x / sqrt(2)))
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return self * (self - 2 * self.args[0])
+        return mills_mean(self.args[0])
+
+
+class mills_mean(StableFunction):
+    """x + √(2/π) e^{−x²/2} / erfc(−x/√2), the mean of a rectified Gaussian unit of precision 1 in the field x."""
+
+    def definition(self) -> Expr:
+        (x,) = self.args
+        return x + sqrt(2 / pi) * exp(-(x**2) / 2) / erfc(-x / sqrt(2))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return mills_variance(self.args[0])
+
+
+class mills_variance(StableFunction):
+    """1 − λ (x + λ) with λ = √(2/π) e^{−x²/2} / erfc(−x/√2): the variance of that unit."""
+
+    def definition(self) -> Expr:
+        (x,) = self.args
+        hazard = sqrt(2 / pi) * exp(-(x**2) / 2) / erfc(-x / sqrt(2))
+        return 1 - hazard * (x + hazard)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        (x,) = self.args
+        mean = mills_mean(x)
+        return (S.One - self) * mean - (mean - x) * self
 
 
 def by_name() -> dict[str, Any]:

@@ -18,9 +18,9 @@ from symbolic.language.binders import BaseMeasure, ConfigSum, IndexBinder, Index
 from symbolic.language.functions import (
     Logsumexp,
     StableFunction,
-    lnerfc,
     lnexprel,
     lngeomsum,
+    lnmills,
     log1mexp,
     log2cosh,
     sigmoid,
@@ -77,7 +77,7 @@ GREEK = {name: chr(0x3B1 + place) for place, name in enumerate(_GREEK_NAMES.spli
 _DUMMIES = "klrstmqxyz"
 
 _BIG = (ConfigSum, IndexBinder, UnitSum)
-_LOGARITHMS = (softplus, log2cosh, Logsumexp, log1mexp, lnexprel, lngeomsum, lnerfc, loggamma)
+_LOGARITHMS = (softplus, log2cosh, Logsumexp, log1mexp, lnexprel, lngeomsum, lnmills, loggamma)
 
 
 def typeset(

@@ -1,0 +1,449 @@
+"""Stable functions and inverse distribution functions, for the arrays of any library: what the runtimes have in common.
+
+Every function takes the library's namespace ``xp`` first and uses functions of the Python array API standard and
+operators alone. NumPy's runtime and the array API's call them with theirs; Numba's is the same arithmetic, one number
+at a time, with the tables of this module.
+
+Sums that would cancel are expanded: around 0 in Bernoulli numbers, and for the normal distribution's tail in a
+polynomial. With R(t) = ∫_0^∞ e^{−ts − s²/2} ds, Mills' ratio, the functions (1 + t) R(t), (1 + t) (1/R(t) − t) and
+(1 + t)² (1 − (1/R(t) − t) / R(t)) are smooth in y = (t − k) / (t + k) for all t ≥ 0; this is the substitution by which
+Shepherd and Laframboise, "Chebyshev approximation of (1+2x) exp(x²) erfc x in 0 ≤ x < ∞" (Mathematics of Computation
+36, 1981), expand erfc. The coefficients are those of the Chebyshev series, written out in powers of y; they were
+computed with 60 digits and hold to 8e-16 for t up to 1e8.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+__all__ = [
+    "BOSE_MEAN",
+    "BOSE_VARIANCE",
+    "LOG_BOSE",
+    "LOG_FACTORIAL",
+    "MILLS",
+    "MILLS_MEAN",
+    "MILLS_VARIANCE",
+    "MOST_OF_A_KIND",
+    "NEWTON_STEPS",
+    "NORMAL_QUANTILE",
+    "POISSON_INVERSION",
+    "STIRLING",
+]
+
+Array = Any
+
+_BERNOULLI = tuple(
+    Fraction(*pair)
+    for pair in (
+        *((1, 6), (-1, 30), (1, 42), (-1, 30), (5, 66), (-691, 2730), (7, 6), (-3617, 510), (43867, 798)),
+        *((-174611, 330), (854513, 138)),
+    )
+)
+# With Bernoulli's numbers B: ln((1 − e^{−a}) / a) = −a/2 + Σ_k B_{2k} a^{2k} / (2k (2k)!), and its derivatives.
+LOG_BOSE = tuple(float(b / (2 * k * math.factorial(2 * k))) for k, b in enumerate(_BERNOULLI, 1))
+BOSE_MEAN = tuple(float(b / math.factorial(2 * k)) for k, b in enumerate(_BERNOULLI, 1))
+BOSE_VARIANCE = tuple(float(b * (2 * k - 1) / math.factorial(2 * k)) for k, b in enumerate(_BERNOULLI, 1))
+
+# (1 + t) R(t) by (t − 5) / (t + 5).
+MILLS = (
+    1.1568486282918946,
+    -0.22948753825211315,
+    0.07778159886873769,
+    0.0250721793016388,
+    -0.0661776007790963,
+    0.0615050458401865,
+    -0.03802659218584139,
+    0.01634823128102938,
+    -0.004201290329187307,
+    1.9530638370790786e-05,
+    0.00045704392357953655,
+    -0.0001343742785571135,
+    -2.480583845192319e-05,
+    2.270961270923768e-05,
+    -1.7633239265736746e-07,
+    -3.277287633208865e-06,
+    3.2054316652589574e-07,
+    4.91996233147834e-07,
+    -6.588974491108954e-08,
+    -7.758520236786343e-08,
+    9.092476134019147e-09,
+    1.1032071151574336e-08,
+    -7.073898575561589e-10,
+    -9.564832934712551e-10,
+)
+# (1 + t) (1 / R(t) − t) by (t − 4) / (t + 4).
+MILLS_MEAN = (
+    1.1280357224473554,
+    -0.062056379981136396,
+    -0.19210374819083545,
+    0.19293246887907772,
+    -0.06107108420325223,
+    -0.030769392021608697,
+    0.03242420504653714,
+    -0.0011290861298264801,
+    -0.010605538986473222,
+    0.0032926607008123714,
+    0.0027520374543344803,
+    -0.0016937145418632258,
+    -0.0005603845255541623,
+    0.0006390045057596706,
+    6.874450378806255e-05,
+    -0.00020243786497594704,
+    9.202628913895238e-06,
+    5.532513419793487e-05,
+    -1.0256678150071215e-05,
+    -1.279242295862494e-05,
+    4.571418677630219e-06,
+    2.3310414860421705e-06,
+    -1.5175782382554816e-06,
+    -2.7929054520015153e-07,
+    3.9092359936618567e-07,
+    9.891843154641498e-09,
+    -7.036600499390639e-08,
+    1.698305015683087e-09,
+    6.506735139487786e-09,
+)
+# (1 + t)² (1 − (1 / R(t) − t) / R(t)) by (t − 4) / (t + 4).
+MILLS_VARIANCE = (
+    1.1668209599355657,
+    0.16255921026212483,
+    -0.6731751439275193,
+    0.34623171990325735,
+    0.19106120915491448,
+    -0.2824285272728699,
+    0.028307654255101657,
+    0.12287716933744965,
+    -0.05330168244538628,
+    -0.03831570283310672,
+    0.032389130224792416,
+    0.008171588936099651,
+    -0.014419916447207663,
+    -0.00040745082934589785,
+    0.005321930930173602,
+    -0.0006927686444893616,
+    -0.0016793436208509655,
+    0.00046120290096214264,
+    0.00044580067045735434,
+    -0.00020013183928013542,
+    -9.082679284501885e-05,
+    6.991577523539107e-05,
+    8.885992123042512e-06,
+    -2.0395701217676793e-05,
+    2.7928393641842744e-06,
+    4.785234267177165e-06,
+    -1.7168709725959607e-06,
+    -7.983673975605691e-07,
+    4.254573457191664e-07,
+    6.932210174844425e-08,
+    -4.553884709335714e-08,
+)
+
+# The normal quantile by three quotients of polynomials: M. J. Wichura, "Algorithm AS 241: the percentage points of the
+# normal distribution" (Applied Statistics 37, 1988), PPND16; (numerator, denominator) for |p − ½| ≤ 0.425, and for
+# √(−ln p) up to 5 and beyond.
+NORMAL_QUANTILE = (
+    (
+        (
+            3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4,
+            4.5921953931549871457e4, 6.7265770927008700853e4, 3.3430575583588128105e4, 2.5090809287301226727e3,
+        ),
+        (
+            1.0, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3,
+            2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4, 5.2264952788528545610e3,
+        ),
+    ),
+    (
+        (
+            1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0, 3.64784832476320460504e0,
+            1.27045825245236838258e0, 2.41780725177450611770e-1, 2.27238449892691845833e-2, 7.74545014278341407640e-4,
+        ),
+        (
+            1.0, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1,
+            1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4, 1.05075007164441684324e-9,
+        ),
+    ),
+    (
+        (
+            6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0, 2.96560571828504891230e-1,
+            2.65321895265761230930e-2, 1.24266094738807843860e-3, 2.71155556874348757815e-5, 2.01033439929228813265e-7,
+        ),
+        (
+            1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
+            7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15,
+        ),
+    ),
+)  # fmt: skip
+NEWTON_STEPS = 6
+POISSON_INVERSION = 30.0
+"""Poisson counts of a smaller mean are drawn by inversion."""
+LOG_FACTORIAL = tuple(math.lgamma(k + 1) for k in range(16))
+# Stirling's series: ln k! − (k ln k − k + ½ ln 2πk) = (c_1 + c_2 / k² + …) / k with c_k = B_{2k} / (2k (2k − 1)).
+STIRLING = tuple(float(b / ((2 * k - 1) * 2 * k)) for k, b in enumerate(_BERNOULLI[:7], 1))
+MOST_OF_A_KIND = 512
+"""Binomial counts are drawn in parts of at most this many, so that no part's chance of 0 underflows."""
+
+
+def horner(y: Array, coefficients: tuple[float, ...]) -> Array:
+    """c_0 + c_1 y + c_2 y² + …"""
+    total = coefficients[-1] + 0 * y
+    for c in reversed(coefficients[:-1]):
+        total = total * y + c
+    return total
+
+
+def _positive(xp: Any, x: Array) -> Array:
+    return xp.where(x > 0, x, xp.zeros_like(x))
+
+
+def softplus(xp: Any, x: Array) -> Array:
+    """ln(1 + e^x) as max(x, 0) + log1p(e^−|x|)."""
+    return _positive(xp, x) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def sigmoid(xp: Any, x: Array) -> Array:
+    """e^x / (1 + e^x), from e^−|x|."""
+    falling = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, xp.ones_like(x), falling) / (1 + falling)
+
+
+def logsumexp(xp: Any, *x: Array) -> Array:
+    """ln Σ_k e^{x_k}, relative to the largest."""
+    top = _largest(xp, x)
+    total = xp.exp(x[0] - top)
+    for one in x[1:]:
+        total = total + xp.exp(one - top)
+    return top + xp.log(total)
+
+
+def softmax(xp: Any, k: int, *x: Array) -> Array:
+    """e^{x_k} / Σ_l e^{x_l}; k counts from 1."""
+    top = _largest(xp, x)
+    parts = [xp.exp(one - top) for one in x]
+    return parts[int(k) - 1] / sum(parts[1:], parts[0])
+
+
+def _largest(xp: Any, x: tuple[Array, ...]) -> Array:
+    top = x[0]
+    for one in x[1:]:
+        top = xp.where(one > top, one, top)
+    return top
+
+
+def log1mexp(xp: Any, x: Array) -> Array:
+    """ln(1 − e^{−x}) for x > 0."""
+    near = x < math.log(2)
+    here = xp.where(near, x, xp.ones_like(x))
+    far = xp.where(near, xp.ones_like(x), x)
+    return xp.where(near, xp.log(-xp.expm1(-here)), xp.log1p(-xp.exp(-far)))
+
+
+def bose(xp: Any, x: Array) -> Array:
+    """1 / (e^x − 1) for x > 0."""
+    return xp.exp(-x) / -xp.expm1(-x)
+
+
+def _both(xp: Any, a: Array) -> tuple[Array, Array, Array]:
+    """Where a < 1, a there and 1 elsewhere, and the other way round."""
+    near = a < 1
+    one = xp.ones_like(a)
+    return near, xp.where(near, a, one), xp.where(near, one, a)
+
+
+def _log_bose(xp: Any, a: Array) -> Array:
+    """ln((1 − e^{−a}) / a) for a ≥ 0."""
+    near, here, far = _both(xp, a)
+    z = here * here
+    return xp.where(near, z * horner(z, LOG_BOSE) - here / 2, xp.log(-xp.expm1(-far) / far))
+
+
+def _bose_mean(xp: Any, a: Array) -> Array:
+    """1 / a − 1 / (e^a − 1) for a ≥ 0."""
+    near, here, far = _both(xp, a)
+    return xp.where(near, 0.5 - here * horner(here * here, BOSE_MEAN), 1 / far - bose(xp, far))
+
+
+def _bose_variance(xp: Any, a: Array) -> Array:
+    """1 / a² − e^a / (e^a − 1)² for a ≥ 0."""
+    near, here, far = _both(xp, a)
+    return xp.where(near, horner(here * here, BOSE_VARIANCE), 1 / far**2 - _bose_square(xp, far))
+
+
+def _bose_square(xp: Any, a: Array) -> Array:
+    """e^a / (e^a − 1)² for a > 0."""
+    below = xp.expm1(-a)
+    return xp.exp(-a) / (below * below)
+
+
+def lnexprel(xp: Any, x: Array) -> Array:
+    """ln((e^x − 1) / x)."""
+    return _positive(xp, x) + _log_bose(xp, xp.abs(x))
+
+
+def exprel_mean(xp: Any, x: Array) -> Array:
+    """1 / (1 − e^{−x}) − 1 / x."""
+    low = _bose_mean(xp, xp.abs(x))
+    return xp.where(x > 0, 1 - low, low)
+
+
+def exprel_variance(xp: Any, x: Array) -> Array:
+    """1 / x² − e^{−x} / (1 − e^{−x})²."""
+    return _bose_variance(xp, xp.abs(x))
+
+
+def lngeomsum(xp: Any, n: float, x: Array) -> Array:
+    """ln((e^{nx} − 1) / (e^x − 1))."""
+    near, here, far = _both(xp, xp.abs(x))
+    close = _log_bose(xp, n * here) - _log_bose(xp, here) + xp.log(n + xp.zeros_like(x))
+    away = xp.log1p(-xp.exp(-n * far)) - xp.log1p(-xp.exp(-far))
+    return (n - 1) * _positive(xp, x) + xp.where(near, close, away)
+
+
+def geomsum_mean(xp: Any, n: float, x: Array) -> Array:
+    """n / (1 − e^{−nx}) − 1 / (1 − e^{−x})."""
+    near, here, far = _both(xp, xp.abs(x))
+    close = n * _bose_mean(xp, n * here) - _bose_mean(xp, here)
+    low = xp.where(near, close, bose(xp, far) - n * bose(xp, n * far))
+    return xp.where(x > 0, n - 1 - low, low)
+
+
+def geomsum_variance(xp: Any, n: float, x: Array) -> Array:
+    """e^{−x} / (1 − e^{−x})² − n² e^{−nx} / (1 − e^{−nx})²."""
+    near, here, far = _both(xp, xp.abs(x))
+    close = n**2 * _bose_variance(xp, n * here) - _bose_variance(xp, here)
+    return xp.where(near, close, _bose_square(xp, far) - n**2 * _bose_square(xp, n * far))
+
+
+def lognorm(xp: Any, q: Array) -> Array:
+    """½ ln(2π / q)."""
+    return 0.5 * xp.log(2 * math.pi / q)
+
+
+def mills(xp: Any, t: Array) -> Array:
+    """R(t), Mills' ratio, for t ≥ 0."""
+    return horner((t - 5) / (t + 5), MILLS) / (1 + t)
+
+
+def _hazard(xp: Any, x: Array) -> Array:
+    """λ(x) = e^{−x²/2} / ∫_{−x}^∞ e^{−s²/2} ds for x ≥ 0."""
+    falling = xp.exp(-x * x / 2)
+    return falling / (math.sqrt(2 * math.pi) - falling * mills(xp, x))
+
+
+def lnmills(xp: Any, x: Array) -> Array:
+    """ln ∫_0^∞ e^{xs − s²/2} ds."""
+    up = _positive(xp, x)
+    ratio = mills(xp, xp.abs(x))
+    above = math.sqrt(2 * math.pi) - xp.exp(-up * up / 2) * ratio
+    return up * up / 2 + xp.log(xp.where(x > 0, above, ratio))
+
+
+def mills_mean(xp: Any, x: Array) -> Array:
+    """x + λ(x)."""
+    up, down = _positive(xp, x), _positive(xp, -x)
+    below = horner((down - 4) / (down + 4), MILLS_MEAN) / (1 + down)
+    return xp.where(x > 0, up + _hazard(xp, up), below)
+
+
+def mills_variance(xp: Any, x: Array) -> Array:
+    """1 − λ(x) (x + λ(x))."""
+    up, down = _positive(xp, x), _positive(xp, -x)
+    hazard = _hazard(xp, up)
+    below = horner((down - 4) / (down + 4), MILLS_VARIANCE) / (1 + down) ** 2
+    return xp.where(x > 0, 1 - hazard * (up + hazard), below)
+
+
+# Draws by inversion: from a uniform number to the state at which the distribution function takes that value, or one
+# minus that value. Uniform numbers are float64.
+
+
+def normal_quantile(xp: Any, p: Array) -> Array:
+    """The number below which a standard normal one falls with probability p."""
+    (a, b), (c, d), (e, f) = NORMAL_QUANTILE
+    q = p - 0.5
+    r = 0.180625 - q * q
+    middle = r > 0
+    r = xp.where(middle, r, xp.ones_like(r))
+    inner = q * horner(r, a) / horner(r, b)
+    tail = xp.sqrt(-xp.log(xp.where(q < 0, p, 1 - p)))
+    near, far = tail - 1.6, tail - 5
+    outer = xp.where(far > 0, horner(far, e) / horner(far, f), horner(near, c) / horner(near, d))
+    return xp.where(middle, inner, xp.where(q < 0, -outer, outer))
+
+
+def finite_quantile(xp: Any, u: Array, *arguments: Array) -> Array:
+    """One of n states: n log-weights come first, then the n states."""
+    half = len(arguments) // 2
+    weights, states = arguments[:half], arguments[half:]
+    top = _largest(xp, weights)
+    sums = [xp.exp(weights[0] - top)]
+    for weight in weights[1:]:
+        sums.append(sums[-1] + xp.exp(weight - top))
+    threshold = u * sums[-1]
+    state = states[-1] + 0 * threshold
+    for total, value in zip(reversed(sums[:-1]), reversed(states[:-1]), strict=True):
+        state = xp.where(threshold < total, value + 0 * threshold, state)
+    return state
+
+
+def uniform_quantile(xp: Any, u: Array, x: Array) -> Array:
+    """A number between 0 and 1 of density proportional to e^{xs}."""
+    a = xp.abs(x)
+    a = xp.where(a < 1e-100, 1e-100 + 0 * a, a)
+    down = -xp.log1p(u * xp.expm1(-a)) / a
+    return xp.where(x > 0, 1 - down, down)
+
+
+def integer_quantile(xp: Any, u: Array, n: float, x: Array) -> Array:
+    """A whole number from 0 to n − 1 of probability proportional to e^{xk}: the whole part of n times a number on
+    [0, 1] in the field nx."""
+    k = xp.floor(n * uniform_quantile(xp, u, n * x))
+    return xp.where(k > n - 1, n - 1 + 0 * k, k)
+
+
+def exponential_quantile(xp: Any, u: Array, rate: Array) -> Array:
+    """A positive number of density proportional to e^{−rate s}."""
+    return -xp.log(u) / rate
+
+
+def geometric_quantile(xp: Any, u: Array, rate: Array) -> Array:
+    """A whole number of probability proportional to e^{−rate k}."""
+    return xp.floor(-xp.log(u) / rate)
+
+
+def gaussian_quantile(xp: Any, u: Array, mean: Array, deviation: Array) -> Array:
+    """A number of normal distribution."""
+    return mean + deviation * normal_quantile(xp, u)
+
+
+def rectified_quantile(xp: Any, u: Array, field: Array, deviation: Array) -> Array:
+    """``deviation`` times a number s ≥ 0 of density proportional to e^{field s − s²/2}.
+
+    In a field above 0 from the normal quantile. Below, with a = −field, P(S > t) = e^{−at − t²/2} R(a + t) / R(a) is u
+    at the root of a convex function, which Newton's method reaches from above.
+    """
+    up, a = _positive(xp, field), _positive(xp, -field)
+    inside = 1 - xp.exp(-up * up / 2) * mills(xp, up) / math.sqrt(2 * math.pi)
+    right = _positive(xp, up - normal_quantile(xp, u * inside))
+    level = -xp.log(u)
+    t = 2 * level / (a + xp.sqrt(a * a + 2 * level))
+    start = mills(xp, a)
+    for _ in range(NEWTON_STEPS):
+        ratio = mills(xp, a + t)
+        t = _positive(xp, t - (t * (a + t / 2) - xp.log(ratio / start) - level) * ratio)
+    return deviation * xp.where(field > 0, right, t)
+
+
+def binomial_part(xp: Any, u: Array, n: int, x: Array) -> Array:
+    """How many of n ≤ ``MOST_OF_A_KIND`` binary units in the field x are on, by summing probabilities from the unlikely
+    state's 0."""
+    odds = xp.exp(-xp.abs(x))
+    chance = xp.exp(-n * xp.log1p(odds))
+    total, count = chance, xp.zeros_like(u + x)
+    for k in range(n):
+        count = count + xp.where(u > total, xp.ones_like(count), xp.zeros_like(count))
+        chance = chance * ((n - k) / (k + 1)) * odds
+        total = total + chance
+    return xp.where(x > 0, n - count, count)
