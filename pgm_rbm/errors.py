@@ -11,6 +11,7 @@ __all__ = [
     "ImpossibleEvidenceError",
     "IntractableError",
     "ModelError",
+    "NoFiniteDomainError",
     "NotBipartiteError",
     "UnknownVariableError",
     "ValueOutsideDomainError",
@@ -48,6 +49,10 @@ class UnknownVariableError(ValueError):
 
 class ValueOutsideDomainError(ValueError):
     """A value is not one that its variable can take."""
+
+
+class NoFiniteDomainError(ValueError):
+    """What was asked for goes through all states of units that have infinitely many."""
 
 
 class ImpossibleEvidenceError(ValueError):

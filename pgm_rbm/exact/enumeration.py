@@ -5,10 +5,10 @@ The layer with fewer configurations is enumerated, h say. Its free energy F(h) h
     ln Z = ln Σ_h e^{−F(h)},    ⟨f⟩ = Σ_h p(h) ⟨f⟩_h,    p(h) = e^{−F(h)} / Z,
 
 with ⟨f⟩_h the exact average given h, and one pass gives ln Z and every average. Between units of finitely many states
-the pass multiplies tables (`products`); otherwise, and with the kernels' target ``"numpy"``, it asks the kernels for
-F(h) block by block. It is cut into shards that do not depend on the number of threads and are joined in a fixed
-order, on this machine or on several (`shards`). All is done in float64, whatever the dtype of the parameters, and
-weights of any size neither overflow nor vanish.
+the pass multiplies tables (`products`); otherwise, where single weights reach hundreds of nats, and with the kernels'
+target ``"numpy"``, it asks the kernels for F(h) block by block. It is cut into shards that do not depend on the number
+of threads and are joined in a fixed order, on this machine or on several (`shards`). All is done in float64, whatever
+the dtype of the parameters, and weights of any size neither overflow nor vanish.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy.typing as npt
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.costs import refusal
 from pgm_rbm.exact.shards import Executors, Progress, run, showing
-from pgm_rbm.exact.sums import KernelSum, LayerSum, lifted, problem_of
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes, states_of
+from pgm_rbm.exact.sums import KernelSum, LayerSum, domain_of, lifted, problem_of, require_domain
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.workers import row_blocks, thread_count, workers
 
@@ -108,24 +108,22 @@ def layer_sum(kernels: Kernels, parameters: Parameters, layer: str | None = None
         averages: whether averages are wanted besides ln Z.
 
     Raises:
-        ValueError: a parameter is NaN or infinite, or no layer has finitely many configurations.
+        ValueError: a parameter is NaN or infinite.
+        NoFiniteDomainError: the units of the layer, or of every layer, have infinitely many states.
     """
     for name, value in parameters.items():
         if not np.isfinite(value).all():
             raise ValueError(f"parameter {name} must be finite. Got NaN or infinity in it.")
     sizes = layer_sizes(kernels, parameters)
-    configurations = {one: len(states_of(kernels.layers[one])) ** size for one, size in sizes.items()}
-    finite = [one for one in ([layer] if layer else sizes) if configurations[one]]
-    if not finite:
-        units = ", ".join(f"{one}: {kernels.layers[one]}" for one in ([layer] if layer else sizes))
-        raise ValueError(f"only a layer of units with finitely many states can be enumerated. Got {units}.")
-    chosen = min(finite, key=lambda one: configurations[one])
-    task: LayerSum | None = None
+    able = [one for one in sizes if domain_of(kernels.layers[one]) is not None]
+    asked = [layer] if layer else able or list(sizes)
+    count = {one: len(require_domain(kernels, one).states) ** sizes[one] for one in asked}
+    chosen = min(count, key=lambda one: count[one])
     if kernels.target == "numba":
-        task = problem_of(kernels, parameters, chosen, averages)
-    if task is None:
-        task = KernelSum(kernels, lifted(parameters), chosen, averages)
-    return task
+        products = problem_of(kernels, parameters, chosen, averages)
+        if products is not None and products.problem.in_range:
+            return products
+    return KernelSum(kernels, lifted(parameters), chosen, averages)
 
 
 def make_plan(
@@ -148,8 +146,8 @@ def make_plan(
 
     Raises:
         EnumerationLimitError: there are more configurations than that; nothing has been enumerated.
-        ValueError: a parameter is NaN or infinite, ``limit`` is not a positive whole number, or no layer has finitely
-            many configurations.
+        ValueError: a parameter is NaN or infinite, or ``limit`` is not a positive whole number.
+        NoFiniteDomainError: see `layer_sum`.
     """
     limit = DEFAULT_LIMIT if limit is None else limit
     if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
@@ -161,7 +159,7 @@ def make_plan(
         raise refusal(
             task,
             unit,
-            len(states_of(unit)),
+            len(require_domain(kernels, chosen).states),
             layer_sizes(kernels, parameters)[chosen],
             "visible" if chosen in kernels.visible else "hidden",
             int(limit),

@@ -12,8 +12,9 @@ then costs one multiplication and one multiply-add a unit of y.
 Numbers of any size are kept in range like this. Every y_i has a reference state, the one that keeps the others'
 weights relative to it lowest, so its factor is 1 + Σ t with t ≤ e^{gmax}, and gmax is known beforehand. The reference
 states' own weights are linear in x and join c. Factors are multiplied in groups that cannot overflow, and after each
-the exponent of the product is taken out of its bits and added up as a whole number. A unit with gmax beyond
-`WIDE` keeps mantissa and exponent apart in its tables too, so weights may have any size.
+the exponent of the product is taken out of its bits and added up as a whole number. Only the size of the factors is
+bounded, by gmax ≤ `REACH`, and not that of Z: `Problem.in_range` says whether a model is, and one with larger weights
+is summed in logarithms (`sums.KernelSum`).
 
 A unit of y whose neighbours are all among the slow digits is multiplied in where its last digit is set and not again
 below it: in a sparse model most factors are shared by many configurations.
@@ -29,18 +30,18 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LANES", "WIDE", "Layout", "Problem", "Tables", "tables_of"]
+__all__ = ["LANES", "REACH", "Layout", "Problem", "Tables", "tables_of"]
 
 LANES = 64
 """Configurations that the innermost loop goes through at once."""
 
-WIDE = 300.0
-"""Nats above its reference state that a unit's states may reach and still be multiplied as plain float64."""
+REACH = 300.0
+"""Nats above its reference state that a unit's states may reach for their weights to be multiplied in float64."""
 
 # The bits of exponent a product of factors may use up; float64 has 1023, and weights and tables take some of them.
 _GROUP_BITS = 900.0
@@ -51,7 +52,6 @@ _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-Number = TypeVar("Number", np.float64, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,8 @@ class Problem:
         coupling: u, shape (n, m), float64.
         states: of a unit of the enumerated layer.
         other_states: of a unit of the other layer.
+        log_measure: ln of the weight that a unit's state has of itself, by state; 0 by default.
+        other_log_measure: the same of the other layer.
     """
 
     bias: Floats
@@ -73,6 +75,13 @@ class Problem:
     coupling: Floats
     states: tuple[float, ...]
     other_states: tuple[float, ...]
+    log_measure: tuple[float, ...] = ()
+    other_log_measure: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for measure, states in (("log_measure", self.states), ("other_log_measure", self.other_states)):
+            if not getattr(self, measure):
+                object.__setattr__(self, measure, (0.0,) * len(states))
 
     @property
     def configurations(self) -> int:
@@ -86,7 +95,7 @@ class Problem:
         for array in (self.bias, self.other_bias, self.coupling):
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update(repr((self.states, self.other_states)).encode())
+        digest.update(repr((self.states, self.other_states, self.log_measure, self.other_log_measure)).encode())
         return digest.digest()
 
     def __eq__(self, other: object) -> bool:
@@ -99,6 +108,16 @@ class Problem:
     def layout(self) -> Layout:
         """How the enumeration goes through the configurations."""
         return Layout.of(self)
+
+    @cached_property
+    def references(self) -> References:
+        """The reference state of each unit of the other layer."""
+        return References.of(self)
+
+    @property
+    def in_range(self) -> bool:
+        """Whether factors are small enough for products."""
+        return bool(self.references.top.max(initial=0.0) <= REACH)
 
     def require_range(self) -> None:
         """Raise if no digit of ln Z would be left in float64.
@@ -124,8 +143,10 @@ class Problem:
 
         The tables are held to it, and it to the generated kernels.
         """
-        fields = np.asarray(self.other_states)[:, None, None] * (rows @ self.coupling.T + self.other_bias)
-        result: Floats = rows @ self.bias + np.logaddexp.reduce(fields, axis=0).sum(axis=1)
+        terms = np.asarray(self.other_states)[:, None, None] * (rows @ self.coupling.T + self.other_bias)
+        terms += np.asarray(self.other_log_measure)[:, None, None]
+        own = np.asarray(self.log_measure)[np.searchsorted(self.states, rows)].sum(axis=1)
+        result: Floats = own + rows @ self.bias + np.logaddexp.reduce(terms, axis=0).sum(axis=1)
         return result
 
     def rows(self, numbers: Integers) -> Floats:
@@ -139,6 +160,39 @@ class Problem:
             else:
                 rest, digits[:, unit] = np.divmod(rest, base)
         return np.asarray(self.states)[digits]
+
+
+@dataclass(frozen=True)
+class References:
+    """The reference state r of each unit of the other layer, and its other states s relative to it.
+
+    Attributes:
+        state: r, shape (n,).
+        log_measure: ln of its weight of itself, shape (n,).
+        steps: s − r, shape (n, states − 1).
+        top: the largest ln of the weight of s relative to r over all configurations x, shape (n, states − 1).
+    """
+
+    state: Floats
+    log_measure: Floats
+    steps: Floats
+    top: Floats
+
+    @classmethod
+    def of(cls, problem: Problem) -> References:
+        others, measure = np.asarray(problem.other_states), np.asarray(problem.other_log_measure)
+        low, high = problem.coupling * min(problem.states), problem.coupling * max(problem.states)
+        least, most = np.minimum(low, high).sum(axis=1), np.maximum(low, high).sum(axis=1)
+        # By state s, state r and unit: the largest (s − r)(d + u·x) + ln μ(s) − ln μ(r) over x.
+        differences = (others[:, None] - others[None, :])[:, :, None]
+        reach = differences * (problem.other_bias + np.where(differences > 0, most, least))
+        reach += (measure[:, None] - measure[None, :])[:, :, None]
+        chosen = reach.max(axis=0).argmin(axis=0)
+        rest = np.arange(len(others)) != chosen[:, None]
+        shape = len(problem.other_bias), len(others) - 1
+        steps = np.broadcast_to(others, rest.shape)[rest].reshape(shape) - others[chosen][:, None]
+        top = reach[:, chosen, np.arange(len(chosen))].T[rest].reshape(shape)
+        return cls(others[chosen], measure[chosen], steps, top)
 
 
 @dataclass(frozen=True)
@@ -211,10 +265,8 @@ class Tables(NamedTuple):
         digit_rows: what it is multiplied by for each outer digit's state, at most 1, shape (outer digits, base, rows).
         ends: see above, shape (outer digits + 2,).
         groups: units at which a product's exponent is taken out.
-        wide_lanes, wide_lanes_exponent, wide_start, wide_start_exponent, wide_digits, wide_digits_exponent: the same
-            tables of units that are kept as mantissa and exponent; all of them count as depending on the lanes.
-        weight_lanes, weight_lanes_exponent: of e^{c·x}, shape (lanes,).
-        weight_digits, weight_digits_exponent: shape (outer digits, base).
+        weight_lanes, weight_lanes_exponent: mantissa and exponent of e^{c·x}, shape (lanes,).
+        weight_digits, weight_digits_exponent: of each outer digit's share of it, shape (outer digits, base).
         weight, weight_exponent: of the constant factor.
     """
 
@@ -227,12 +279,6 @@ class Tables(NamedTuple):
     digit_rows: Floats
     ends: Integers
     groups: Integers
-    wide_lanes: Floats
-    wide_lanes_exponent: Integers
-    wide_start: Floats
-    wide_start_exponent: Integers
-    wide_digits: Floats
-    wide_digits_exponent: Integers
     weight_lanes: Floats
     weight_lanes_exponent: Integers
     weight_digits: Floats
@@ -247,7 +293,7 @@ class Prepared:
 
     Attributes:
         tables: see there.
-        units: of each row, the unit of the other layer, or −1 for a row that only fills up; narrow rows come first.
+        units: of each row, the unit of the other layer, or −1 for a row that only fills up.
         offset: of each unit of the other layer, shape (n,), and
         steps: of each row: a unit's mean is its offset plus the steps times the probabilities of its rows, as
             `product_loops.moments` counts them.
@@ -261,81 +307,51 @@ class Prepared:
 
 @lru_cache(maxsize=2)
 def tables_of(problem: Problem) -> Prepared:
-    """The tables of a problem; those of the last ones asked for are kept."""
+    """The tables of a problem that is in range; those of the last ones asked for are kept."""
     return _prepare(problem)
 
 
 def _prepare(problem: Problem) -> Prepared:
     problem.require_range()
-    layout = problem.layout
-    states, base = np.asarray(problem.states), len(problem.states)
-    others = np.asarray(problem.other_states)
-    order = list(layout.order)
-    d, u = problem.other_bias, problem.coupling[:, order]
-    n, depth, terms = len(d), layout.depth, len(others) - 1
+    layout, reference = problem.layout, problem.references
+    order, base = list(layout.order), len(problem.states)
+    states = np.asarray(problem.states)
+    steps, top, u = reference.steps, reference.top, problem.coupling[:, order]
+    depth, terms = layout.depth, steps.shape[1]
 
-    # Largest (s − r)(d + u·x) over x, for every unit and every pair of its states s and r.
-    differences = others[:, None] - others[None, :]
-    slopes = differences[:, :, None, None] * u
-    highest = (slopes[..., None] * states).max(axis=-1)
-    reach = differences[:, :, None] * d + highest.sum(axis=-1)
-    chosen = reach.max(axis=0).argmin(axis=0)
-    reference = others[chosen]
-    rest = np.arange(len(others)) != chosen[:, None]
-    steps = np.broadcast_to(others, rest.shape)[rest].reshape(n, terms) - reference[:, None]
-    top = reach[:, chosen, np.arange(n)].T[rest].reshape(n, terms)
-
-    narrow = top.max(axis=1, initial=-math.inf) <= WIDE
     by_finish = np.argsort(layout.finish, kind="stable")
-    bits = np.log2(1 + np.exp(np.minimum(top, 2 * WIDE)).sum(axis=1))
-    packed, groups = _packed([int(i) for i in by_finish if narrow[i] and layout.finish[i] == 0], bits, terms)
-    later = [int(i) for i in by_finish if narrow[i] and layout.finish[i] > 0]
-    units = np.array(packed + later, dtype=np.int64)
-    finish = np.where(units >= 0, layout.finish[units], 0) if len(units) else np.zeros(0, np.int64)
+    bits = np.log2(1 + np.exp(top).sum(axis=1))
+    packed, groups = _packed([int(i) for i in by_finish if layout.finish[i] == 0], bits, terms)
+    units = np.array(packed + [int(i) for i in by_finish if layout.finish[i] > 0], dtype=np.int64)
+    filler = np.repeat(units < 0, terms)
+    finish = np.where(units < 0, 0, layout.finish[units])
     ends = terms * np.array([(finish <= k).sum() for k in range(depth + 2)], dtype=np.int64)
-    wide = np.flatnonzero(~narrow)
+    inside = int(ends[0])
 
+    # ln of the rows' entries: of each digit relative to the state in which it is largest, so that none is above 0.
     lane_states = _lane_states(states, layout)
     unused = np.arange(layout.lanes) >= base**layout.inner
+    slope = steps[units].reshape(-1, 1) * np.repeat(u[units], terms, axis=0)
+    peak = np.maximum(slope * states[0], slope * states[-1])
+    lanes = slope[:inside, : layout.inner] @ lane_states - peak[:inside, : layout.inner].sum(axis=1, keepdims=True)
+    digits = states[:, None] * slope.T[layout.inner :, None, :] - peak.T[layout.inner :, None, :]
+    lane_rows = np.where(unused | filler[:inside, None], 0.0, np.exp(np.minimum(lanes, 0.0)))
 
-    def exponents(which: Integers) -> tuple[Floats, Floats, Floats]:
-        """ln of the start, of the lanes' entries and of the digits' entries, for the rows of these units."""
-        step = steps[which].reshape(-1, 1)
-        slope = step * np.repeat(u[which], terms, axis=0)
-        peak = (slope[:, :, None] * states).max(axis=-1)
-        begin = top[which].reshape(-1)
-        lanes = slope[:, : layout.inner] @ lane_states - peak[:, : layout.inner].sum(axis=1, keepdims=True)
-        digits = states[:, None] * slope.T[layout.inner :, None, :] - peak.T[layout.inner :, None, :]
-        return begin, lanes, np.ascontiguousarray(digits)
-
-    begin, lanes, digits = exponents(units)
-    filler = np.repeat(units < 0, terms)
-    inside = int(ends[0])
-    lane_rows = np.where(unused, 0.0, np.exp(np.minimum(lanes[:inside], 0.0)))
-    lane_rows[filler[:inside]] = 0.0
-    wide_begin, wide_lanes, wide_digits = exponents(wide)
-    wide_lanes[:, unused] = 0.0
-
-    split_lanes, split_start, split_digits = _split(wide_lanes), _split(wide_begin), _split(wide_digits)
-    c = problem.bias[order] + reference @ u
-    weight_lanes, weight_digits = _split(c[: layout.inner] @ lane_states), _split(c[layout.inner :, None] * states)
-    weight = _split(np.array(reference @ d))
+    c, measure = problem.bias[order] + reference.state @ u, np.asarray(problem.log_measure)
+    lane_measure = measure[np.searchsorted(states, lane_states)].sum(axis=0)
+    weight_lanes = _split(c[: layout.inner] @ lane_states + lane_measure)
+    weight_digits = _split(c[layout.inner :, None] * states + measure)
+    weight = _split(reference.state @ problem.other_bias + reference.log_measure.sum())
     tables = Tables(
         terms=terms,
         inner=layout.inner,
         states=states,
         lane_states=lane_states,
         lane_rows=_by_block(lane_rows),
-        start=np.where(filler, 0.0, np.exp(np.minimum(begin, WIDE))),
+        start=np.where(filler, 0.0, np.exp(top[units].reshape(-1))),
         digit_rows=np.where(filler, 1.0, np.exp(digits)).ravel(),
         ends=ends,
         groups=np.array(groups, dtype=np.int64),
-        wide_lanes=_by_block(split_lanes[0]),
-        wide_lanes_exponent=_by_block(split_lanes[1]),
-        wide_start=split_start[0],
-        wide_start_exponent=split_start[1],
-        wide_digits=split_digits[0].ravel(),
-        wide_digits_exponent=split_digits[1].ravel(),
         weight_lanes=np.where(unused, 1.0, weight_lanes[0]),
         weight_lanes_exponent=np.where(unused, _NEVER, weight_lanes[1]),
         weight_digits=weight_digits[0].ravel(),
@@ -343,11 +359,10 @@ def _prepare(problem: Problem) -> Prepared:
         weight=weight[0].item(),
         weight_exponent=weight[1].item(),
     )
-    every = np.concatenate([units, wide])
-    row_steps = np.where(np.repeat(every < 0, terms), 0.0, steps[every].reshape(-1))
+    row_steps = np.where(filler, 0.0, steps[units].reshape(-1))
     if terms == 1:
-        return Prepared(tables, every, reference + steps[:, 0], -row_steps)
-    return Prepared(tables, np.repeat(every, terms), reference, row_steps)
+        return Prepared(tables, units, reference.state + steps[:, 0], -row_steps)
+    return Prepared(tables, np.repeat(units, terms), reference.state, row_steps)
 
 
 def _packed(units: list[int], bits: Floats, terms: int) -> tuple[list[int], list[int]]:
@@ -384,14 +399,18 @@ def _lane_states(states: Floats, layout: Layout) -> Floats:
     return out
 
 
-def _by_block(rows: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """(rows, lanes) as (lanes / 64, rows, 64), flat."""
-    blocks = rows.reshape(len(rows), rows.shape[1] // LANES, LANES).swapaxes(0, 1)
-    return np.ascontiguousarray(blocks).ravel()
+def _by_block(rows: Floats) -> Floats:
+    """(rows, lanes) as (lanes / 64, rows, 64), flat, beginning with a cache line."""
+    room = np.empty(rows.size + 7)
+    first = -(room.ctypes.data // 8) % 8
+    blocks = room[first : first + rows.size]
+    split = rows.shape[0], rows.shape[1] // LANES, LANES
+    blocks.reshape(split[1], split[0], LANES)[...] = rows.reshape(split).swapaxes(0, 1)
+    return blocks
 
 
-def _split(logs: Floats) -> tuple[Floats, Integers]:
+def _split(logs: npt.ArrayLike) -> tuple[Floats, Integers]:
     """e^x as m · 2^k with m about 1 to 2; x in nats, of any size."""
-    logs = np.ascontiguousarray(logs)
+    logs = np.asarray(logs)
     k = np.floor(logs / math.log(2))
     return np.exp((logs - k * _LN2_HIGH) - k * _LN2_LOW), k.astype(np.int64)

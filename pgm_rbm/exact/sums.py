@@ -2,7 +2,9 @@
 
 `ProductSum` multiplies tables (`products`) and serves pairwise energies between units of finitely many states.
 `KernelSum` asks the generated kernels for the free energy of block after block of configurations and serves
-whatever they serve. Both are picklable, and give the same answers in the same form.
+whatever they serve: only the enumerated units must have finitely many states, and the others a closed form. What the
+states are, and what each weighs of itself, is read from the table of units. Both are picklable, and give the same
+answers in the same form.
 """
 
 from __future__ import annotations
@@ -10,21 +12,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.errors import NoFiniteDomainError
 from pgm_rbm.exact.products import LANES, Problem, tables_of
 from pgm_rbm.exact.reduction import Part
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes, states_of
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes
 from pgm_rbm.workers import ROWS
 
 if TYPE_CHECKING:
     from pgm_rbm.exact.products import Prepared
 
-__all__ = ["KernelSum", "LayerSum", "ProductSum", "lifted", "problem_of"]
+__all__ = ["Domain", "KernelSum", "LayerSum", "ProductSum", "domain_of", "lifted", "problem_of", "require_domain"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,6 +41,50 @@ _RUNS = 2**12
 _MOST_RUN = 2**14
 # What stays below 2^-_NEGLIGIBLE of the largest weight in all configurations together is left out of averages.
 _NEGLIGIBLE = 70
+
+
+class Domain(NamedTuple):
+    """The states of a unit.
+
+    Attributes:
+        states: in increasing order.
+        log_measure: ln of the weight that each has of itself, such as ln of a binomial coefficient; 0 for most units.
+    """
+
+    states: tuple[float, ...]
+    log_measure: tuple[float, ...]
+
+    @property
+    def even(self) -> bool:
+        """Whether all states weigh alike."""
+        return not any(self.log_measure)
+
+
+@cache
+def domain_of(unit: str) -> Domain | None:
+    """The states of a unit as in `symbolic.units`, or None where it has infinitely many."""
+    from symbolic.units import lookup
+
+    row = lookup(unit)
+    if not row.is_finite:
+        return None
+    measure = [0.0 if row.base is None else float(row.log_base(state)) for state in row.states]
+    return Domain(tuple(map(float, row.states)), tuple(measure))
+
+
+def require_domain(kernels: Kernels, layer: str) -> Domain:
+    """The states of a layer's units.
+
+    Raises:
+        NoFiniteDomainError: there are infinitely many.
+    """
+    domain = domain_of(kernels.layers[layer])
+    if domain is None:
+        raise NoFiniteDomainError(
+            f"only a layer whose units have finitely many states can be enumerated. Got {kernels.layers[layer]} units "
+            f"in layer {layer}. Use sampling for approximate answers."
+        )
+    return domain
 
 
 class LayerSum(Protocol):
@@ -103,9 +151,9 @@ class KernelSum:
     with_averages: bool = False
 
     @property
-    def states(self) -> tuple[float, ...]:
+    def domain(self) -> Domain:
         """The states of one unit."""
-        return states_of(self.kernels.layers[self.layer])
+        return require_domain(self.kernels, self.layer)
 
     @property
     def units(self) -> int:
@@ -114,7 +162,7 @@ class KernelSum:
 
     @property
     def configurations(self) -> int:
-        return len(self.states) ** self.units
+        return len(self.domain.states) ** self.units
 
     @property
     def block(self) -> int:
@@ -144,22 +192,35 @@ class KernelSum:
 
     def _rows(self, numbers: npt.NDArray[np.integer]) -> Floats:
         """The configurations of these numbers; unit 0 is the digit that changes fastest."""
+        states = np.asarray(self.domain.states)
         digits = np.empty((len(numbers), self.units), dtype=np.intp)
         for unit in range(self.units):
-            numbers, digits[:, unit] = np.divmod(numbers, len(self.states))
-        return np.asarray(self.states)[digits]
+            numbers, digits[:, unit] = np.divmod(numbers, len(states))
+        return states[digits]
+
+    def log_measure(self, rows: Floats) -> Floats:
+        """ln of what configurations weigh of themselves, shape (rows,)."""
+        if self.domain.even:
+            return np.zeros(len(rows))
+        total: Floats = np.asarray(self.domain.log_measure)[np.searchsorted(self.domain.states, rows)].sum(axis=1)
+        return total
+
+    def _exponents(self, rows: Floats) -> Floats:
+        """ln of the summands of Z."""
+        logs: Floats = self.log_measure(rows)
+        logs -= self.kernels.free_energy(rows, of=self.layer, **self.parameters)
+        return logs
 
     def rows(self, run: range, places: npt.NDArray[np.integer]) -> Floats:
         return self._rows(run.start + places)
 
     def log_weights(self, run: range) -> Floats:
-        parts = [-self.kernels.free_energy(rows, of=self.layer, **self.parameters) for rows in self._blocks(run)]
-        return np.concatenate(parts)
+        return np.concatenate([self._exponents(rows) for rows in self._blocks(run)])
 
     def __call__(self, shard: range) -> Part:
         top, total, sums = -math.inf, 0.0, dict[str, FloatArray]()
         for rows in self._blocks(shard):
-            exponents = -self.kernels.free_energy(rows, of=self.layer, **self.parameters)
+            exponents = self._exponents(rows)
             highest = float(exponents.max())
             if not math.isfinite(highest):
                 raise ValueError("the parameters are so large that energies overflow float64. Scale them down.")
@@ -242,19 +303,16 @@ class ProductSum:
         if not self.with_averages:
             exponent, total = product_loops.total(tables, shard.start, shard.stop)
             return Part(int(exponent), float(total))
-        layout = self.problem.layout
         negligible = _NEGLIGIBLE + self.configurations.bit_length()
-        exponent, total, means, sums, pairs, lane_mass, shares, wide_shares = product_loops.moments(
+        exponent, total, means, sums, pairs, lane_mass, shares = product_loops.moments(
             tables, shard.start, shard.stop, negligible
         )
-        inner, n_narrow, inside = layout.inner, len(tables.start), int(tables.ends[0])
+        inner, inside = self.problem.layout.inner, int(tables.ends[0])
         pairs = pairs.reshape(len(means), len(sums))
-        lane_states = tables.lane_states.reshape(inner, -1, LANES)
-        blocks = layout.lanes // LANES
+        by_block = tables.lane_states.reshape(inner, -1, LANES)
         means[:inner] = tables.lane_states @ lane_mass
-        for first, size, lanes in ((0, inside, shares), (n_narrow, len(sums) - n_narrow, wide_shares)):
-            by_row = lanes.reshape(blocks, size, LANES)
-            pairs[:inner, first : first + size] += np.einsum("jbs,brs->jr", lane_states, by_row, optimize=True)
+        by_row = shares.reshape(by_block.shape[1], inside, LANES)
+        pairs[:inner, :inside] += np.einsum("jbs,brs->jr", by_block, by_row, optimize=True)
         return Part(int(exponent), float(total), {"means": means, "sums": sums, "pairs": pairs})
 
     def averages(self, part: Part) -> Phase:
@@ -300,21 +358,23 @@ def _problem(kernels: Kernels, parameters: Parameters, layer: str, with_averages
     couplings = [layers for layers in by_layers if len(layers) == 2 and set(layers) == {layer, other}]
     if len(couplings) != 1 or set(by_layers) != {(layer,), (other,), couplings[0]}:
         return None
-    states, other_states = (states_of(kernels.layers[one]) for one in (layer, other))
-    if not states or not other_states:
+    own, its = (domain_of(kernels.layers[one]) for one in (layer, other))
+    if own is None or its is None:
         return None
     names = by_layers[(layer,)], by_layers[(other,)], by_layers[couplings[0]]
     transposed = couplings[0] == (other, layer)
     arrays = lifted({name: parameters[name] for name in names})
     coupling = arrays[names[2]] if transposed else np.ascontiguousarray(arrays[names[2]].T)
-    problem = Problem(arrays[names[0]], arrays[names[1]], coupling, states, other_states)
+    problem = Problem(
+        arrays[names[0]], arrays[names[1]], coupling, own.states, its.states, own.log_measure, its.log_measure
+    )
     return ProductSum(problem, layer, names, transposed, with_averages)
 
 
 def _agrees(kernels: Kernels, layer: str) -> bool:
     """Whether the products describe what the kernels compute, tried on a model of random numbers.
 
-    Two energies may have parameters of the same names and shapes, and a unit may weigh its states.
+    Two energies may have parameters of the same names and shapes.
     """
     rng = np.random.default_rng(0)
     sizes = dict(zip(kernels.layers, (3, 2), strict=False))
@@ -326,7 +386,8 @@ def _agrees(kernels: Kernels, layer: str) -> bool:
     made = _problem(kernels, parameters, layer, False)
     if made is None:
         return False
-    rows = np.array(list(np.ndindex(*[len(made.problem.states)] * sizes[layer])))
-    states = np.asarray(made.problem.states)[rows]
-    found = -kernels.free_energy(states, of=layer, **parameters)
+    digits = rng.integers(len(made.problem.states), size=(16, sizes[layer]))
+    states = np.asarray(made.problem.states)[digits]
+    found = np.asarray(made.problem.log_measure)[digits].sum(axis=1)
+    found -= kernels.free_energy(states, of=layer, **parameters)
     return bool(np.allclose(found, made.problem.log_weights(states), rtol=1e-9, atol=1e-9))

@@ -98,6 +98,7 @@ def contrastive_divergence_bias(
 
     Raises:
         TypeError, ValueError: X is no array of states, or ``k`` or ``limit`` is no positive whole number.
+        NoFiniteDomainError: the units of a layer have infinitely many states.
         EnumerationLimitError: there are more pairs than ``limit``.
     """
     rows = checked_states(X, "X", rbm.visible_units, rbm.n_visible)
@@ -124,10 +125,12 @@ def contrastive_divergence_bias(
         np.concatenate([layer.rows(run, np.arange(len(run))) for run in layer.runs()]) for layer in layers
     )
     with workers(1):
+        own_v, own_h = layers[0].log_measure(every_v), layers[1].log_measure(every_h)
         logs = _log_weights(kernels, parameters, every_v, every_h)
         # ln p(h | v) and ln p(v | h) are −E less its logarithmic sum over the layer that varies.
-        given_v = np.exp(logs + kernels.free_energy(every_v, of=v, **parameters)[:, None])
-        given_h = np.exp(logs + kernels.free_energy(every_h, of=h, **parameters)[None, :], out=logs)
+        given_v = np.exp(logs + kernels.free_energy(every_v, of=v, **parameters)[:, None] + own_h)
+        logs += kernels.free_energy(every_h, of=h, **parameters) + own_v[:, None]
+        given_h = np.exp(logs, out=logs)
         data, share = np.unique(rows, axis=0, return_counts=True)
         first = np.zeros(len(every_v))
         first[_places(layers[0], data)] = share / len(rows)
@@ -166,5 +169,5 @@ def _log_weights(kernels: Kernels, parameters: dict[str, Floats], v: FloatArray,
 
 def _places(layer: KernelSum, rows: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """The number of each configuration in the order in which `KernelSum` gives them."""
-    digits = np.searchsorted(np.asarray(layer.states), rows)
-    return digits @ (len(layer.states) ** np.arange(layer.units, dtype=np.int64))
+    states = layer.domain.states
+    return np.searchsorted(states, rows) @ (len(states) ** np.arange(layer.units, dtype=np.int64))

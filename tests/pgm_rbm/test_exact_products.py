@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,18 +76,40 @@ def test_every_pair_of_domains(states: str, others: str) -> None:
         assert_agrees(problem(m, n, DOMAINS[states], DOMAINS[others]))
 
 
-@pytest.mark.parametrize("scale", [30.0, 300.0, 1e4, 1e6])
 @pytest.mark.parametrize(("states", "others"), [(BINARY, BINARY), (SPIN, SPIN), (BINARY, UNEVEN), (TERNARY, SPIN)])
-def test_weights_of_any_size(states: tuple[float, ...], others: tuple[float, ...], scale: float) -> None:
-    assert_agrees(problem(8, 6, states, others, scale=scale))
+def test_weights_up_to_the_end_of_the_range(states: tuple[float, ...], others: tuple[float, ...]) -> None:
+    one = problem(8, 6, states, others)
+    scale = 0.999 * products.REACH / one.references.top.max()
+    large = Problem(scale * one.bias, scale * one.other_bias, scale * one.coupling, states, others)
+    assert large.in_range
+    assert not replace(large, coupling=1.1 * large.coupling, other_bias=1.1 * large.other_bias).in_range
+    assert_agrees(large)
 
 
-def test_narrow_and_wide_units_side_by_side() -> None:
-    one = problem(8, 9)
-    one.coupling[::3] *= 500
-    assert_agrees(one)
-    prepared = tables_of(one)
-    assert 0 < len(prepared.tables.wide_start) < 9
+@pytest.mark.parametrize("size", [1e3, 1e6, -1e6])
+def test_biases_of_any_size(size: float) -> None:
+    # The reference state takes them up, so factors stay near 1 however far ln Z goes.
+    one = problem(8, 6, SPIN, UNEVEN)
+    assert_agrees(replace(one, bias=size * one.bias, other_bias=size * one.other_bias))
+
+
+def test_states_that_weigh_of_themselves() -> None:
+    # A unit with states 0, 1 and 2 that weigh 1, 2 and 1 is the sum of two binary ones in the same field.
+    rng = np.random.default_rng(2)
+    c, d, u = rng.normal(size=4), rng.normal(size=3), rng.normal(size=(3, 4))
+    weight = (0.0, math.log(2), 0.0)
+    sums = Problem(c, d, u, TERNARY, TERNARY, weight, weight)
+    apart = Problem(np.repeat(c, 2), np.repeat(d, 2), np.repeat(np.repeat(u, 2, axis=0), 2, axis=1), BINARY, BINARY)
+    log_z, averages = brute_force(apart)
+    part = run(task(sums), threads=1)
+    assert part.log == pytest.approx(log_z, rel=1e-13)
+    assert run(task(sums, averages=False), threads=1).log == pytest.approx(log_z, rel=1e-13)
+    found = task(sums).averages(part)
+    np.testing.assert_allclose(found["b"], averages["b"].reshape(4, 2).sum(axis=1), atol=1e-13)
+    np.testing.assert_allclose(found["a"], averages["a"].reshape(3, 2).sum(axis=1), atol=1e-13)
+    np.testing.assert_allclose(found["w"], averages["w"].reshape(3, 2, 4, 2).sum(axis=(1, 3)), atol=1e-13)
+    rows = np.array(list(itertools.product(TERNARY, repeat=4)))
+    assert np.logaddexp.reduce(sums.log_weights(rows)) == pytest.approx(log_z, rel=1e-13)
 
 
 @pytest.mark.parametrize("missing", [0.5, 0.8, 0.95, 1.0])
@@ -155,6 +180,23 @@ def test_sums_over_parts_of_the_range_add_up() -> None:
     for cuts in ([0, 1, outer], [0, 5, 6, 17, outer], [*range(outer), outer]):
         logs = [Part(*product_loops.total(tables, a, b)).log for a, b in itertools.pairwise(cuts)]
         assert np.logaddexp.reduce(logs) == pytest.approx(whole, rel=1e-14)
+
+
+def test_the_order_of_loading_changes_no_bit() -> None:
+    # Compiled functions of one process may take shared parts from whichever was loaded first.
+    program = (
+        "import numpy as np; from pgm_rbm import RBM; rng = np.random.default_rng(0);"
+        "rbm = RBM.from_parameters(rng.normal(size=(12, 9)), rng.normal(size=12), rng.normal(size=9));"
+        "asked = [rbm.log_partition, lambda: rbm.entropy('h'), lambda: rbm.moments().vh.tobytes().hex()];"
+        "print([asked[k]() for k in {}])"
+    )
+    orders = (0, 1, 2), (2, 1, 0)
+    found = [
+        subprocess.run([sys.executable, "-c", program.format(order)], capture_output=True, text=True, check=True).stdout
+        for order in orders
+    ]
+    one, two = (line.strip("[]\n").split(", ") for line in found)
+    assert one == two[::-1]
 
 
 def test_what_is_left_out_of_averages_is_below_their_rounding() -> None:
