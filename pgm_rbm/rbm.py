@@ -20,6 +20,7 @@ from pgm_rbm.exact import configurations, enumeration
 from pgm_rbm.exact.configurations import MostProbable
 from pgm_rbm.exact.enumeration import Gradient
 from pgm_rbm.exact.shards import Executors, Progress
+from pgm_rbm.exact.sums import require_domain
 from pgm_rbm.kernels import (
     FloatArray,
     Kernels,
@@ -415,11 +416,16 @@ class RBM:
 
         It is −H(q) minus `log_likelihood`, so it has the same gradient but for the sign, and is 0 where every row is as
         probable as it is frequent. Arguments and errors as `log_probability`.
+
+        Raises:
+            NoFiniteDomainError: the visible units have infinitely many states, and no data q is absolutely continuous.
         """
+        domain = require_domain(self._kernels, "v")
         rows = checked_states(X, "X", self.visible_units, self.n_visible)
         distinct, counts = np.unique(rows, axis=0, return_counts=True)
         q = counts / counts.sum()
-        return float(q @ (np.log(q) - self.log_probability(distinct, limit=limit, threads=threads)))
+        own = np.asarray(domain.log_measure)[np.searchsorted(domain.states, distinct)].sum(axis=1)
+        return float(q @ (np.log(q) - own - self.log_probability(distinct, limit=limit, threads=threads)))
 
     def most_probable(
         self,

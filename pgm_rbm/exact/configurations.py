@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pgm_rbm.exact.enumeration import expectations, log_partition, make_plan
 from pgm_rbm.exact.products import Problem
 from pgm_rbm.exact.shards import Progress, showing
-from pgm_rbm.exact.sums import problem_of
+from pgm_rbm.exact.sums import ProductSum, problem_of
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters
 from pgm_rbm.sampling.gibbs import Clamp
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
@@ -116,7 +116,12 @@ def joint_entropy(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> float:
-    """The entropy of p(v, h) in nats: ln Z + ⟨E⟩, with E linear in its parameters. Arguments as `sample`."""
+    """The entropy of p(v, h) in nats: ln Z + ⟨E⟩, with E linear in its parameters. Arguments as `sample`.
+
+    Raises:
+        ValueError: the energy or the units are others than `most_probable` takes.
+    """
+    _require_plain(kernels, parameters, "the joint entropy")
     model = expectations(kernels, parameters, limit=limit, threads=threads, progress=progress)
     inner = math.fsum(
         float(np.vdot(np.asarray(parameters[name], dtype=np.float64), value)) for name, value in model.phase.items()
@@ -213,9 +218,7 @@ def most_probable(
         ValueError: the energy or the units are others.
     """
     (v,), (h,) = kernels.visible, kernels.hidden
-    whole = problem_of(kernels, parameters, v)
-    if whole is None:
-        raise ValueError("the most probable configuration is found for pairwise energies and finite units only.")
+    whole = _require_plain(kernels, parameters, "the most probable (v, h)")
     visible, hidden = _start(whole.problem, clamps, v, h)
     free_v, free_h = np.flatnonzero(np.isnan(visible)), np.flatnonzero(np.isnan(hidden))
     fixed_v, fixed_h = np.where(np.isnan(visible), 0.0, visible), np.where(np.isnan(hidden), 0.0, hidden)
@@ -243,6 +246,18 @@ def most_probable(
             log_z = float(np.logaddexp.reduce(np.asarray(states)[:, None] * bias, axis=0).sum())
     dtype = next(iter(parameters.values())).dtype
     return MostProbable(visible.astype(dtype), hidden.astype(dtype), min(value - log_z, 0.0))
+
+
+def _require_plain(kernels: Kernels, parameters: Parameters, what: str) -> ProductSum:
+    """The enumeration of the visible layer, of a pairwise energy between units of finitely many, equal states."""
+    whole = problem_of(kernels, parameters, kernels.visible[0])
+    if whole is None or any(whole.problem.log_measure) or any(whole.problem.other_log_measure):
+        units = " and ".join(kernels.layers.values())
+        raise ValueError(
+            f"{what} is found for pairwise energies between units of finitely many states that weigh alike. Got "
+            f"{units} units; ask for one layer (of='v' or of='h') where its units have finitely many states."
+        )
+    return whole
 
 
 def _start(problem: Problem, clamps: Mapping[str, Clamp], v: str, h: str) -> tuple[Floats, Floats]:

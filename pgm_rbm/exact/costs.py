@@ -15,10 +15,13 @@ from pgm_rbm.exact.sums import KernelSum, LayerSum, ProductSum
 from pgm_rbm.kernels import layer_sizes
 from pgm_rbm.workers import workers
 
-__all__ = ["Estimate", "duration", "estimate", "refusal"]
+__all__ = ["MEMORY", "SECONDS", "Estimate", "duration", "estimate", "refusal"]
+
+SECONDS, MEMORY = 600.0, 2**30
+"""What an enumeration may take and hold where the caller sets no limit."""
 
 _YEAR = 31_557_600.0
-_TRIAL_DIGITS = 5
+_TRIAL_DIGITS, _TRIAL_UNITS = 5, 2**15
 # What the averages take over ln Z alone: the benchmarks measure it.
 _AVERAGES = 4
 
@@ -58,11 +61,12 @@ def _of_products(task: ProductSum, threads: int) -> Estimate:
     n, m = problem.coupling.shape
     fast = list(layout.order[: layout.inner + _TRIAL_DIGITS])
     # Small numbers in the same places take as long, and are in range whatever part of the units is taken.
-    coupling = np.where(problem.coupling[:, fast] != 0, 2.0**-10, 0.0)
-    trial = Problem(np.zeros(len(fast)), np.zeros(n), coupling, problem.states, problem.other_states)
+    tried = np.linspace(0, n - 1, min(n, _TRIAL_UNITS)).astype(np.intp)
+    coupling = np.where(problem.coupling[np.ix_(tried, fast)] != 0, 2.0**-10, 0.0)
+    trial = Problem(np.zeros(len(fast)), np.zeros(len(tried)), coupling, problem.states, problem.other_states)
     tables, outer = tables_of(trial).tables, trial.layout.outer
     product_loops.total(tables, 0, 1)
-    taken = _quickest(lambda: product_loops.total(tables, 0, outer))
+    taken = _quickest(lambda: product_loops.total(tables, 0, outer)) * n / len(tried)
     rows = n * (len(problem.other_states) - 1)
     lanes = rows * layout.lanes
     walk = rows * layout.depth * (len(problem.states) + 1)
@@ -102,23 +106,26 @@ def _times(seconds: float, whole: int, part: int) -> float:
 
 
 def refusal(
-    task: LayerSum, units: str, states: int, n_units: int, name: str, limit: int, threads: int
+    task: LayerSum, cost: Estimate, units: str, states: int, n_units: int, name: str, limit: int, threads: int
 ) -> EnumerationLimitError:
-    """The error for a task with more configurations than were allowed.
+    """The error for a task with more configurations, time or memory than were allowed.
 
     Args:
         task: what is not going to be enumerated.
+        cost: what it would cost.
         units, states, n_units, name: what its layer's units are, how many states one has, how many units it has, and
             whether it is visible or hidden.
         limit: configurations allowed.
         threads: how many threads it would run on.
     """
-    cost = estimate(task, threads)
+    stops = f"limit={limit}"
+    if task.configurations <= limit:
+        stops = f"{duration(SECONDS)} and {MEMORY / 2**20:.0f} MiB where no limit is given"
     many = f"{states}**{n_units}"
     anyway = f"Pass limit={many} to run it all the same; or " if cost.seconds < _YEAR else "Instead, "
     return EnumerationLimitError(
         f"The layer to be enumerated ({name}, {n_units} {units} units) has {many} configurations, and "
-        f"enumeration stops at limit={limit}. This one would take about {duration(cost.seconds)} on "
+        f"enumeration stops at {stops}. This one would take about {duration(cost.seconds)} on "
         f"{threads} thread{'s' if threads > 1 else ''} and {cost.memory / 2**20:.0f} MiB. {anyway}eliminate on "
         f"the graph if few pairs of units have a weight; or use what needs no ln Z: Gibbs samples, differences of free "
         f"energies, and training by CD or PCD with the pseudo-likelihood as its monitor.",

@@ -13,6 +13,7 @@ the dtype of the parameters, and weights of any size neither overflow nor vanish
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact.costs import refusal
+from pgm_rbm.exact import costs
 from pgm_rbm.exact.shards import Executors, Progress, run, showing
 from pgm_rbm.exact.sums import KernelSum, LayerSum, domain_of, lifted, problem_of, require_domain
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes
@@ -47,6 +48,8 @@ DEFAULT_LIMIT = 2**24
 
 # Numbers of configurations are 64-bit in the loops.
 _MOST = 2**62
+# Up to so many configurations times weights, time and memory are within the limits without a trial.
+_SURE = 2**36
 
 
 @dataclass(frozen=True)
@@ -139,33 +142,38 @@ def make_plan(
 
     Args:
         kernels, parameters: the model.
-        limit: the most configurations to enumerate; 2^24 by default.
-        threads: how many threads there will be, for the estimate of time in the message.
+        limit: the most configurations to enumerate. By default 2^24, and no more than are expected to take 10 minutes
+            and 1 GiB; who sets a limit has these lifted.
+        threads: how many threads there will be, for the estimate of time.
         layer: which layer.
         averages: whether averages are wanted besides ln Z.
 
     Raises:
-        EnumerationLimitError: there are more configurations than that; nothing has been enumerated.
+        EnumerationLimitError: it exceeds that; nothing has been enumerated.
         ValueError: a parameter is NaN or infinite, or ``limit`` is not a positive whole number.
         NoFiniteDomainError: see `layer_sum`.
     """
-    limit = DEFAULT_LIMIT if limit is None else limit
-    if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
+    most = DEFAULT_LIMIT if limit is None else limit
+    if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
         raise ValueError(f"limit must be a positive whole number of configurations. Got {limit!r}.")
     task = layer_sum(kernels, parameters, layer, averages)
-    chosen = task.layer
-    if task.configurations > min(limit, _MOST):
-        unit = kernels.layers[chosen]
-        raise refusal(
-            task,
-            unit,
-            len(require_domain(kernels, chosen).states),
-            layer_sizes(kernels, parameters)[chosen],
-            "visible" if chosen in kernels.visible else "hidden",
-            int(limit),
-            thread_count(threads),
-        )
-    return task
+    chosen, sizes, count = task.layer, layer_sizes(kernels, parameters), thread_count(threads)
+    few = task.configurations <= min(most, _MOST)
+    if few and (limit is not None or task.configurations * math.prod(sizes.values()) <= _SURE):
+        return task
+    cost = costs.estimate(task, count)
+    if few and cost.seconds <= costs.SECONDS and cost.memory <= costs.MEMORY:
+        return task
+    raise costs.refusal(
+        task,
+        cost,
+        kernels.layers[chosen],
+        len(require_domain(kernels, chosen).states),
+        sizes[chosen],
+        "visible" if chosen in kernels.visible else "hidden",
+        int(most),
+        count,
+    )
 
 
 def log_partition(

@@ -141,7 +141,8 @@ def fisher_information(
     Raises:
         EnumerationLimitError: there are more configurations, or it would take more memory or time; nothing has been
             computed.
-        ValueError: a parameter is not finite.
+        ValueError: a parameter is not finite, or the energy is not a sum of products of parameters and units.
+        NoFiniteDomainError: the visible units have infinitely many states.
     """
     require_within_limits(kernels, parameters, limit=limit, memory_limit=memory_limit, threads=threads)
     (v,), (h,) = kernels.visible, kernels.hidden
@@ -150,7 +151,12 @@ def fisher_information(
     small = min(task.configurations, 2**62)
     model = expectations(kernels, parameters, limit=small, threads=threads)
     shapes = {name: value.shape for name, value in parameters.items()}
-    centre = FisherInformation(np.zeros((0, 0)), shapes).flat(model.phase)
+    empty = FisherInformation(np.zeros((0, 0)), shapes)
+    centre = empty.flat(model.phase)
+    row = np.ascontiguousarray(task.rows(task.runs()[-1], np.array([0])))
+    expected = empty.flat(kernels.phase(row, of=v, **raised))
+    if not np.allclose(_features(kernels, shapes, row, kernels.mean(h, row, **raised))[0], expected):
+        raise ValueError("the Fisher information is found for energies that are sums of products of units only.")
     chunk = max(64, _VALUES // len(centre))
     runs = _joined(task.runs())
 

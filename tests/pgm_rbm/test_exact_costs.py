@@ -9,7 +9,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import CostLimitError, EnumerationLimitError
-from pgm_rbm.exact import enumeration
+from pgm_rbm.exact import costs, enumeration
 from pgm_rbm.exact.costs import duration, estimate
 from pgm_rbm.exact.sums import KernelSum, ProductSum
 from tests.pgm_rbm import naive
@@ -54,6 +54,22 @@ def test_a_refusal_says_what_it_would_cost_and_what_to_do(target: str) -> None:
         assert part in message
     assert isinstance(caught.value, EnumerationLimitError)
     assert caught.value.limit == 2**24
+
+
+@pytest.mark.parametrize(("name", "value", "part"), [("SECONDS", 0.0, "0 seconds"), ("MEMORY", 0, " 0 MiB")])
+@pytest.mark.parametrize("target", ["numba", "numpy"])
+def test_few_configurations_may_take_too_long_or_too_much(
+    monkeypatch: pytest.MonkeyPatch, target: str, name: str, value: float, part: str
+) -> None:
+    monkeypatch.setattr(enumeration, "_SURE", 0)
+    rbm = RBM(60, 8, seed=0, target=target)
+    found = rbm.log_partition()
+    monkeypatch.setattr(costs, name, value)
+    with pytest.raises(EnumerationLimitError, match="where no limit is given") as caught:
+        rbm.log_partition()
+    assert part in str(caught.value)
+    assert "Pass limit=2**8 " in str(caught.value)
+    assert rbm.log_partition(limit=2**8) == found
 
 
 @pytest.mark.parametrize("ask", ["log_partition", "moments", "entropy", "most_probable"])
