@@ -1,37 +1,73 @@
-"""``pgm-rbm partition``: ln Z of a model."""
+"""``pgm-rbm partition``: ln Z of a model or of a graph."""
 
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
 from pgm_rbm.cli.bars import counting
-from pgm_rbm.cli.files import load_model
-from pgm_rbm.cli.program import Limit, ModelFile, Quiet, Threads, refusing
+from pgm_rbm.cli.graphs import Given, MemoryLimit, ModelOrGraph, TimeLimit, evidence, given_limits, load
+from pgm_rbm.cli.program import Limit, Quiet, RequestError, Threads, refusing
 
 
 def partition(
-    model: ModelFile,
+    model: ModelOrGraph,
     method: Annotated[
-        str, typer.Option(metavar="METHOD", help="How to find it: auto, or enumeration of the smaller layer.")
+        str,
+        typer.Option(metavar="METHOD", help="How to find it: auto, enumeration of the smaller layer, or elimination."),
     ] = "auto",
+    given: Given = None,
     limit: Limit = None,
+    memory_limit: MemoryLimit = None,
+    time_limit: TimeLimit = None,
     threads: Threads = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Enumerate on the workers of the Dask cluster whose scheduler is at this address; the result is the "
+            "same to the last bit.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print ln Z of a model, in nats.
+    """Print ln Z of a model or of a graph, in nats, exactly.
+
+    What would take too long or too much memory is refused before it starts; pgm-rbm tractability shows the ways.
 
     \b
     Examples:
       pgm-rbm partition model.safetensors
       pgm-rbm partition model.safetensors --limit 2**28 --json
+      pgm-rbm partition model.safetensors --limit 2**36 --cluster tcp://10.0.0.1:8786
+      pgm-rbm partition network.graphml --given a=1 --given b=-1
     """
-    rbm = load_model(model)
-    with refusing(), counting("ln Z", quiet) as progress:
-        found = rbm.log_partition(method, limit=limit, threads=threads, progress=progress)
+    from pgm_rbm.graph.model import GraphModel
+
+    loaded = load(model)
+    observed = evidence(loaded, given)
+    limits = given_limits(memory_limit, time_limit)
+    with refusing(), counting("ln Z", quiet) as progress, ExitStack() as stack:
+        if isinstance(loaded, GraphModel):
+            if limit is not None or cluster is not None:
+                raise RequestError("--limit and --cluster are for model files. Use --memory-limit and --time-limit.")
+            found = loaded.log_partition(observed, method=method, progress=progress, **limits)
+        else:
+            if limits:
+                raise RequestError("--memory-limit and --time-limit are for graphs. Use --limit for a model file.")
+            executor = None
+            if cluster is not None:
+                from pgm_rbm.exact.cluster import MissingDaskError, dask_executor
+
+                try:
+                    executor = stack.enter_context(dask_executor(cluster))
+                except MissingDaskError as error:
+                    raise RequestError(f"--cluster: {error}") from error
+            found = loaded.log_partition(method, limit=limit, threads=threads, progress=progress, executor=executor)
     if as_json:
         typer.echo(
             json.dumps({"log_partition": found.value, "standard_error": found.standard_error, "method": found.method})

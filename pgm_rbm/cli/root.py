@@ -18,6 +18,7 @@ from pgm_rbm.cli.lecture import lecture
 from pgm_rbm.cli.partition import partition
 from pgm_rbm.cli.program import EnergyCommand, Program
 from pgm_rbm.cli.sample import sample
+from pgm_rbm.cli.tractability import tractability
 from pgm_rbm.cli.train import train
 
 __all__ = ["app", "main"]
@@ -61,6 +62,7 @@ app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("sample")(sample)
 app.command("partition")(partition)
+app.command("tractability")(tractability)
 app.command("compose")(compose)
 app.command("convert")(convert)
 app.add_typer(cache.app, name="cache")

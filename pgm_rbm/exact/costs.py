@@ -59,7 +59,7 @@ def _of_products(task: ProductSum, threads: int) -> Estimate:
 
     problem, layout = task.problem, task.problem.layout
     n, m = problem.coupling.shape
-    fast = list(layout.order[: layout.inner + _TRIAL_DIGITS])
+    fast = np.array(layout.order[: layout.inner + _TRIAL_DIGITS])
     # Small numbers in the same places take as long, and are in range whatever part of the units is taken.
     tried = np.linspace(0, n - 1, min(n, _TRIAL_UNITS)).astype(np.intp)
     coupling = np.where(problem.coupling[np.ix_(tried, fast)] != 0, 2.0**-10, 0.0)

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -12,7 +14,18 @@ from typer.testing import CliRunner
 from pgm_rbm import RBM, cli
 
 RUNNER = CliRunner()
-COMMANDS = ("derive", "lecture", "train", "evaluate", "sample", "partition", "compose", "convert", "demo")
+COMMANDS = (
+    "derive",
+    "lecture",
+    "train",
+    "evaluate",
+    "sample",
+    "partition",
+    "tractability",
+    "compose",
+    "convert",
+    "demo",
+)
 
 
 def run(*arguments, status=0, **settings):
@@ -507,6 +520,70 @@ def test_partition(here):
     assert "method" in refused("partition", "model.safetensors", "--method", "guessing")
     assert "data.npy" in refused("partition", "data.npy")
     assert "folder" in refused("partition", ".")
+    eliminated = json.loads(run("partition", "model.safetensors", "--method", "elimination", "--json").stdout)
+    assert eliminated["method"] == "elimination"
+    assert eliminated["log_partition"] == pytest.approx(found["log_partition"], rel=1e-13)
+
+
+@pytest.fixture
+def ring(here):
+    """A graph file: five spins in a ring, with their coupling and field."""
+    graph = nx.cycle_graph(["a", "b", "c", "d", "e"])
+    nx.set_node_attributes(graph, "spin", "units")
+    nx.set_node_attributes(graph, 0.2, "bias")
+    nx.set_edge_attributes(graph, 0.7, "weight")
+    nx.write_graphml(graph, "ring.graphml")
+    return 0.7, 0.2
+
+
+def test_partition_of_a_graph(ring):
+    coupling, field = ring
+    # The transfer matrix of the ring; Z is the trace of its fifth power.
+    transfer = np.array([[np.exp(coupling * s * t + field * (s + t) / 2) for t in (-1, 1)] for s in (-1, 1)])
+    power = np.linalg.matrix_power(transfer, 5)
+    found = json.loads(run("partition", "ring.graphml", "--json").stdout)
+    assert found["log_partition"] == pytest.approx(np.log(np.trace(power)), rel=1e-13)
+    assert found["method"] == "elimination"
+    given = json.loads(run("partition", "ring.graphml", "--given", "a=1", "--json").stdout)
+    assert given["log_partition"] == pytest.approx(np.log(power[1, 1]), rel=1e-13)
+    assert "exact" in run("partition", "ring.graphml", "--method", "enumeration").stdout
+
+
+def test_partition_refuses_what_does_not_fit(ring):
+    assert "no variable 'z'" in refused("partition", "ring.graphml", "--given", "z=1")
+    assert "[-1, 1]" in refused("partition", "ring.graphml", "--given", "a=0")
+    assert "--given" in refused("partition", "ring.graphml", "--given", "a")
+    assert "--given is for graphs" in refused("partition", "model.safetensors", "--given", "v0=1")
+    assert "--limit" in refused("partition", "ring.graphml", "--limit", "8")
+    assert "are for graphs" in refused("partition", "model.safetensors", "--memory-limit", "2**20")
+    assert "memory_limit" in refused("partition", "ring.graphml", "--memory-limit", "8")
+    assert "no.graphml" in refused("partition", "no.graphml")
+    Path("half.graphml").write_text("<graphml")
+    assert "half.graphml" in refused("partition", "half.graphml")
+
+
+def test_a_cluster_without_dask_names_the_extra(here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    message = refused("partition", "model.safetensors", "--cluster", "tcp://127.0.0.1:1")
+    assert "pgm-rbm[distributed]" in message
+
+
+def test_tractability(ring):
+    RBM(6, 3, seed=1).save("model.safetensors")
+    for file, way in (("model.safetensors", "enumeration"), ("ring.graphml", "elimination")):
+        report = json.loads(run("tractability", file, "--json").stdout)
+        assert report["method"] == way == report["ways"][0]["name"]
+        assert {"elimination", "enumeration"} == {one["name"] for one in report["ways"]}
+        assert all(one["seconds"] > 0 for one in report["ways"])
+        assert f'"auto" takes {way}' in run("tractability", file).stdout
+    observed = json.loads(run("tractability", "ring.graphml", "--given", "a=1", "--json").stdout)
+    assert (observed["variables"], observed["induced_width"]) == (4, 1)
+    assert (
+        json.loads(run("tractability", "ring.graphml", "--memory-limit", "8", "--json").stdout)["method"] == "sampling"
+    )
+    RBM(300, 200, seed=0).save("large.safetensors")
+    assert '"auto" takes' not in run("tractability", "large.safetensors").stdout
+    assert "--limit is for model files" in refused("tractability", "ring.graphml", "--limit", "8")
 
 
 def test_a_damaged_model_file_is_refused(here):

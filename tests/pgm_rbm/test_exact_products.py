@@ -187,7 +187,8 @@ def test_the_order_of_loading_changes_no_bit() -> None:
     program = (
         "import numpy as np; from pgm_rbm import RBM; rng = np.random.default_rng(0);"
         "rbm = RBM.from_parameters(rng.normal(size=(12, 9)), rng.normal(size=12), rng.normal(size=9));"
-        "asked = [lambda: rbm.log_partition().value, lambda: rbm.entropy('h'), lambda: rbm.moments().vh.tobytes().hex()];"
+        "asked = [lambda: rbm.log_partition().value, lambda: rbm.entropy('h'),"
+        "lambda: rbm.moments().vh.tobytes().hex()];"
         "print([asked[k]() for k in {}])"
     )
     orders = (0, 1, 2), (2, 1, 0)

@@ -1,0 +1,95 @@
+"""Graphs as files, and what is observed in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pgm_rbm.cli.files import load_model
+from pgm_rbm.cli.program import RequestError, pairs, refusing, whole_number
+
+if TYPE_CHECKING:
+    from pgm_rbm.graph.model import GraphModel
+    from pgm_rbm.rbm import RBM
+
+__all__ = ["Given", "MemoryLimit", "ModelOrGraph", "TimeLimit", "evidence", "given_limits", "load"]
+
+ModelOrGraph = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file, as train writes it, or a .graphml graph: nodes with units and bias, edges with weight.",
+    ),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--given",
+        metavar="NODE=STATE",
+        help="Of a graph: a node whose state is known; repeat for more. ln Z is then summed over the others.",
+    ),
+]
+MemoryLimit = Annotated[
+    int | None,
+    typer.Option(parser=whole_number, metavar="BYTES", help="Bytes that may be held on a graph; 2**30 by default."),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, metavar="SECONDS", help="Seconds that it may be expected to take on a graph; 600 by default."
+    ),
+]
+
+
+def load(path: Path) -> RBM | GraphModel:
+    """The model in a model file, or the graph in a .graphml file.
+
+    Raises:
+        RequestError: there is no such file, or it cannot be read.
+    """
+    if path.suffix.lower() != ".graphml":
+        return load_model(path)
+    import networkx as nx
+
+    from pgm_rbm.graph.model import GraphModel
+
+    if not path.exists():
+        raise RequestError(f"there is no file {path}.")
+    try:
+        graph = nx.read_graphml(path, force_multigraph=False)
+    except (nx.NetworkXError, ValueError, KeyError, SyntaxError, OSError) as error:
+        raise RequestError(f"{path} is damaged or no GraphML ({error}).") from error
+    with refusing(str(path)):
+        return GraphModel(graph)
+
+
+def evidence(model: RBM | GraphModel, given: list[str] | None) -> dict[Any, Any]:
+    """What ``--given`` says of a graph.
+
+    Raises:
+        RequestError: there is no such node, the model is no graph, or the text has another form.
+    """
+    from pgm_rbm.graph.model import GraphModel
+
+    if not given:
+        return {}
+    if not isinstance(model, GraphModel):
+        raise RequestError("--given is for graphs. Turn the model into one first: pgm-rbm convert MODEL model.graphml.")
+    return {node: _state(value) for node, value in pairs(given, "--given", "v0=1")}
+
+
+def given_limits(memory_limit: int | None, time_limit: float | None) -> dict[str, Any]:
+    """The limits that were set, by the names that the library gives them."""
+    limits = {"memory_limit": memory_limit, "time_limit": time_limit}
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def _state(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

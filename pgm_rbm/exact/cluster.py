@@ -1,0 +1,40 @@
+"""Executors of a Dask cluster, for enumerations that are too large for one machine.
+
+Dask comes with the extra ``distributed`` and is imported when a cluster is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import cast
+
+__all__ = ["MissingDaskError", "dask_executor"]
+
+
+class MissingDaskError(ImportError):
+    """Dask is not installed; the message says how to get it."""
+
+
+@contextmanager
+def dask_executor(address: str, timeout: float = 30.0) -> Iterator[Executor]:
+    """An executor on the workers of a running Dask cluster; the connection is closed at the end of the block.
+
+    Args:
+        address: of the scheduler, such as ``"tcp://10.0.0.1:8786"``.
+        timeout: seconds to wait for it.
+
+    Raises:
+        MissingDaskError: Dask is not installed.
+        OSError: nothing answers at the address.
+        ValueError: it is no address.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingDaskError(
+            "clusters need Dask, which is not installed. Run: pip install 'pgm-rbm[distributed]'"
+        ) from error
+    with Client(address, timeout=timeout) as client:
+        yield cast(Executor, client.get_executor())
