@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pgm_rbm.cli.files import load_model
 from pgm_rbm.cli.program import RequestError, pairs, refusing, whole_number
 
 if TYPE_CHECKING:
     from pgm_rbm.graph.model import GraphModel
-    from pgm_rbm.rbm import RBM
 
-__all__ = ["Given", "MemoryLimit", "ModelOrGraph", "TimeLimit", "evidence", "given_limits", "load"]
+__all__ = ["Given", "MemoryLimit", "ModelOrGraph", "TimeLimit", "evidence", "given_limits", "load_graph"]
 
 ModelOrGraph = Annotated[
     Path,
@@ -43,14 +41,14 @@ TimeLimit = Annotated[
 ]
 
 
-def load(path: Path) -> RBM | GraphModel:
-    """The model in a model file, or the graph in a .graphml file.
+def load_graph(path: Path) -> GraphModel | None:
+    """The graph in a .graphml file; None for a file with another ending, which is a model file.
 
     Raises:
         RequestError: there is no such file, or it cannot be read.
     """
     if path.suffix.lower() != ".graphml":
-        return load_model(path)
+        return None
     import networkx as nx
 
     from pgm_rbm.graph.model import GraphModel
@@ -65,19 +63,15 @@ def load(path: Path) -> RBM | GraphModel:
         return GraphModel(graph)
 
 
-def evidence(model: RBM | GraphModel, given: list[str] | None) -> dict[Any, Any]:
+def evidence(given: list[str] | None, graph: GraphModel | None) -> dict[Any, Any]:
     """What ``--given`` says of a graph.
 
     Raises:
-        RequestError: there is no such node, the model is no graph, or the text has another form.
+        RequestError: there is no graph, or the text has another form.
     """
-    from pgm_rbm.graph.model import GraphModel
-
-    if not given:
-        return {}
-    if not isinstance(model, GraphModel):
+    if given and graph is None:
         raise RequestError("--given is for graphs. Turn the model into one first: pgm-rbm convert MODEL model.graphml.")
-    return {node: _state(value) for node, value in pairs(given, "--given", "v0=1")}
+    return {node: _state(value) for node, value in pairs(given or [], "--given", "v0=1")}
 
 
 def given_limits(memory_limit: int | None, time_limit: float | None) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from pgm_rbm.cli.bars import counting
-from pgm_rbm.cli.graphs import Given, MemoryLimit, ModelOrGraph, TimeLimit, evidence, given_limits, load
+from pgm_rbm.cli.files import load_model
+from pgm_rbm.cli.graphs import Given, MemoryLimit, ModelOrGraph, TimeLimit, evidence, given_limits, load_graph
 from pgm_rbm.cli.program import Limit, Quiet, RequestError, Threads, refusing
 
 
@@ -46,17 +47,16 @@ def partition(
       pgm-rbm partition model.safetensors --limit 2**36 --cluster tcp://10.0.0.1:8786
       pgm-rbm partition network.graphml --given a=1 --given b=-1
     """
-    from pgm_rbm.graph.model import GraphModel
-
-    loaded = load(model)
-    observed = evidence(loaded, given)
+    graph = load_graph(model)
+    observed = evidence(given, graph)
     limits = given_limits(memory_limit, time_limit)
     with refusing(), counting("ln Z", quiet) as progress, ExitStack() as stack:
-        if isinstance(loaded, GraphModel):
+        if graph is not None:
             if limit is not None or cluster is not None:
                 raise RequestError("--limit and --cluster are for model files. Use --memory-limit and --time-limit.")
-            found = loaded.log_partition(observed, method=method, progress=progress, **limits)
+            found = graph.log_partition(observed, method=method, progress=progress, **limits)
         else:
+            rbm = load_model(model)
             if limits:
                 raise RequestError("--memory-limit and --time-limit are for graphs. Use --limit for a model file.")
             executor = None
@@ -67,7 +67,7 @@ def partition(
                     executor = stack.enter_context(dask_executor(cluster))
                 except MissingDaskError as error:
                     raise RequestError(f"--cluster: {error}") from error
-            found = loaded.log_partition(method, limit=limit, threads=threads, progress=progress, executor=executor)
+            found = rbm.log_partition(method, limit=limit, threads=threads, progress=progress, executor=executor)
     if as_json:
         typer.echo(
             json.dumps({"log_partition": found.value, "standard_error": found.standard_error, "method": found.method})

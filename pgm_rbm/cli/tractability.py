@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pgm_rbm.cli.graphs import Given, MemoryLimit, ModelOrGraph, TimeLimit, evidence, given_limits, load
+from pgm_rbm.cli.files import load_model
+from pgm_rbm.cli.graphs import Given, MemoryLimit, ModelOrGraph, TimeLimit, evidence, given_limits, load_graph
 from pgm_rbm.cli.program import Limit, RequestError, refusing
 
 
@@ -29,18 +30,17 @@ def tractability(
       pgm-rbm tractability model.safetensors
       pgm-rbm tractability network.graphml --given a=1
     """
-    from pgm_rbm.graph.model import GraphModel
-
-    loaded = load(model)
-    observed = evidence(loaded, given)
+    graph = load_graph(model)
+    observed = evidence(given, graph)
     limits = given_limits(memory_limit, time_limit)
     with refusing():
-        if isinstance(loaded, GraphModel):
+        if graph is not None:
             if limit is not None:
                 raise RequestError("--limit is for model files. Use --memory-limit and --time-limit.")
-            report = loaded.tractability(observed, **limits)
+            report = graph.tractability(observed, **limits)
         else:
-            report = loaded.tractability(limit=limit, **limits)
+            rbm = load_model(model)
+            report = rbm.tractability(limit=limit, **limits)
     if not as_json:
         typer.echo(str(report))
         return
