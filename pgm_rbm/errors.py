@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+from symbolic.errors import DivergentError
+
 __all__ = [
     "CostLimitError",
+    "DivergentError",
     "EnumerationLimitError",
     "ImpossibleEvidenceError",
     "IntractableError",
     "ModelError",
     "NoFiniteDomainError",
     "NotBipartiteError",
+    "NotPairwiseError",
     "UnknownVariableError",
     "ValueOutsideDomainError",
     "VariableConflictError",
@@ -37,6 +41,10 @@ class NotBipartiteError(ModelError):
             f"The graph is not bipartite: it holds the odd cycle {closed} (length {len(self.cycle)}). "
             "Remove an edge of this cycle, or keep the model as a GraphModel."
         )
+
+
+class NotPairwiseError(ModelError, AttributeError):
+    """A model has no such thing because its energy is not a pairwise one with a layer on each side."""
 
 
 class VariableConflictError(ModelError):

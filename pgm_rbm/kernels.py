@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.domains import describe, outside, states_of
 from pgm_rbm.errors import ValueOutsideDomainError
 from symbolic.codegen.kernels import Kernels
 
@@ -29,6 +30,7 @@ __all__ = [
     "layer_sizes",
     "pairwise_kernels",
     "parameter_shapes",
+    "serves",
     "states_of",
 ]
 
@@ -53,15 +55,9 @@ def pairwise_kernels(visible: str = "binary", hidden: str = "binary", target: st
     return ready_made("pairwise", visible=visible, hidden=hidden, target=target)
 
 
-def states_of(unit: str) -> tuple[float, ...]:
-    """The finite set of states of a unit, in increasing order.
-
-    Raises:
-        ValueError: there is no such unit; the message lists those there are.
-    """
-    from symbolic.units import lookup
-
-    return tuple(float(state) for state in lookup(unit).states)
+def serves(kernels: Kernels, function: str) -> bool:
+    """Whether there is such a generated function; one is left out where the energy ties units of a layer together."""
+    return f"\ndef {function}(" in kernels.source
 
 
 def checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -155,18 +151,14 @@ def checked_states(
         raise ValueError(f"{name} must have {n_units} columns, one a unit. Got shape {array.shape}.")
     if len(array) == 0:
         raise ValueError(f"{name} must have at least one row. Got shape {array.shape}.")
-    states = states_of(unit)
-    allowed = np.zeros(array.shape, dtype=bool)
-    for state in states:
-        allowed |= array == state
-    if not allowed.all():
-        row, column = (int(k) for k in np.argwhere(~allowed)[0])
-        wrong = array[row, column]
-        problem = "NaN" if math.isnan(wrong) else repr(wrong.item())
-        domain = ", ".join(f"{state:g}" for state in states)
+    wrong = outside(array, unit)
+    if wrong.any():
+        row, column = (int(k) for k in np.argwhere(wrong)[0])
+        found = array[row, column].item()
+        problem = "NaN" if math.isnan(found) else repr(found)
+        remedy = f", for instance by a threshold: ({name} > 0.5)" if unit == "binary" else ""
         raise ValueOutsideDomainError(
-            f"{name} must hold only states of a {unit} unit: {{{domain}}}. Got {problem} at row {row}, "
-            f"column {column}; replace missing values and convert other values first, for instance by a "
-            f"threshold: ({name} > 0.5)."
+            f"{name} must hold only states of a {unit} unit: {describe(unit)}. Got {problem} at row {row}, "
+            f"column {column}; replace missing values and convert other values first{remedy}."
         )
     return array if dtype is None else np.ascontiguousarray(array, dtype=dtype)

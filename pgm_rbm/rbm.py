@@ -1,40 +1,35 @@
 """The restricted Boltzmann machine as a person meets it.
 
-`RBM` holds the parameters, checks what comes in, and hands the work on: formulas to the generated kernels, exact
-answers to `exact`, chains to `sampling`, training to `learning`.
+`RBM` is a model of an energy: the pairwise one of two layers, or any other. It holds the parameters, checks what comes
+in, and hands the work on: formulas to the generated kernels, exact answers to `exact`, chains to `sampling`, training
+to `learning`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.errors import IntractableError
-from pgm_rbm.exact import configurations, enumeration
+from pgm_rbm.construction import checked_sizes
+from pgm_rbm.domains import is_finite
+from pgm_rbm.energy_model import States
+from pgm_rbm.errors import IntractableError, NotPairwiseError
+from pgm_rbm.exact import configurations, enumeration, joint
 from pgm_rbm.exact.configurations import MostProbable
-from pgm_rbm.exact.enumeration import Gradient
+from pgm_rbm.exact.enumeration import Expectations, Gradient
 from pgm_rbm.exact.shards import Executors, Progress
 from pgm_rbm.exact.sums import require_domain
-from pgm_rbm.kernels import (
-    FloatArray,
-    Kernels,
-    checked_dtype,
-    checked_parameters,
-    checked_states,
-    pairwise_kernels,
-    parameter_shapes,
-)
-from pgm_rbm.learning.history import EpochRecord, History
+from pgm_rbm.kernels import FloatArray, Phase, checked_parameters, pairwise_kernels
+from pgm_rbm.learning.learner import LearningModel
 from pgm_rbm.partition import LogPartition
-from pgm_rbm.sampling.gibbs import Chains, Given, clamps_from, run_chains, start_chains
-from pgm_rbm.sampling.streams import resolve_seed
-from pgm_rbm.workers import thread_count
+from pgm_rbm.sampling.gibbs import Given, clamps_from
+from pgm_rbm.sampling.layers import require_drawable
+from pgm_rbm.sampling.sampler import checked_given
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -42,13 +37,10 @@ if TYPE_CHECKING:
     from pgm_rbm.exact.fisher import FisherInformation
     from pgm_rbm.graph.bipartite import RBMGraph
     from pgm_rbm.graph.structure import Tractability
-    from pgm_rbm.learning.optimisers import Optimiser
-    from pgm_rbm.learning.trainer import StepProgress, TrainingState
     from symbolic.derivation.trace import Derivation
+    from symbolic.language.energy import Energy
 
 __all__ = ["RBM", "Moments"]
-
-States = npt.ArrayLike
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class Moments:
     vh: FloatArray
 
 
-class RBM:
+class RBM(LearningModel):
     """A restricted Boltzmann machine with E(v, h) = −Σ a_i v_i − Σ b_j h_j − Σ v_i w_ij h_j.
 
     Weights start as small normal numbers, biases at zero. States go in and come out as arrays with one configuration a
@@ -101,19 +93,75 @@ class RBM:
         dtype: npt.DTypeLike = np.float64,
         target: str = "numba",
     ):
-        from pgm_rbm.learning.initialise import small_weights
-
         for name, size in (("n_visible", n_visible), ("n_hidden", n_hidden)):
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
                 raise ValueError(f"{name} must be a positive whole number of units. Got {size!r}.")
-        self._kernels: Kernels = pairwise_kernels(visible_units, hidden_units, target)
-        self._seed = resolve_seed(seed)
-        shapes = parameter_shapes(self._kernels, {"v": int(n_visible), "h": int(n_hidden)})
-        self._parameters = {name: np.zeros(shape, checked_dtype(dtype)) for name, shape in shapes.items()}
-        self._parameters["w"][...] = small_weights((n_visible, n_hidden), self._seed, dtype)
-        self._mask: npt.NDArray[np.bool_] | None = None
-        self._training: TrainingState | None = None
-        self._history = History()
+        kernels = pairwise_kernels(visible_units, hidden_units, target)
+        self._set_up(kernels, {"v": int(n_visible), "h": int(n_hidden)}, None, seed, dtype)
+
+    @classmethod
+    def from_energy(
+        cls,
+        energy: Energy,
+        sizes: Mapping[str, int] | None = None,
+        parameters: Mapping[str, npt.ArrayLike] | None = None,
+        seed: int | None = None,
+        *,
+        dtype: npt.DTypeLike | None = None,
+        target: str = "numba",
+    ) -> RBM:
+        """The model of any energy that `symbolic` compiles.
+
+        Data of one visible layer are an array; data of several, or with layers that the energy is given, are a dict of
+        arrays by layer.
+
+        Args:
+            energy: such as ``Energy.parse(...)`` or one of `symbolic.energies`.
+            sizes: the number of units of every layer, such as ``{"v": 784, "h": 500}``; read off ``parameters`` by
+                default.
+            parameters: every parameter's array by name, which are copied; new ones to train from by default: small
+                normal weights, biases at zero, deviations and precisions at one.
+            seed: as for `RBM`.
+            dtype: float32 where all ``parameters`` are and nothing is said here, else float64.
+            target: as for `RBM`.
+
+        Raises:
+            ModelError: sizes or parameters lack a name or have one too many, a shape does not fit, or a symmetric
+                parameter is not symmetric.
+            TypeError: ``energy`` is none, or an array holds no real numbers.
+            DivergentError: the model has no Z with these parameters.
+            LoweringError: there is no generated code for a piece of the energy.
+
+        Example:
+            >>> from symbolic import Energy
+            >>> deep = Energy.parse(
+            ...     "-sum(v[i]*w[i,j]*h[j], i, j) - sum(h[j]*u[j,k]*g[k], j, k)",
+            ...     visible={"v": "spin"}, hidden={"h": "binary", "g": "binary"},
+            ... )
+            >>> RBM.from_energy(deep, sizes={"v": 6, "h": 4, "g": 2}, seed=0, target="numpy")
+            RBM(v: 6 spin; h: 4 binary, g: 2 binary; float64)
+        """
+        from symbolic import energies
+        from symbolic.language.energy import Energy as AnyEnergy
+
+        if not isinstance(energy, AnyEnergy):
+            raise TypeError(f"energy must be a symbolic.Energy; Energy.parse makes one of text. Got {energy!r}.")
+        kernels = energy.compile(target)
+        if parameters is not None and not isinstance(parameters, Mapping):
+            raise TypeError(f"parameters must be a dict from names to arrays. Got {type(parameters).__name__}.")
+        sizes = checked_sizes(kernels, sizes, parameters)
+        if dtype is None:
+            arrays = [np.asarray(value) for value in (parameters or {}).values()]
+            dtype = np.float32 if arrays and all(one.dtype == np.float32 for one in arrays) else np.float64
+        own: Energy | None = energy
+        if tuple(energy.layers) == ("v", "h"):
+            units = [layer.unit for layer in energy.layers.values()]
+            if energy == energies.pairwise(*units):
+                kernels, own = pairwise_kernels(*units, target), None
+        rbm = cls.__new__(cls)
+        rbm._set_up(kernels, sizes, own, seed, dtype, parameters)
+        require_drawable(rbm._layout)
+        return rbm
 
     @classmethod
     def from_parameters(
@@ -164,47 +212,27 @@ class RBM:
         rbm.hidden_bias = hidden_bias
         return rbm
 
-    # The arrays -------------------------------------------------------------------------------------------------
+    # The pairwise energy ----------------------------------------------------------------------------------------
+
+    def _parameter(self, attribute: str, layers: tuple[str, ...], usual: str) -> str:
+        """The parameter that is meant by ``weights`` and the like: the only one with these axes, or the usual name."""
+        if len(self._kernels.layers) == 2 and len(self._kernels.visible) == len(self._kernels.hidden) == 1:
+            names = [name for name, axes in self._kernels.parameters.items() if axes == layers]
+            if len(names) == 1 or usual in names:
+                return usual if usual in names else names[0]
+        raise NotPairwiseError(
+            f"this energy has no {attribute}; its parameters are {', '.join(self._parameters)}. Use "
+            f"rbm.parameters[name] and rbm.set_parameters(name=array)."
+        )
 
     @property
-    def n_visible(self) -> int:
-        """Units of the visible layer."""
-        return self._parameters["w"].shape[0]
-
-    @property
-    def n_hidden(self) -> int:
-        """Units of the hidden layer."""
-        return self._parameters["w"].shape[1]
-
-    @property
-    def visible_units(self) -> str:
-        """What the visible units are."""
-        return self._kernels.layers["v"]
-
-    @property
-    def hidden_units(self) -> str:
-        """What the hidden units are."""
-        return self._kernels.layers["h"]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the parameters and of the states that come out."""
-        return self._parameters["w"].dtype
-
-    @property
-    def kernels(self) -> Kernels:
-        """The generated kernels; ``kernels.source`` is their text."""
-        return self._kernels
-
-    @property
-    def parameters(self) -> dict[str, FloatArray]:
-        """The live arrays by the names the energy gives them: w, a and b."""
-        return dict(self._parameters)
+    def _sides(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return self._kernels.visible[:1], self._kernels.hidden[:1]
 
     @property
     def weights(self) -> FloatArray:
         """w, shape (n_visible, n_hidden). The array is live; assigning copies into it."""
-        return self._parameters["w"]
+        return self._parameters[self._parameter("weights", sum(self._sides, ()), "w")]
 
     @weights.setter
     def weights(self, value: npt.ArrayLike) -> None:
@@ -215,69 +243,44 @@ class RBM:
                 f"weights must be zero where the model has no edge. Got {array[i, j]} at ({i}, {j}); make a model "
                 f"with that edge instead."
             )
-        self._parameters["w"][...] = array
+        self.set_parameters(**{self._parameter("weights", sum(self._sides, ()), "w"): array})
 
     @property
     def visible_bias(self) -> FloatArray:
         """a, shape (n_visible,). The array is live; assigning copies into it."""
-        return self._parameters["a"]
+        return self._parameters[self._parameter("visible_bias", self._sides[0], "a")]
 
     @visible_bias.setter
     def visible_bias(self, value: npt.ArrayLike) -> None:
-        self._parameters["a"][...] = checked_parameters(value, "visible_bias", (self.n_visible,), self.dtype)
+        array = checked_parameters(value, "visible_bias", self.visible_bias.shape, self.dtype)
+        self.set_parameters(**{self._parameter("visible_bias", self._sides[0], "a"): array})
 
     @property
     def hidden_bias(self) -> FloatArray:
         """b, shape (n_hidden,). The array is live; assigning copies into it."""
-        return self._parameters["b"]
+        return self._parameters[self._parameter("hidden_bias", self._sides[1], "b")]
 
     @hidden_bias.setter
     def hidden_bias(self, value: npt.ArrayLike) -> None:
-        self._parameters["b"][...] = checked_parameters(value, "hidden_bias", (self.n_hidden,), self.dtype)
-
-    @property
-    def mask(self) -> npt.NDArray[np.bool_] | None:
-        """Which weights exist, shape of ``weights``; None where all do."""
-        return None if self._mask is None else self._mask.copy()
-
-    def __repr__(self) -> str:
-        edges = "" if self._mask is None else f", {int(self._mask.sum())} weights"
-        return (
-            f"RBM({self.n_visible} visible {self.visible_units}, {self.n_hidden} hidden {self.hidden_units}{edges}, "
-            f"{self.dtype})"
-        )
-
-    # Formulas ---------------------------------------------------------------------------------------------------
-
-    def energy(self, v: States, h: States) -> FloatArray:
-        """E(v, h) of each pair of rows, shape (rows,).
-
-        Args:
-            v: visible states, shape (rows, n_visible).
-            h: hidden states, shape (rows, n_hidden).
-
-        Raises:
-            TypeError: one of them does not hold real numbers.
-            ValueError: a shape is wrong, or a value is no state of its unit.
-        """
-        visible, hidden = self._visible(v), self._hidden(h)
-        if len(visible) != len(hidden):
-            raise ValueError(f"v and h must have as many rows. Got {len(visible)} and {len(hidden)}.")
-        return self._kernels.energy(visible, hidden, **self._parameters)
-
-    def free_energy(self, v: States) -> FloatArray:
-        """F(v) = −ln Σ_h e^{−E(v, h)} of each row, shape (rows,). Raises as `energy` does."""
-        return self._kernels.free_energy(self._visible(v), of="v", **self._parameters)
+        array = checked_parameters(value, "hidden_bias", self.hidden_bias.shape, self.dtype)
+        self.set_parameters(**{self._parameter("hidden_bias", self._sides[1], "b"): array})
 
     def hidden_mean(self, v: States) -> FloatArray:
-        """⟨h⟩ given each row of v, shape (rows, n_hidden). Raises as `energy` does."""
-        return self._kernels.mean("h", self._visible(v), **self._parameters)
+        """⟨h⟩ given each row of v, shape (rows, n_hidden), for a single hidden layer. Raises as `mean` does."""
+        self._only("hidden", self._kernels.hidden)
+        return self.mean(self._kernels.hidden[0], v)
 
     def visible_mean(self, h: States) -> FloatArray:
-        """⟨v⟩ given each row of h, shape (rows, n_visible). Raises as `energy` does."""
-        return self._kernels.mean("v", self._hidden(h), **self._parameters)
+        """⟨v⟩ given each row of h, shape (rows, n_visible), for a single visible layer. Raises as `mean` does."""
+        self._only("visible", self._kernels.visible)
+        return self.mean(self._kernels.visible[0], h)
 
     # Exact answers ----------------------------------------------------------------------------------------------
+
+    @property
+    def _exact(self) -> Any:
+        """The module that enumerates: the quick one where either of two layers can be summed out."""
+        return enumeration if self._layout.two_sided else joint
 
     def log_partition(
         self,
@@ -312,7 +315,7 @@ class RBM:
         if method == "elimination":
             return self.graph.log_partition(method="elimination")
         try:
-            return enumeration.log_partition(
+            result: LogPartition = self._exact.log_partition(
                 self._kernels,
                 self._parameters,
                 limit=limit,
@@ -320,6 +323,7 @@ class RBM:
                 progress=progress,
                 executor=executor,
             )
+            return result
         except enumeration.EnumerationLimitError as refused:
             if method == "enumeration" or self._mask is None:
                 raise
@@ -332,9 +336,9 @@ class RBM:
         self, v: States, *, limit: int | None = None, threads: int | None = None
     ) -> npt.NDArray[np.float64]:
         """ln p(v) of each row, in nats, shape (rows,), exact. Arguments and errors as `log_partition` and `energy`."""
-        rows = checked_states(v, "v", self.visible_units, self.n_visible)
+        rows = self._data(v, "v")
         log_z = self.log_partition(limit=limit, threads=threads).value
-        return enumeration.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
+        return joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
 
     def log_likelihood(self, X: States, *, limit: int | None = None, threads: int | None = None) -> float:
         """The mean of ln p(v) over the rows of X, in nats, exact. Arguments and errors as `log_probability`."""
@@ -354,8 +358,8 @@ class RBM:
         Its ``term_a``, ``term_b`` and ``difference`` map parameters, ``"w"``, ``"a"`` and ``"b"``, to float64 arrays.
         Arguments and errors as `log_partition` and `energy`.
         """
-        rows = checked_states(X, "X", self.visible_units, self.n_visible)
-        return enumeration.gradient(
+        rows = self._data(X, "X")
+        result: Gradient = self._exact.gradient(
             self._kernels,
             self._parameters,
             rows,
@@ -364,6 +368,36 @@ class RBM:
             progress=progress,
             executor=executor,
         )
+        return Gradient(self._off_diagonal(result.term_a), self._off_diagonal(result.term_b))
+
+    def _off_diagonal(self, phase: Phase) -> Phase:
+        """The same without what belongs to diagonals that are zero by definition."""
+        for name in self._symmetric:
+            phase[name] = phase[name] * (1 - np.eye(len(phase[name])))
+        return phase
+
+    def expectations(
+        self,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+        executor: Executors | None = None,
+    ) -> Expectations:
+        """The average of −∂E/∂θ under the model for every parameter θ, in ``phase``, and ln Z; exact.
+
+        Arguments and errors as `log_partition`.
+        """
+        result: Expectations = self._exact.expectations(
+            self._kernels,
+            self._parameters,
+            limit=limit,
+            threads=threads,
+            progress=progress,
+            executor=executor,
+        )
+        self._off_diagonal(result.phase)
+        return result
 
     def moments(
         self,
@@ -373,15 +407,13 @@ class RBM:
         progress: bool | Progress | None = None,
         executor: Executors | None = None,
     ) -> Moments:
-        """⟨v⟩, ⟨h⟩ and ⟨v hᵀ⟩ under the model, exact. Arguments and errors as `log_partition`."""
-        phase = enumeration.expectations(
-            self._kernels,
-            self._parameters,
-            limit=limit,
-            threads=threads,
-            progress=progress,
-            executor=executor,
-        ).phase
+        """⟨v⟩, ⟨h⟩ and ⟨v hᵀ⟩ under the model of the pairwise energy, exact. Arguments and errors as
+        `log_partition`."""
+        if not self.is_pairwise:
+            raise NotPairwiseError(
+                "moments belong to the pairwise energy. Ask for expectations(), the average of every -dE/dtheta."
+            )
+        phase = self.expectations(limit=limit, threads=threads, progress=progress, executor=executor).phase
         return Moments(v=phase["a"], h=phase["b"], vh=phase["w"])
 
     def entropy(
@@ -403,6 +435,7 @@ class RBM:
             ValueError: ``of`` is something else, or a parameter is not finite.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
+        self._require_two_sides("the entropy")
         if of == "joint":
             return configurations.joint_entropy(
                 self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
@@ -420,12 +453,12 @@ class RBM:
         Raises:
             NoFiniteDomainError: the visible units have infinitely many states, and no data q is absolutely continuous.
         """
-        domain = require_domain(self._kernels, "v")
-        rows = checked_states(X, "X", self.visible_units, self.n_visible)
+        for layer in self._kernels.visible:
+            require_domain(self._kernels, layer)
+        rows = self._data(X, "X")
         distinct, counts = np.unique(rows, axis=0, return_counts=True)
         q = counts / counts.sum()
-        own = np.asarray(domain.log_measure)[np.searchsorted(domain.states, distinct)].sum(axis=1)
-        return float(q @ (np.log(q) - own - self.log_probability(distinct, limit=limit, threads=threads)))
+        return float(q @ (np.log(q) - self.log_probability(distinct, limit=limit, threads=threads)))
 
     def most_probable(
         self,
@@ -453,7 +486,8 @@ class RBM:
             UnknownVariableError, ValueOutsideDomainError: ``given`` does not fit the model.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
-        chosen = _checked_given(given)
+        self._require_two_sides("the most probable configuration")
+        chosen = checked_given(given)
         if of == "joint":
             clamps = clamps_from(chosen, self._kernels, self._parameters, 1)
             return configurations.most_probable(
@@ -492,6 +526,7 @@ class RBM:
         """
         from pgm_rbm.exact.fisher import fisher_information
 
+        self._require_two_sides("the Fisher information")
         return fisher_information(
             self._kernels,
             self._parameters,
@@ -516,292 +551,14 @@ class RBM:
         """
         from pgm_rbm.exact.report import tractability
 
+        if not self.is_pairwise or not all(map(is_finite, self.units.values())):
+            raise NotPairwiseError(
+                f"the ways to exact answers are compared for the pairwise energy of finite units. Got {self!r}; "
+                f"log_partition says what it would take before it starts."
+            )
         return tractability(self, limit=limit, memory_limit=memory_limit, time_limit=time_limit)
 
-    # Sampling ---------------------------------------------------------------------------------------------------
-
-    def sample(
-        self,
-        n: int,
-        steps: int = 1000,
-        given: Given | None = None,
-        seed: int | None = None,
-        *,
-        method: str = "gibbs",
-        limit: int | None = None,
-        threads: int | None = None,
-    ) -> FloatArray:
-        """Visible states drawn from the model, shape (n, n_visible).
-
-        Args:
-            n: how many.
-            steps: Gibbs sweeps that each one's chain makes.
-            given: units that keep their values, such as ``{("v", 3): 1}``; a value is one state for all chains or an
-                array of n states. The rest is drawn from its distribution given these.
-            seed: of these draws; None for a fresh one.
-            method: ``"gibbs"``, or ``"exact"`` for independent draws from p(v) itself, by enumeration.
-            limit: the most configurations that the exact method may enumerate; 2^24 by default.
-            threads: how many threads to use; all by default. The result does not depend on it.
-
-        Raises:
-            ValueError: a count is not positive, a value is no state of its unit, there is no such method, or
-                ``given`` is used with the exact one.
-            UnknownVariableError: ``given`` names a unit that the model does not have.
-            EnumerationLimitError: the exact method is asked of a model too large for it.
-        """
-        if method == "exact":
-            _checked_count("n", n, 1)
-            if given:
-                raise ValueError("given must be left out with method='exact'. Use method='gibbs' to clamp units.")
-            drawn, _ = configurations.sample(
-                self._kernels, self._parameters, n, resolve_seed(seed), limit=limit, threads=threads
-            )
-            return drawn
-        if method != "gibbs":
-            raise ValueError(f"method must be 'gibbs' or 'exact'. Got {method!r}.")
-        return self.run_chains(n, steps, given, seed, threads=threads).visible
-
-    def run_chains(
-        self,
-        chains: int | Chains,
-        steps: int = 1000,
-        given: Given | None = None,
-        seed: int | None = None,
-        *,
-        start: States | None = None,
-        threads: int | None = None,
-    ) -> Chains:
-        """Gibbs chains after some sweeps; passing them in again goes on bit for bit.
-
-        Args:
-            chains: how many to start, or the ones to go on with.
-            steps: sweeps to make, at least 0.
-            given: as for `sample`; pass it each time.
-            seed: of new chains; ones that go on keep theirs.
-            start: visible states for new chains to start from, shape (chains, n_visible); by default every unit is
-                drawn on its own, uniformly over its states.
-            threads: how many threads to use; all by default. The result does not depend on it.
-
-        Returns:
-            `Chains` with ``visible`` and ``hidden``; the hidden states are drawn given the visible ones beside them.
-
-        Raises:
-            ValueError, UnknownVariableError: as for `sample`.
-        """
-        _checked_count("steps", steps, 0)
-        if isinstance(chains, Chains):
-            if seed is not None or start is not None:
-                raise ValueError("seed and start are for new chains. Got chains to go on with.")
-            clamps = clamps_from(_checked_given(given), self._kernels, self._parameters, len(chains))
-        else:
-            _checked_count("n", chains, 1)
-            clamps = clamps_from(_checked_given(given), self._kernels, self._parameters, chains)
-            first = None if start is None else self._visible(start, "start")
-            if first is not None and len(first) != chains:
-                raise ValueError(f"start must have a row for each of the {chains} chains. Got {len(first)}.")
-            chains = start_chains(
-                self._kernels,
-                self._parameters,
-                chains,
-                resolve_seed(seed),
-                visible=first,
-                clamps=clamps,
-                threads=threads,
-            )
-        return run_chains(self._kernels, self._parameters, chains, steps, clamps=clamps, threads=threads)
-
-    # Learning ---------------------------------------------------------------------------------------------------
-
-    @property
-    def history(self) -> History:
-        """What training recorded, an `EpochRecord` an epoch; ``history["log_likelihood"]`` is a column."""
-        return self._history
-
-    def initialise_visible_bias(self, X: States, smoothing: float = 1.0) -> None:
-        """Set the visible biases so that, were all weights zero, each unit's mean is its smoothed mean in X.
-
-        Args:
-            X: visible states, shape (rows, n_visible).
-            smoothing: how many rows at a free unit's mean are added to X; positive, so that constant columns get finite
-                biases.
-
-        Raises:
-            TypeError, ValueError: X is no array of states, or ``smoothing`` is not positive.
-        """
-        from pgm_rbm.learning.initialise import matching_visible_bias
-
-        rows = checked_states(X, "X", self.visible_units, self.n_visible)
-        self.visible_bias = matching_visible_bias(self._kernels, self._parameters, rows, smoothing)
-
-    def fit(
-        self,
-        X: States,
-        algorithm: str | None = None,
-        k: int | None = None,
-        epochs: int = 10,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        seed: int | None = None,
-        *,
-        optimizer: str | Optimiser | None = None,
-        momentum: float | None = None,
-        weight_decay: float | None = None,
-        n_chains: int | None = None,
-        shuffle: bool | None = None,
-        resume: bool = False,
-        held_out: States | None = None,
-        monitor: str = "auto",
-        callbacks: Callable[[EpochRecord], Any] | list[Callable[[EpochRecord], Any]] | None = None,
-        progress: bool | StepProgress = False,
-        checkpoint: str | os.PathLike[str] | None = None,
-        threads: int | None = None,
-    ) -> RBM:
-        """Train on the rows of X, starting from the parameters as they are.
-
-        What is left at None has the default given below, or, when training is resumed, the value it had.
-
-        Args:
-            X: visible states, shape (rows, n_visible), of any real dtype.
-            algorithm: ``"pcd"`` (default), ``"cd"``, or ``"exact"``, which enumerates the smaller layer every step.
-            k: Gibbs sweeps a step, for PCD and CD; 1.
-            epochs: passes over X.
-            batch_size: rows a step; 100.
-            learning_rate: 0.1, or 0.01 with Adam.
-            seed: of everything random in training; by default the model's own.
-            optimizer: ``"sgd"`` (default), ``"adam"``, ``"natural"`` for the natural gradient of small models with the
-                exact algorithm, or one made in `learning.optimisers`.
-            momentum: of ``"sgd"``; 0.
-            weight_decay: λ of the penalty λ/2 Σ w² on the mean ln p; 0. Biases are not penalised.
-            n_chains: persistent chains, for PCD; as many as a batch has rows.
-            shuffle: whether each epoch takes the rows in a new random order; True.
-            resume: go on from where the last `fit`, or the loaded file, stopped: optimiser, chains, random numbers
-                and, after an interrupt, the epoch under way. The weights come out as if it had never stopped.
-            held_out: rows that are measured and not trained on.
-            monitor: what is measured each epoch: ``"exact"`` mean ln p, ``"pseudo"``-likelihood, ``"none"``, or
-                ``"auto"``: exact where that takes about a second at most, else the pseudo-likelihood.
-            callbacks: called with each `EpochRecord`; one that returns True ends training.
-            progress: True for a bar on standard error, or a function called with (steps done, steps in all, last
-                record).
-            checkpoint: a file that the model is saved to after each epoch.
-            threads: how many threads to use; all by default. The result does not depend on it.
-
-        Returns:
-            The model itself. `KeyboardInterrupt` passes through after the step under way; what was learnt stays.
-
-        Raises:
-            TypeError, ValueError: X is no array of states or a setting is out of range.
-            EnumerationLimitError: an exact method is asked of a model too large for it.
-            FloatingPointError: the parameters are no longer finite.
-        """
-        from pgm_rbm.formats.whole_file import require_place
-        from pgm_rbm.learning.monitor import Monitor
-        from pgm_rbm.learning.optimisers import NaturalGradient
-        from pgm_rbm.learning.progress import progress_bar
-        from pgm_rbm.learning.trainer import Settings, TrainingState, train
-
-        rows = checked_states(X, "X", self.visible_units, self.n_visible)
-        measured = None
-        if held_out is not None:
-            measured = checked_states(held_out, "held_out", self.visible_units, self.n_visible)
-        _checked_count("epochs", epochs, 0)
-        thread_count(threads)
-        heard = [callbacks] if callable(callbacks) else callbacks or []
-        if not isinstance(heard, (list, tuple)) or not all(map(callable, heard)):
-            raise TypeError(f"callbacks must be a function or a list of them. Got {callbacks!r}.")
-        if not (isinstance(progress, (bool, np.bool_)) or callable(progress)):
-            raise TypeError(f"progress must be True, False or a function. Got {progress!r}.")
-        if checkpoint is not None:
-            require_place(checkpoint)
-        if resume and self._training is None:
-            raise ValueError("resume needs a model that has been trained. Call fit without resume first.")
-        if resume and seed is not None:
-            raise ValueError("seed cannot change when training is resumed. Leave it out.")
-        settings = (self._training.settings if resume and self._training else Settings()).changed(
-            optimizer=optimizer,
-            momentum=momentum,
-            algorithm=algorithm,
-            k=k,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            n_chains=n_chains,
-            shuffle=shuffle,
-        )
-        for name, value in self._parameters.items():
-            checked_parameters(value, name, value.shape)
-        if settings.algorithm == "exact":
-            enumeration.make_plan(self._kernels, self._parameters, threads=threads)
-        if isinstance(settings.optimiser, NaturalGradient):
-            from pgm_rbm.exact.fisher import require_within_limits
-
-            require_within_limits(self._kernels, self._parameters, threads=threads)
-        judge = Monitor(
-            self._kernels,
-            self._parameters,
-            rows,
-            measured,
-            kind=monitor,
-            seed=self._seed,
-            threads=threads,
-        )
-        if not resume or self._training is None:
-            self._training = TrainingState(settings, self._seed if seed is None else resolve_seed(seed), len(rows))
-            self._history = History()
-        self._training.go_on(settings, len(rows))
-        with ExitStack() as stack:
-            if progress is True:
-                progress = stack.enter_context(progress_bar())
-            records = train(
-                self._kernels,
-                self._parameters,
-                rows,
-                self._training,
-                epochs,
-                judge,
-                masks=None if self._mask is None else {"w": self._mask},
-                threads=threads,
-                progress=progress or None,
-            )
-            for record in records:
-                self._history.append(record)
-                if checkpoint is not None:
-                    self.save(checkpoint)
-                answers = [callback(record) for callback in heard]
-                if any(answer is True for answer in answers):
-                    break
-        return self
-
     # Files, graph and derivation ---------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a file: parameters, mask, history, and where training stands. Nothing is pickled.
-
-        The file appears whole or not at all.
-
-        Raises:
-            OSError: it cannot be written.
-            ValueError: a parameter is not finite.
-            TypeError: it was trained with an optimiser that is not one of this library's.
-        """
-        from pgm_rbm.formats import model_file
-        from pgm_rbm.learning.checkpoint import pack
-
-        header: dict[str, Any] = {
-            "layers": dict(self._kernels.layers),
-            "target": self._kernels.target,
-            "seed": self._seed,
-            "history": self._history.as_data(),
-        }
-        arrays: dict[str, npt.NDArray[Any]] = {
-            f"parameters.{name}": checked_parameters(value, name, value.shape)
-            for name, value in self._parameters.items()
-        }
-        if self._mask is not None:
-            arrays["mask"] = self._mask
-        if self._training is not None:
-            header["training"], held = pack(self._training)
-            arrays |= {f"training.{name}": value for name, value in held.items()}
-        model_file.write(path, "rbm", header, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RBM:
@@ -811,31 +568,9 @@ class RBM:
             FileNotFoundError: there is no such file.
             ModelFileError: it is damaged, something else, or of a later version; the message says which.
         """
-        from pgm_rbm.formats import model_file
-        from pgm_rbm.learning.checkpoint import unpack
+        from pgm_rbm.formats import rbm_file
 
-        header, arrays = model_file.read(path, "rbm")
-        try:
-            weights = arrays["parameters.w"]
-            rbm = cls.from_parameters(
-                weights,
-                arrays["parameters.a"],
-                arrays["parameters.b"],
-                header["layers"]["v"],
-                header["layers"]["h"],
-                header["seed"],
-                mask=arrays.get("mask"),
-                dtype=weights.dtype,
-                target=header["target"],
-            )
-            rbm._history = History.from_data(header["history"])
-            if "training" in header:
-                prefix = "training."
-                held = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-                rbm._training = unpack(header["training"], held, rbm._parameters, rbm._kernels)
-        except (KeyError, TypeError, ValueError) as error:
-            raise model_file.ModelFileError(f"{path} is damaged: its parts do not fit ({error}).") from error
-        return rbm
+        return rbm_file.read(path, cls)
 
     @classmethod
     def from_graph(
@@ -875,10 +610,14 @@ class RBM:
 
     @property
     def graph(self) -> RBMGraph:
-        """The model as a `networkx.Graph` that reads the live arrays: nodes ("v", i) and ("h", j), edges with
-        weight."""
+        """The model of the pairwise energy as a `networkx.Graph` that reads the live arrays: nodes ("v", i) and
+        ("h", j), edges with weight."""
         from pgm_rbm.graph.bipartite import RBMGraph
 
+        if not self.is_pairwise:
+            raise NotPairwiseError(
+                "a graph with weights and biases belongs to the pairwise energy. Got another energy."
+            )
         return RBMGraph.from_arrays(
             self.weights,
             self.visible_bias,
@@ -892,36 +631,12 @@ class RBM:
         """The derivation of ∂ ln p(v) / ∂θ for this model's energy, as Term A − Term B.
 
         Args:
-            parameter: ``"w"``, ``"a"`` or ``"b"``.
+            parameter: its name; by default ``"w"``.
         """
-        from symbolic import energies
-
-        energy = energies.pairwise(visible=self.visible_units, hidden=self.hidden_units)
-        return energy.log_likelihood_gradient(parameter)
-
-    # What comes in ----------------------------------------------------------------------------------------------
-
-    def _visible(self, v: States, name: str = "v") -> FloatArray:
-        return checked_states(v, name, self.visible_units, self.n_visible, self.dtype)
-
-    def _hidden(self, h: States) -> FloatArray:
-        return checked_states(h, "h", self.hidden_units, self.n_hidden, self.dtype)
-
-
-def _checked_given(given: Given | None) -> Given:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise TypeError(f"given must be a dict from units to values, such as {{('v', 3): 1}}. Got {given!r}.")
-    return given
+        return self.symbolic_energy.log_likelihood_gradient(parameter)
 
 
 def _checked_layer(of: str) -> str:
     if of not in ("v", "h"):
         raise ValueError(f"of must be 'joint', 'v' or 'h'. Got {of!r}.")
     return of
-
-
-def _checked_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}. Got {value!r}.")

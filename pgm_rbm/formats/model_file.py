@@ -1,7 +1,7 @@
 """Model files: safetensors with a versioned JSON header, written whole or not at all.
 
 The arrays lie in the file as safetensors lays them out, so any reader of that format can open them. The model's own
-data is one JSON text under the metadata key ``pgm_rbm``: ``{"version": 1, "kind": "rbm", "sha256": …, …}``, the hash
+data is one JSON text under the metadata key ``pgm_rbm``: ``{"version": 2, "kind": "rbm", "sha256": …, …}``, the hash
 being of the arrays' bytes. Nothing in the file is ever run.
 """
 
@@ -23,7 +23,7 @@ from pgm_rbm.formats.whole_file import replacing
 
 __all__ = ["VERSION", "ModelFileError", "read", "write"]
 
-VERSION = 1
+VERSION = 2
 """The version that is written; older ones are read, newer ones refused."""
 
 _KEY = "pgm_rbm"
@@ -47,7 +47,7 @@ def write(
     Raises:
         OSError: the file cannot be written; the message names it.
     """
-    held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps({"version": VERSION, "kind": kind, "sha256": _digest(held), **header}, allow_nan=False)
     content = to_bytes(held, {_KEY: text})
     with replacing(path) as whole:

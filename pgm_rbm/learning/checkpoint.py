@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters
+from pgm_rbm.layout import Layout
 from pgm_rbm.learning.optimisers import optimiser_from, optimiser_settings
 from pgm_rbm.learning.trainer import Settings, TrainingState
 from pgm_rbm.sampling.gibbs import Chains
@@ -54,12 +55,12 @@ def unpack(
             )
     chains = None
     if "chains" in data:
-        sizes, dtype = layer_sizes(kernels, parameters), next(iter(parameters.values())).dtype
+        layout, dtype = Layout.of(kernels, parameters), next(iter(parameters.values())).dtype
         visible, hidden = arrays["chains.visible"], arrays["chains.hidden"]
         n = len(visible)
         chains = Chains(
-            _fitting(visible, "chains.visible", (n, sizes[kernels.visible[0]]), dtype),
-            _fitting(hidden, "chains.hidden", (n, sizes[kernels.hidden[0]]), dtype),
+            _fitting(visible, "chains.visible", (n, sum(layout.sizes[one] for one in layout.data_columns)), dtype),
+            _fitting(hidden, "chains.hidden", (n, sum(layout.sizes[one] for one in layout.hidden)), dtype),
             **data["chains"],
         )
     return TrainingState(Settings(**settings), **{name: data[name] for name in _COUNTERS}, slots=slots, chains=chains)

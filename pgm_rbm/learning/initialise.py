@@ -7,16 +7,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes
+from pgm_rbm.domains import ends, has_conditions, is_quadratic
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters
+from pgm_rbm.layout import Layout
+from pgm_rbm.sampling.layers import resting
 from pgm_rbm.sampling.streams import Purpose, generator
 
 __all__ = ["matching_visible_bias", "small_weights"]
 
 
-def small_weights(shape: tuple[int, int], seed: int, dtype: npt.DTypeLike, scale: float = 0.01) -> FloatArray:
+def small_weights(
+    shape: tuple[int, ...], seed: int, dtype: npt.DTypeLike, scale: float = 0.01, *, place: int = 0
+) -> FloatArray:
     """Independent normal weights of standard deviation ``scale`` (Hinton 2012, "A practical guide to training
-    restricted Boltzmann machines", section 8)."""
-    drawn: FloatArray = scale * generator(seed, Purpose.WEIGHTS).standard_normal(shape)
+    restricted Boltzmann machines", section 8); ``place`` tells several arrays of one model apart."""
+    stream = generator(seed, Purpose.WEIGHTS, *((place,) if place else ()))
+    drawn: FloatArray = scale * stream.standard_normal(shape)
     return drawn.astype(dtype)
 
 
@@ -26,7 +32,8 @@ def matching_visible_bias(
     """Visible biases with which, were all weights zero, every visible unit's mean is its smoothed mean in the data.
 
     The unit's own conditional mean is inverted by bisection, so this holds for any unit whose mean rises with its
-    bias; for binary units it gives the log-odds (Hinton 2012, section 8).
+    bias; for binary units it gives the log-odds (Hinton 2012, section 8). A unit that needs a positive rate is
+    looked for among negative biases.
 
     Args:
         kernels, parameters: the model, for its shapes and its units.
@@ -40,16 +47,28 @@ def matching_visible_bias(
     if not smoothing > 0 or not np.isfinite(smoothing):
         raise ValueError(f"smoothing must be positive and finite. Got {smoothing!r}.")
     layer = kernels.visible[0]
+    unit = kernels.layers[layer]
     name = next(key for key, layers in kernels.parameters.items() if layers == (layer,))
     free = {key: np.zeros(value.shape) for key, value in parameters.items()}
-    bias = free[name]
-    (other,) = (size for key, size in layer_sizes(kernels, parameters).items() if key != layer)
-    nothing = np.zeros((1, other))
-    neutral = kernels.mean(layer, nothing, **free)[0]
+    (other,) = (key for key in kernels.layers if key != layer)
+    nothing = resting(Layout.of(kernels, parameters), other, 1, np.float64)
+    rated = has_conditions(unit) and not is_quadratic(unit)
+
+    def bias(place: FloatArray) -> FloatArray:
+        return -np.exp(-place) if rated else place
+
+    def mean(place: FloatArray) -> FloatArray:
+        found: FloatArray = kernels.mean(layer, {other: nothing}, **(free | {name: bias(place)}))[0]
+        return found
+
+    neutral = mean(np.zeros_like(free[name]))
     target = (x.sum(axis=0, dtype=np.float64) + smoothing * neutral) / (len(x) + smoothing)
-    low, high = np.full_like(bias, -64.0), np.full_like(bias, 64.0)
+    reach = 32.0 if rated or (np.isinf(ends(unit)).any() and not is_quadratic(unit)) else 64.0
+    if is_quadratic(unit):
+        reach = max(reach, 64 * float(np.abs(target).max()))
+    low, high = np.full_like(free[name], -reach), np.full_like(free[name], reach)
     for _ in range(64):
-        free[name] = (low + high) / 2
-        below = kernels.mean(layer, nothing, **free)[0] < target
-        low, high = np.where(below, free[name], low), np.where(below, high, free[name])
-    return free[name].astype(parameters[name].dtype)
+        place = (low + high) / 2
+        below = mean(place) < target
+        low, high = np.where(below, place, low), np.where(below, high, place)
+    return bias((low + high) / 2).astype(parameters[name].dtype)

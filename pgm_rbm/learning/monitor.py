@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.exact import enumeration
-from pgm_rbm.kernels import Kernels, Parameters, layer_sizes, states_of
+from pgm_rbm.domains import is_finite, log_measure, states_of
+from pgm_rbm.exact import enumeration, joint
+from pgm_rbm.kernels import Kernels, Parameters, serves
+from pgm_rbm.layout import Layout
 from pgm_rbm.sampling.streams import Purpose, generator
 
 __all__ = ["EXACT_WORK", "MONITORS", "Monitor", "pseudo_log_likelihood"]
@@ -23,6 +25,7 @@ EXACT_WORK = {"numba": 2**34, "numpy": 2**31}
 """By the kernels' target, configurations times weights up to which ``"auto"`` measures exactly: about a second."""
 
 _PSEUDO_ROWS = 2048
+_POSTERIOR_WORK = 2**26
 
 
 class Monitor:
@@ -55,10 +58,19 @@ class Monitor:
     ):
         if kind not in MONITORS:
             raise ValueError(f"monitor must be one of {', '.join(map(repr, MONITORS))}. Got {kind!r}.")
+        layout = Layout.of(kernels, parameters)
+        self._exact = enumeration if layout.two_sided else joint
+        listed = len(layout.data_columns) == 1 and is_finite(kernels.layers[layout.visible[0]])
+        single = listed and serves(kernels, f"free_energy_of_{layout.visible[0]}")
         if kind == "auto":
-            kind = "exact" if _within_reach(kernels, parameters) else "pseudo"
+            kind = "exact" if _within_reach(layout, x) else "pseudo" if single else "none"
         elif kind == "exact":
-            enumeration.make_plan(kernels, parameters, threads=threads)
+            self._exact.make_plan(kernels, parameters, threads=threads)
+        elif kind == "pseudo" and not single:
+            raise ValueError(
+                "monitor='pseudo' needs one visible layer of units with finitely many states, with all hidden units "
+                "summed out in closed form. Use monitor='exact' on a small model, or 'none'."
+            )
         self.kind = kind
         self._kernels, self._parameters = kernels, parameters
         self._data = {"": x} | ({} if held_out is None else {"held_out_": held_out})
@@ -67,12 +79,10 @@ class Monitor:
     def measure(self) -> dict[str, float]:
         """The measures by their names in an `EpochRecord`."""
         if self.kind == "exact":
-            log_z = enumeration.log_partition(self._kernels, self._parameters, threads=self._threads).value
+            log_z = self._exact.log_partition(self._kernels, self._parameters, threads=self._threads).value
             return {
                 f"{prefix}log_likelihood": float(
-                    enumeration.log_probability(
-                        self._kernels, self._parameters, rows, log_z, threads=self._threads
-                    ).mean()
+                    joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=self._threads).mean()
                 )
                 for prefix, rows in self._data.items()
             }
@@ -86,12 +96,30 @@ class Monitor:
         return {}
 
 
-def _within_reach(kernels: Kernels, parameters: Parameters) -> bool:
-    sizes = layer_sizes(kernels, parameters)
-    bits = min(size * math.log2(len(states_of(kernels.layers[layer]))) for layer, size in sizes.items())
-    if bits > math.log2(enumeration.DEFAULT_LIMIT):
+def _within_reach(layout: Layout, x: npt.NDArray[Any]) -> bool:
+    kernels, sizes = layout.kernels, layout.sizes
+    if layout.given:
         return False
-    return 2.0**bits * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
+    bits = {
+        layer: sizes[layer] * math.log2(len(states_of(unit)))
+        for layer, unit in kernels.layers.items()
+        if is_finite(unit)
+    }
+    if layout.two_sided:
+        if not bits:
+            return False
+        work = min(bits.values())
+    else:
+        # All layers but one are enumerated; and all hidden ones but one for every row.
+        if len(bits) < len(kernels.layers) - 1 or layout.averaged is None:
+            return False
+        work = sum(bits.values()) - (max(bits.values()) if len(bits) == len(kernels.layers) else 0.0)
+        beside = sum(bits.get(layer, math.inf) for layer in kernels.hidden if layer != layout.averaged)
+        if beside > 10 or 2**beside * len(x) * layout.units > _POSTERIOR_WORK:
+            return False
+    if work > math.log2(enumeration.DEFAULT_LIMIT):
+        return False
+    return 2.0**work * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
 
 
 def pseudo_log_likelihood(
@@ -99,7 +127,8 @@ def pseudo_log_likelihood(
 ) -> float:
     """An estimate of the mean over rows of Σ_i ln p(v_i | the other units), from one random unit i of each row.
 
-    ln p(v_i | rest) = −F(v) − ln Σ_s e^{−F(v with v_i = s)}, so it needs free energies and no ln Z (Besag 1975).
+    ln p(v_i | rest) = ln μ(v_i) − F(v) − ln Σ_s μ(s) e^{−F(v with v_i = s)}, so it needs free energies and no ln Z
+    (Besag 1975).
 
     Args:
         kernels, parameters: the model.
@@ -115,10 +144,16 @@ def pseudo_log_likelihood(
     v = np.ascontiguousarray(x, dtype=dtype)
     rows = np.arange(len(v))
     units = rng.integers(v.shape[1], size=len(v))
+
+    def log_weight(states: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        logs = -kernels.free_energy(states, of=layer, **parameters).astype(np.float64)
+        measure = log_measure(kernels.layers[layer], states[rows, units])
+        return logs if measure is None else logs + measure
+
     exponents = []
     for state in states_of(kernels.layers[layer]):
         changed = v.copy()
         changed[rows, units] = state
-        exponents.append(-kernels.free_energy(changed, of=layer, **parameters).astype(np.float64))
-    kept = -kernels.free_energy(v, of=layer, **parameters).astype(np.float64)
+        exponents.append(log_weight(changed))
+    kept = log_weight(v)
     return v.shape[1] * float((kept - np.logaddexp.reduce(exponents, axis=0)).mean())

@@ -1,8 +1,10 @@
 """Training: CD-k, PCD-k and exact maximum likelihood, all as Term A − Term B.
 
-One step adds ∂ mean ln p / ∂θ, or an estimate of it, to the parameters. Term A is an average over the batch's rows.
-Term B is an average over chains that start at these rows (CD, Hinton 2002), over chains that go on from step to step
-(PCD, Tieleman 2008), or over all configurations (exact). Each average is divided by its own number of rows.
+One step adds ∂ mean ln p / ∂θ, or an estimate of it, to the parameters. Term A is an average over the batch's rows;
+one hidden layer is averaged exactly, and if there are others they are drawn given the row, by a short chain of their
+own (Salakhutdinov and Larochelle 2010 start theirs from a mean field). Term B is an average over chains that start at
+these rows (CD, Hinton 2002), over chains that go on from step to step (PCD, Tieleman 2008), or over all configurations
+(exact). Each average is divided by its own number of rows.
 
 The rows of a step are cut into blocks that depend on their number alone, workers take a block each, and partial sums
 are added in the order of the blocks; every random key follows from the seed and the step. So the weights come out
@@ -16,7 +18,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -25,13 +27,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.exact import enumeration, fisher
-from pgm_rbm.kernels import FloatArray, Kernels, Phase, layer_sizes
+from pgm_rbm.errors import DivergentError
+from pgm_rbm.exact import enumeration, fisher, joint
+from pgm_rbm.existence import Existence
+from pgm_rbm.kernels import FloatArray, Kernels, Phase
+from pgm_rbm.layout import Layout, States
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
 from pgm_rbm.learning.optimisers import SGD, Adam, NaturalGradient, Optimiser, optimiser_from
 from pgm_rbm.sampling.gibbs import Chains, start_chains
-from pgm_rbm.sampling.streams import Purpose, derive_key, generator
+from pgm_rbm.sampling.layers import draw_hidden, draw_layer, layer_key
+from pgm_rbm.sampling.streams import Purpose, generator
 from pgm_rbm.workers import Workers, row_blocks, workers
 
 __all__ = ["ALGORITHMS", "Settings", "StepProgress", "TrainingState", "train"]
@@ -42,6 +48,7 @@ StepProgress = Callable[[int, int, EpochRecord | None], None]
 """Called after every step with (steps done in this run, steps in all, the last epoch's record if there is one)."""
 
 _PIECE = 2**16
+_HALVINGS = 30
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Settings:
         optimiser: moves the parameters.
         weight_decay: λ of the term −λ/2 Σ w² added to the mean ln p; it acts on weights, not on biases.
         n_chains: persistent chains for PCD; by default as many as a batch has rows.
+        data_sweeps: Gibbs sweeps over the hidden layers given each row, for CD and PCD where there are several.
         shuffle: whether each epoch goes through the rows in a new random order.
     """
 
@@ -66,6 +74,7 @@ class Settings:
     optimiser: Optimiser = field(default_factory=SGD)
     weight_decay: float = 0.0
     n_chains: int | None = None
+    data_sweeps: int = 10
     shuffle: bool = True
 
     def __post_init__(self) -> None:
@@ -77,7 +86,7 @@ class Settings:
                 f"optimizer='natural' goes with algorithm='exact', whose gradient it turns. Got algorithm="
                 f"{self.algorithm!r}."
             )
-        counts = {"k": self.k, "batch_size": self.batch_size}
+        counts = {"k": self.k, "batch_size": self.batch_size, "data_sweeps": self.data_sweeps}
         if self.n_chains is not None:
             counts["n_chains"] = self.n_chains
         for name, value in counts.items():
@@ -161,6 +170,8 @@ def train(
     monitor: Monitor,
     *,
     masks: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+    existence: Existence | None = None,
+    symmetric: Container[str] = (),
     threads: int | None = None,
     progress: StepProgress | None = None,
 ) -> Iterator[EpochRecord]:
@@ -177,13 +188,16 @@ def train(
         epochs: how many epochs.
         monitor: measures the model at the end of each epoch.
         masks: by parameter, which of its entries are trained; the others keep their values. All by default.
+        existence: what must hold for the model to have a Z; a step that leaves these parameters is shortened.
+        symmetric: parameters whose transpose stays the same.
         threads: how many threads to use; the result does not depend on it.
         progress: called after every step.
 
     Raises:
         FloatingPointError: the gradient is no longer finite.
+        DivergentError: no step in the direction of the gradient leaves the model a Z.
     """
-    steps = _Steps(kernels, parameters, x, state, masks or {}, threads)
+    steps = _Steps(kernels, parameters, x, state, masks or {}, threads, existence, symmetric)
     per_epoch = steps.batches
     total, done = epochs * per_epoch - state.batch, 0
     record: EpochRecord | None = None
@@ -216,13 +230,17 @@ class _Steps:
         state: TrainingState,
         masks: Mapping[str, npt.NDArray[np.bool_]],
         threads: int | None,
+        existence: Existence | None = None,
+        symmetric: Container[str] = (),
     ):
+        self._existence = existence
+        self._symmetric = [name for name in parameters if name in symmetric]
         self._kernels, self._parameters, self._x, self._state = kernels, dict(parameters), x, state
         self._threads = threads
         self._dtype = next(iter(self._parameters.values())).dtype
         self._batch_size = min(state.settings.batch_size, len(x))
         self.batches = -(-len(x) // self._batch_size)
-        self._units = sum(layer_sizes(kernels, self._parameters).values())
+        self._layout = Layout.of(kernels, self._parameters)
         self._flat = {name: value.reshape(-1) for name, value in self._parameters.items()}
         self._masks = {name: mask.reshape(-1) for name, mask in masks.items()}
         for name, value in self._parameters.items():
@@ -265,82 +283,134 @@ class _Steps:
             case _:
                 parts = [self._exact(rows)]
         state.step += 1
-        flat = [{name: value.ravel() for name, value in part.items()} for part in parts]
+        flat = [{name: np.ravel(value) for name, value in part.items()} for part in parts]
+        before = None if self._existence is None else {name: value.copy() for name, value in self._parameters.items()}
         square = math.fsum(pool.map(lambda piece: self._update(*piece, flat), self._pieces))
+        for name in self._symmetric:
+            # Matrix products need not be symmetric in their last bit.
+            below = np.tril_indices(len(self._parameters[name]), -1)
+            self._parameters[name][below] = self._parameters[name].T[below]
         if not math.isfinite(square):
             raise FloatingPointError(
                 f"the gradient of step {state.step} is not finite. Lower learning_rate (now "
                 f"{state.settings.learning_rate}) and start from finite parameters."
             )
+        if before is not None:
+            self._stay_inside(before)
         state.squares += square
         state.batch += 1
 
-    def _key(self, purpose: Purpose, sweep: int) -> int:
-        return derive_key(self._state.seed, purpose, self._state.step, sweep)
+    def _stay_inside(self, before: Mapping[str, FloatArray]) -> None:
+        """Shorten the step that was made until the model has a Z, as it had before."""
+        existence = self._existence
+        assert existence is not None
+        existence.project(self._parameters)
+        steps = {name: value - before[name] for name, value in self._parameters.items()}
+        for _ in range(_HALVINGS):
+            problem = existence.problem(self._parameters)
+            if problem is None:
+                return
+            for name, step in steps.items():
+                step *= 0.5
+                self._parameters[name][...] = before[name] + step
+        for name, value in before.items():
+            self._parameters[name][...] = value
+        raise DivergentError(
+            f"step {self._state.step} leads to a model without a Z: {problem}. Lower learning_rate (now "
+            f"{self._state.settings.learning_rate})."
+        )
 
-    def _rows(self, rows: npt.NDArray[np.intp]) -> FloatArray:
-        return np.ascontiguousarray(self._x[rows], dtype=self._dtype)
+    def _layer_key(self, layer: str, sweep: int, purpose: Purpose | None = None) -> int:
+        return layer_key(self._layout, self._state.seed, layer, self._state.step, sweep, purpose=purpose)
+
+    def _held(self, rows: npt.NDArray[np.intp]) -> States:
+        return self._layout.data_states(np.ascontiguousarray(self._x[rows], dtype=self._dtype))
+
+    def _given_data(self, held: States, share: FloatArray, lo: int, *, draw: bool) -> tuple[Phase, States]:
+        """Term A over these rows, with every hidden layer but the averaged one drawn; and hidden states for a chain."""
+        layout, parameters = self._layout, self._parameters
+        if len(layout.hidden) > 1:
+            held = draw_hidden(
+                layout,
+                parameters,
+                held,
+                lambda layer, sweep: self._layer_key(layer, sweep, Purpose.DATA_HIDDEN),
+                lo,
+                self._state.settings.data_sweeps,
+            )
+        key = self._layer_key(layout.hidden[-1], 0, Purpose.DATA_HIDDEN)
+        return self._phase(held, share, lo, key if draw else None)
+
+    def _phase(self, held: States, share: FloatArray, lo: int, key: int | None) -> tuple[Phase, States]:
+        """⟨−∂E/∂θ⟩ with the averaged layer given all others; with a key, that layer's states from the same field."""
+        layout, kernels, parameters = self._layout, self._layout.kernels, self._parameters
+        averaged = layout.averaged
+        assert averaged is not None
+        states = layout.around(averaged, held)
+        if key is None:
+            return kernels.phase(states, of=layout.kept, row_weights=share, **parameters), held
+        result, drawn = kernels.phase_and_sample(
+            states, key, of=layout.kept, first_row=lo, row_weights=share, **parameters
+        )
+        return result, held | {averaged: drawn}
+
+    def _sweep(self, held: States, sweep: int, lo: int, *, whole: bool) -> States:
+        """The visible layers anew and then the hidden ones, up to the averaged one unless the sweep is whole."""
+        layout = self._layout
+        layers = (*layout.visible, *(layout.hidden if whole else layout.hidden[:-1]))
+        for layer in layers:
+            held[layer] = draw_layer(layout, self._parameters, layer, held, self._layer_key(layer, sweep), lo)
+        return held
 
     def _contrast(self, rows: npt.NDArray[np.intp], pool: Workers) -> list[Phase]:
         """CD-k: chains of k sweeps from the batch's own rows."""
-        kernels, parameters, k = self._kernels, self._parameters, self._state.settings.k
-        (v,), (h,) = kernels.visible, kernels.hidden
-        first = self._key(Purpose.DATA_HIDDEN, 0)
-        keys = [(self._key(Purpose.VISIBLE, s), self._key(Purpose.HIDDEN, s)) for s in range(k)]
+        k = self._state.settings.k
 
         def work(block: slice) -> Phase:
-            lo, n = block.start, block.stop - block.start
-            share = np.full(n, 1 / len(rows), self._dtype)
-            states = self._rows(rows[block])
-            result, hidden = kernels.phase_and_sample(
-                states, first, of=v, first_row=lo, row_weights=share, **parameters
-            )
-            for sweep, (v_key, h_key) in enumerate(keys, 1):
-                states = kernels.sample(v, hidden, v_key, first_row=lo, **parameters)
-                if sweep < k:
-                    hidden = kernels.sample(h, states, h_key, first_row=lo, **parameters)
-            return _added(result, kernels.phase(states, of=v, row_weights=-share, **parameters))
+            lo = block.start
+            share = np.full(block.stop - lo, 1 / len(rows), self._dtype)
+            result, held = self._given_data(self._held(rows[block]), share, lo, draw=True)
+            for sweep in range(k):
+                held = self._sweep(held, sweep, lo, whole=sweep + 1 < k)
+            return _added(result, self._phase(held, -share, lo, None)[0])
 
-        return pool.map(work, row_blocks(len(rows), self._units))
+        return pool.map(work, row_blocks(len(rows), self._layout.units))
 
     def _persistent(self, rows: npt.NDArray[np.intp], pool: Workers) -> list[Phase]:
         """PCD-k: the persistent chains go on by k sweeps; data and chains may differ in number."""
-        kernels, parameters, k = self._kernels, self._parameters, self._state.settings.k
-        (v,), (h,) = kernels.visible, kernels.hidden
+        layout, k = self._layout, self._state.settings.k
         chains = self._state.chains
         assert chains is not None
-        keys = [(self._key(Purpose.VISIBLE, s), self._key(Purpose.HIDDEN, s)) for s in range(k)]
 
         def work(blocks: tuple[slice | None, slice | None]) -> Phase:
             data, model = blocks
             result: Phase | None = None
             if data is not None:
                 share = np.full(data.stop - data.start, 1 / len(rows), self._dtype)
-                result = kernels.phase(self._rows(rows[data]), of=v, row_weights=share, **parameters)
+                result, _ = self._given_data(self._held(rows[data]), share, data.start, draw=False)
             if model is None:
                 assert result is not None
                 return result
-            lo, hidden = model.start, chains.hidden[model]
-            share = np.full(model.stop - model.start, -1 / len(chains), self._dtype)
-            for sweep, (v_key, h_key) in enumerate(keys, 1):
-                states = kernels.sample(v, hidden, v_key, first_row=lo, **parameters)
-                if sweep < k:
-                    hidden = kernels.sample(h, states, h_key, first_row=lo, **parameters)
+            lo = model.start
+            held = layout.data_states(chains.visible[model]) | layout.hidden_states(chains.hidden[model])
+            share = np.full(model.stop - lo, -1 / len(chains), self._dtype)
+            for sweep in range(k):
+                held = self._sweep(held, sweep, lo, whole=sweep + 1 < k)
             # The h that belongs to the last v is drawn from the very field that Term B averages over.
-            phase, hidden = kernels.phase_and_sample(states, h_key, of=v, first_row=lo, row_weights=share, **parameters)
-            chains.visible[model], chains.hidden[model] = states, hidden
+            phase, held = self._phase(held, share, lo, self._layer_key(layout.hidden[-1], k - 1))
+            chains.visible[model], chains.hidden[model] = layout.data_array(held), layout.hidden_array(held)
             return phase if result is None else _added(result, phase)
 
-        parts = pool.map(
-            work, list(zip_longest(row_blocks(len(rows), self._units), row_blocks(len(chains), self._units)))
-        )
+        units = layout.units
+        parts = pool.map(work, list(zip_longest(row_blocks(len(rows), units), row_blocks(len(chains), units))))
         self._state.chains = replace(chains, sweeps=chains.sweeps + k)
         return parts
 
     def _exact(self, rows: npt.NDArray[np.intp]) -> Phase:
         """Maximum likelihood: Term B over all configurations."""
         kernels, parameters, settings = self._kernels, self._parameters, self._state.settings
-        result = enumeration.gradient(kernels, parameters, self._x[rows], threads=self._threads).difference
+        engine = enumeration if self._layout.two_sided else joint
+        result = engine.gradient(kernels, parameters, self._x[rows], threads=self._threads).difference
         if isinstance(settings.optimiser, NaturalGradient):
             for name, parameter in parameters.items():
                 if parameter.ndim > 1:

@@ -1,8 +1,8 @@
-"""Block Gibbs sampling: chains whose two layers are drawn in turn, each given the other.
+"""Block Gibbs sampling: chains whose layers are drawn in turn, each given all others.
 
-A chain's state is the pair (v, h). One sweep draws v given h and then h given the new v, so the h that is handed out
-always belongs to the v beside it, and a sweep that follows needs nothing else. Whatever subset of units is clamped
-keeps its values through every draw, so the chains then sample the rest given these.
+A chain's state is the pair (v, h). One sweep draws the visible layers and then the hidden ones, so with one layer on
+each side the h that is handed out always belongs to the v beside it, and a sweep that follows needs nothing else.
+Whatever subset of units is clamped keeps its values through every draw, so the chains then sample the rest given these.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.domains import describe, is_finite, outside, states_of
 from pgm_rbm.errors import UnknownVariableError, ValueOutsideDomainError
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes, states_of
-from pgm_rbm.sampling.streams import Purpose, derive_key
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes
+from pgm_rbm.layout import Layout, States
+from pgm_rbm.sampling.layers import draw_layer, layer_key, resting
+from pgm_rbm.sampling.streams import Purpose, generator
 from pgm_rbm.workers import row_blocks, workers
 
 __all__ = ["Chains", "Clamp", "Given", "clamps_from", "run_chains", "start_chains"]
@@ -67,12 +70,13 @@ def clamps_from(given: Given, kernels: Kernels, parameters: Parameters, n: int) 
                 f"given names a unit that the model does not have. Got {node!r}; the units are {units}."
             )
         states = np.asarray(value)
-        domain = states_of(kernels.layers[layer])
+        unit_type = kernels.layers[layer]
         if states.shape not in ((), (n,)):
             raise ValueError(f"given[{node!r}] must be one state or {n} of them. Got an array of shape {states.shape}.")
-        if not np.isin(states, domain).all():
+        if states.dtype.kind not in "fiub" or outside(states, unit_type).any():
+            kind = "one of" if is_finite(unit_type) else "in"
             raise ValueOutsideDomainError(
-                f"given[{node!r}] must be one of {', '.join(f'{state:g}' for state in domain)}. Got {value!r}."
+                f"given[{node!r}] must be {kind} {describe(unit_type).strip('{}')}. Got {value!r}."
             )
         places.setdefault(layer, {})[int(unit)] = np.atleast_1d(states.astype(dtype))
     return {
@@ -86,8 +90,10 @@ class Chains:
     """Gibbs chains, one a row, as they stand; enough to go on bit for bit.
 
     Attributes:
-        visible: states of the visible layer, shape (chains, n_visible).
-        hidden: states of the hidden layer drawn given ``visible``, shape (chains, n_hidden).
+        visible: states of the visible layers, side by side, shape (chains, n_visible); the inputs follow, where the
+            model is given any.
+        hidden: states of the hidden layers, side by side, shape (chains, n_hidden); a single hidden layer is drawn
+            given ``visible``.
         seed: the seed that every draw's key is derived from.
         sweeps: how many sweeps have been made.
     """
@@ -101,19 +107,23 @@ class Chains:
         return len(self.visible)
 
 
-def _draw(
-    kernels: Kernels,
-    layer: str,
-    given: FloatArray,
-    key: int,
-    rows: slice,
-    parameters: Parameters,
-    clamps: Clamps,
-) -> FloatArray:
-    states = kernels.sample(layer, given, key, first_row=rows.start, **parameters)
-    if layer in clamps:
-        clamps[layer].apply(states, rows)
-    return states
+class _Clamped:
+    """Draws of one model's layers with some units clamped."""
+
+    def __init__(self, layout: Layout, parameters: Parameters, seed: int, clamps: Clamps):
+        self.layout, self.parameters, self.seed, self.clamps = layout, parameters, seed, clamps
+
+    def draw(self, layer: str, held: States, sweep: int, rows: slice) -> None:
+        """Draw a layer anew, in place."""
+        key = layer_key(self.layout, self.seed, layer, sweep)
+        kept = self.clamps[layer].units.tolist() if layer in self.clamps else ()
+        held[layer] = draw_layer(self.layout, self.parameters, layer, held, key, rows.start, kept)
+        self.clamp(layer, held, rows)
+
+    def clamp(self, layer: str, held: States, rows: slice) -> None:
+        """Give the clamped units their values."""
+        if layer in self.clamps:
+            self.clamps[layer].apply(held[layer], rows)
 
 
 def start_chains(
@@ -126,38 +136,51 @@ def start_chains(
     clamps: Clamps | None = None,
     threads: int | None = None,
 ) -> Chains:
-    """Chains before their first sweep: v as given, or every unit drawn as if all parameters were zero, which is
-    uniform for a finite unit; then h given v.
+    """Chains before their first sweep: v as given, or else drawn; then h given v.
+
+    Where no v is given, finite units start uniformly over their states. Visible units with infinitely many are then
+    drawn given these.
 
     Args:
         kernels, parameters: the model.
         n: the number of chains.
         seed: 64-bit seed of all draws that follow.
-        visible: states to start from, shape (n, n_visible).
+        visible: states to start from, shape (n, n_visible), the inputs of a conditional model after them.
         clamps: by layer, the units that keep their values.
         threads: how many threads to use; the result does not depend on it.
     """
-    clamps = clamps or {}
-    (v,), (h,) = kernels.visible, kernels.hidden
-    zeros = {name: np.zeros_like(value) for name, value in parameters.items()}
-    sizes = layer_sizes(kernels, parameters)
+    layout = Layout.of(kernels, parameters)
+    draws = _Clamped(layout, parameters, seed, clamps or {})
     dtype = next(iter(parameters.values())).dtype
-    v_key, h_key = derive_key(seed, Purpose.START), derive_key(seed, Purpose.HIDDEN, 0)
-    out_v, out_h = np.empty((n, sizes[v]), dtype), np.empty((n, sizes[h]), dtype)
+    free = (*(() if visible is not None else layout.visible), *layout.hidden)
+    places = [*layout.visible, *layout.kernels.hidden]
+    first: States = {} if visible is None else layout.data_states(visible)
+    for layer in free:
+        unit = kernels.layers[layer]
+        if is_finite(unit):
+            rng = generator(seed, Purpose.START, places.index(layer))
+            states = np.asarray(states_of(unit), dtype)
+            first[layer] = states[rng.integers(len(states), size=(n, layout.sizes[layer]))]
+        else:
+            first[layer] = resting(layout, layer, n, dtype)
+    out_v, out_h = (
+        np.empty((n, _width(layout.data_columns)), dtype),
+        np.empty((n, _width(layout.hidden_columns)), dtype),
+    )
 
     def work(rows: slice) -> None:
-        if visible is None:
-            nothing = np.zeros((rows.stop - rows.start, sizes[h]), dtype)
-            states = kernels.sample(v, nothing, v_key, first_row=rows.start, **zeros)
-        else:
-            states = visible[rows].copy()
-        if v in clamps:
-            clamps[v].apply(states, rows)
-        out_v[rows] = states
-        out_h[rows] = _draw(kernels, h, states, h_key, rows, parameters, clamps)
+        held = {layer: value[rows].copy() for layer, value in first.items()}
+        for layer in held:
+            draws.clamp(layer, held, rows)
+        for layer in layout.visible:
+            if layer in free and not is_finite(kernels.layers[layer]):
+                draws.draw(layer, held, 0, rows)
+        for layer in layout.hidden:
+            draws.draw(layer, held, 0, rows)
+        out_v[rows], out_h[rows] = layout.data_array(held), layout.hidden_array(held)
 
     with workers(threads) as pool:
-        pool.map(work, row_blocks(n, sum(sizes.values())))
+        pool.map(work, row_blocks(n, layout.units))
     return Chains(out_v, out_h, seed)
 
 
@@ -179,27 +202,26 @@ def run_chains(
         clamps: by layer, the units that keep their values.
         threads: how many threads to use; the result does not depend on it.
     """
-    clamps = clamps or {}
-    (v,), (h,) = kernels.visible, kernels.hidden
+    layout = Layout.of(kernels, parameters)
+    draws = _Clamped(layout, parameters, chains.seed, clamps or {})
     out_v, out_h = chains.visible.copy(), chains.hidden.copy()
-    units = out_v.shape[1] + out_h.shape[1]
     done, last = chains.sweeps, chains.sweeps + steps
     with workers(threads) as pool:
         while done < last:
             # A batch of sweeps at a time, so that an interrupt is answered soon and the threads seldom wait.
             sweeps = range(done + 1, min(done + _SWEEPS_AT_ONCE, last) + 1)
-            keys = [
-                (derive_key(chains.seed, Purpose.VISIBLE, s), derive_key(chains.seed, Purpose.HIDDEN, s))
-                for s in sweeps
-            ]
 
-            def work(rows: slice, keys: list[tuple[int, int]] = keys) -> None:
-                states_v, states_h = out_v[rows], out_h[rows]
-                for v_key, h_key in keys:
-                    states_v = _draw(kernels, v, states_h, v_key, rows, parameters, clamps)
-                    states_h = _draw(kernels, h, states_v, h_key, rows, parameters, clamps)
-                out_v[rows], out_h[rows] = states_v, states_h
+            def work(rows: slice, sweeps: range = sweeps) -> None:
+                held = layout.data_states(out_v[rows]) | layout.hidden_states(out_h[rows])
+                for sweep in sweeps:
+                    for layer in (*layout.visible, *layout.hidden):
+                        draws.draw(layer, held, sweep, rows)
+                out_v[rows], out_h[rows] = layout.data_array(held), layout.hidden_array(held)
 
-            pool.map(work, row_blocks(len(chains), units))
+            pool.map(work, row_blocks(len(chains), layout.units))
             done = sweeps[-1]
     return Chains(out_v, out_h, chains.seed, last)
+
+
+def _width(columns: dict[str, slice]) -> int:
+    return sum(place.stop - place.start for place in columns.values())

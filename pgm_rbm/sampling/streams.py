@@ -12,8 +12,9 @@ import secrets
 from enum import IntEnum
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Purpose", "derive_key", "generator", "resolve_seed"]
+__all__ = ["Purpose", "derive_key", "generator", "resolve_seed", "uniforms"]
 
 _MASK = 0xFFFFFFFFFFFFFFFF
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -66,3 +67,12 @@ def derive_key(seed: int, purpose: Purpose, *counters: int) -> int:
 def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:
     """A NumPy generator started at that key, for draws that are made in one place and in one thread."""
     return np.random.Generator(np.random.Philox(key=derive_key(seed, purpose, *counters)))
+
+
+def uniforms(key: int, first_row: int, rows: int, units: int) -> npt.NDArray[np.float64]:
+    """Numbers between 0 and 1, shape (rows, units), each a function of the key, of ``first_row`` plus its row, and of
+    its unit: the ones that a generated sampler draws with."""
+    from symbolic.codegen.runtime import row_streams
+    from symbolic.codegen.runtime_numpy import uniform
+
+    return np.asarray(uniform(row_streams(key, first_row, rows), units, np.float64))
