@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FAMILIES",
     "TABLE",
+    "Circle",
     "Domain",
     "Finite",
     "Integers",
@@ -78,11 +80,23 @@ class Integers:
 
 @dataclass(frozen=True)
 class Interval:
-    """The real numbers from ``low`` to ``high``; None is infinity."""
+    """The real numbers from ``low`` to ``high``; None is infinity.
+
+    At ``corners`` inside, in increasing order, energies may have corners or jumps; ``atoms`` are states that the base
+    measure gives a weight of their own, 1, beside the lengths of intervals.
+    """
 
     low: StateValue | None = None
     high: StateValue | None = None
+    corners: tuple[StateValue, ...] = ()
+    atoms: tuple[StateValue, ...] = ()
     states = None
+
+    @property
+    def pieces(self) -> tuple[Interval, ...]:
+        """The parts between corners."""
+        ends = (self.low, *self.corners, self.high)
+        return tuple(Interval(low, high) for low, high in pairwise(ends))
 
     def __str__(self) -> str:
         if self.low is None and self.high is None:
@@ -92,7 +106,20 @@ class Interval:
         return f"{left}, {right}"
 
 
-Domain: TypeAlias = Finite | Integers | Interval
+@dataclass(frozen=True)
+class Circle:
+    """The angles from −π to π."""
+
+    states = None
+    low = None
+    high = None
+    atoms = ()
+
+    def __str__(self) -> str:
+        return "[−π, π]"
+
+
+Domain: TypeAlias = Finite | Integers | Interval | Circle
 
 
 class Potential:
@@ -136,6 +163,32 @@ class Potential:
             found[int(exponent)] += coefficient
         return tuple(found)
 
+    def combine(self, known: Mapping[Expr, tuple[int, ...]]) -> tuple[Expr, ...]:
+        """The coefficients of φ(s) = c_0 f_0(s) + c_1 f_1(s) + …, where ``known`` says for functions of the state, as
+        expressions in :attr:`state`, how often they count for each coefficient.
+
+        Raises:
+            EnergyError: φ has a term that is none of the functions; the message names the term.
+        """
+        from sympy import S
+
+        found: list[Expr] = [S.Zero] * len(next(iter(known.values())))
+        for part, coefficient in self.terms:
+            if part not in known:
+                functions = ", ".join(str(function) for function in known)
+                raise EnergyError(
+                    f"the term {part * coefficient} of −E is no multiple of a function of the states of {self.unit} "
+                    f"for which its units have a closed form; those are {functions}. Write it with them or choose "
+                    "other units."
+                )
+            for place, count in enumerate(known[part]):
+                found[place] += count * coefficient
+        return tuple(found)
+
+    def is_polynomial(self) -> bool:
+        """Whether φ is a sum of powers of the state."""
+        return all(part == 1 or part.as_base_exp()[0] == self.state for part, _ in self.terms)
+
     def in_field(self, field: Expr, degree: int | None) -> tuple[Potential, Expr]:
         """φ with a linear term in ``field`` for derivatives to act on, and the value of the field at which it is φ.
 
@@ -143,7 +196,7 @@ class Potential:
         """
         from sympy import S
 
-        if degree is None:
+        if degree is None or not self.is_polynomial():
             return Potential((*self.terms, (self.state, field)), self.state, self.unit), S.Zero
         c0, c1, *rest = self.coefficients(degree)
         powers = tuple((self.state**power, c) for power, c in enumerate(rest, 2) if c != 0)
@@ -234,7 +287,12 @@ class Unit:
     @property
     def is_continuous(self) -> bool:
         """Whether the states are real numbers, so that sums over them are integrals."""
-        return isinstance(self.domain, Interval)
+        return isinstance(self.domain, (Interval, Circle))
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether the mean of a state says anything; that of an angle depends on where angles start."""
+        return not isinstance(self.domain, Circle)
 
     @property
     def states(self) -> tuple[StateValue, ...]:
@@ -452,6 +510,104 @@ def _rectified_draw(phi: Potential) -> tuple[Expr, ...]:
     return c1 / sqrt(q), 1 / sqrt(q)
 
 
+def _two_sides(phi: Potential) -> tuple[tuple[Expr, Expr], tuple[Expr, Expr], Expr]:
+    """(θ, γ) of the terms θ s − γ s²/2 on the positive and on the negative side, and what does not depend on s."""
+    from symbolic.language.functions import neg, pos
+
+    s = phi.state
+    c0, up, up2, down, down2 = phi.combine(
+        {
+            s**0: (1, 0, 0, 0, 0),
+            s: (0, 1, 0, 1, 0),
+            s**2: (0, 0, 1, 0, 1),
+            pos(s): (0, 1, 0, 0, 0),
+            pos(s) ** 2: (0, 0, 1, 0, 0),
+            neg(s): (0, 0, 0, 1, 0),
+            neg(s) ** 2: (0, 0, 0, 0, 1),
+        }
+    )
+    return (up, -2 * up2), (down, -2 * down2), c0
+
+
+def _side(field: Expr, q: Expr) -> Expr:
+    """The log-partition of a Gaussian unit on s ≥ 0."""
+    from sympy import log, sqrt
+
+    from symbolic.language.functions import lnmills
+
+    return lnmills(field / sqrt(q)) - log(q) / 2
+
+
+def _two_sided(phi: Potential) -> Expr:
+    from symbolic.language.functions import Logsumexp
+
+    (up, up_q), (down, down_q), c0 = _two_sides(phi)
+    return c0 + Logsumexp(_side(up, up_q), _side(-down, down_q))
+
+
+def _two_precisions(phi: Potential) -> tuple[Expr, ...]:
+    (_, up_q), (_, down_q), _ = _two_sides(phi)
+    return (up_q,) if up_q == down_q else (up_q, down_q)
+
+
+def _two_sided_draw(phi: Potential) -> tuple[Expr, ...]:
+    """The log-odds of the positive side; then field and deviation of each side, as of a rectified unit."""
+    from sympy import sqrt
+
+    (up, up_q), (down, down_q), _ = _two_sides(phi)
+    odds = _side(up, up_q) - _side(-down, down_q)
+    return odds, up / sqrt(up_q), 1 / sqrt(up_q), -down / sqrt(down_q), 1 / sqrt(down_q)
+
+
+def _slab(phi: Potential) -> tuple[Expr, Expr, Expr, Expr]:
+    """c_0, the weight of the slab against the spike, the field and the precision."""
+    from symbolic.language.functions import nonzero
+
+    s = phi.state
+    c0, bias, field, square = phi.combine(
+        {s**0: (1, 0, 0, 0), nonzero(s): (0, 1, 0, 0), s: (0, 0, 1, 0), s**2: (0, 0, 0, 1)}
+    )
+    return c0, bias, field, -2 * square
+
+
+def _slab_odds(phi: Potential) -> Expr:
+    from symbolic.language.functions import lognorm
+
+    _, bias, field, q = _slab(phi)
+    return bias + field**2 / (2 * q) + lognorm(q)
+
+
+def _spike_and_slab(phi: Potential) -> Expr:
+    from symbolic.language.functions import softplus
+
+    return _slab(phi)[0] + softplus(_slab_odds(phi))
+
+
+def _spike_and_slab_draw(phi: Potential) -> tuple[Expr, ...]:
+    """The log-odds of the slab, its mean and its standard deviation."""
+    from sympy import sqrt
+
+    _, _, field, q = _slab(phi)
+    return _slab_odds(phi), field / q, 1 / sqrt(q)
+
+
+def _components(phi: Potential) -> tuple[Expr, Expr, Expr]:
+    from sympy import cos, sin
+
+    s = phi.state
+    c0, x, y = phi.combine({s**0: (1, 0, 0), cos(s): (0, 1, 0), sin(s): (0, 0, 1)})
+    return c0, x, y
+
+
+def _von_mises(phi: Potential) -> Expr:
+    from sympy import log, pi
+
+    from symbolic.language.functions import lnbessel
+
+    c0, x, y = _components(phi)
+    return c0 + log(2 * pi) + lnbessel(x**2 + y**2)
+
+
 TABLE: Mapping[str, Unit] = MappingProxyType(
     {
         unit.name: unit
@@ -518,6 +674,34 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 degree=2,
                 stable="lnmills",
                 sampler=Sampler("rectified", _rectified_draw),
+            ),
+            Unit(
+                "drelu",
+                Interval(corners=(0,)),
+                _two_sided,
+                "a dual rectified Gaussian: field and precision for s > 0, in pos(s), and others for s < 0, in neg(s)",
+                _two_precisions,
+                degree=2,
+                stable="lnmills",
+                sampler=Sampler("two_sided", _two_sided_draw),
+            ),
+            Unit(
+                "spike_and_slab",
+                Interval(corners=(0,), atoms=(0,)),
+                _spike_and_slab,
+                "0, or a Gaussian number; the energy's coefficient of −nonzero(s) decides between the two",
+                lambda phi: (_slab(phi)[3],),
+                degree=2,
+                stable="softplus",
+                sampler=Sampler("spike_and_slab", _spike_and_slab_draw),
+            ),
+            Unit(
+                "von_mises",
+                Circle(),
+                _von_mises,
+                "an angle in a field (x, y), in cos(s) and sin(s)",
+                stable="lnbessel",
+                sampler=Sampler("von_mises", lambda phi: _components(phi)[1:]),
             ),
         )
     }

@@ -26,11 +26,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from sympy import Add, Derivative, Expr, Function, Mul, Pow, Rational, Symbol, exp, log, tanh
+from sympy import Add, Derivative, Expr, Function, Mul, Pow, Rational, Symbol, cos, exp, log, sin, tanh
 
 from symbolic.errors import CheckError, UnboundError
 from symbolic.language.binders import BaseMeasure, ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
-from symbolic.language.functions import StableFunction
+from symbolic.language.functions import StableFunction, StateFunction
 from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
 from symbolic.language.probability import (
     EnergyCall,
@@ -228,6 +228,8 @@ def stand_ins(layer: Layer) -> tuple[tuple[StateValue, ...], ...]:
         return tuple(tuple(low + 4 * x for x in shape) for shape in shapes)
     if high is not None:
         return tuple(tuple(high - 4 * x for x in reversed(shape)) for shape in shapes)
+    if domain.atoms:
+        return ((*domain.atoms, Fraction(1, 2), 2), (Fraction(-3, 2), *domain.atoms))
     return ((-1, Fraction(1, 2), 2), (Fraction(-3, 2), 1))
 
 
@@ -540,6 +542,18 @@ def _tanh(world: World, node: Any) -> Dual:
     return world._dual((exp(x) - exp(-x)) / (exp(x) + exp(-x)))
 
 
+def _state_function(world: World, node: Any) -> Dual:
+    """A function of a state: its own value where that is rational, and for a cosine or sine a stand-in, the same for
+    equal states: what holds for any function of the state holds for these."""
+    inner = world._dual(node.args[0])
+    state = getattr(inner.value, "rational", None)
+    if inner.slope is not None or state is None:
+        raise CheckError(f"{node} has no exact value here: it is a function of states alone.")
+    if isinstance(node, StateFunction):
+        return Dual(world.number.of(node.at(state)))
+    return Dual(world.number.of(Fraction(random.Random(f"{type(node).__name__}/{state}").randrange(1, 997), 997)))
+
+
 _RULES: dict[type, Callable[[World, Any], Dual]] = {
     Add: _sum,
     Mul: _product,
@@ -581,4 +595,6 @@ def _rule_for(node: Any) -> Callable[[World, Any], Dual]:
         return lambda world, n: Dual(world.number.of(Fraction(int(n.p), int(n.q))))
     if isinstance(node, StableFunction):
         return _defined
+    if isinstance(node, (StateFunction, cos, sin)):
+        return _state_function
     raise CheckError(f"{type(node).__name__} has no exact value here: {node}")

@@ -16,13 +16,14 @@ from functools import lru_cache
 from typing import Any
 
 import mpmath
-from sympy import Expr, erfc, loggamma, pi
+from sympy import Expr, cos, erfc, loggamma, pi, sin
 
 from symbolic.check.finite_field import Dual, World
 from symbolic.errors import CheckError
 from symbolic.language.binders import BaseMeasure, UnitSum
+from symbolic.language.functions import bessel_i, neg, nonzero, pos
 from symbolic.language.layers import Configuration, Entry, Index, Layer
-from symbolic.units import Domain, Integers, Interval, Unit, lookup
+from symbolic.units import Circle, Domain, Integers, Interval, Unit, lookup
 
 __all__ = ["DIGITS", "Real", "RealWorld", "points_of_domain"]
 
@@ -196,8 +197,11 @@ def _summed(body: Callable[[Any], Dual], unit: Unit) -> Dual:
     weight = _weight(unit)
     if isinstance(unit.domain, Integers):
         return _series(lambda s: body(s) * Dual(Real(weight(s))), unit)
+    if isinstance(unit.domain, Circle):
+        return _around(body)
     assert isinstance(unit.domain, Interval)
-    return _integral(lambda s: body(s) * Dual(Real(weight(s))), unit.domain)
+    pieces = [_integral(lambda s: body(s) * Dual(Real(weight(s))), piece) for piece in unit.domain.pieces]
+    return _total([*(body(Real.of(Fraction(atom)).x) for atom in unit.domain.atoms), *pieces])
 
 
 def _small(term: Dual, total: Dual) -> bool:
@@ -264,6 +268,18 @@ def _integral(f: Callable[[Any], Dual], domain: Interval) -> Dual:
     raise CheckError(f"the integral over {domain} does not converge at this point.")
 
 
+def _around(f: Callable[[Any], Dual]) -> Dual:
+    """The integral over all angles of a smooth function, by equal steps."""
+    before: Dual | None = None
+    for level in range(4, 11):
+        step = 2 * _MP.pi / 2**level
+        now = _total(f(k * step - _MP.pi) for k in range(2**level)) * Dual(Real(step))
+        if before is not None and _settled(before, now):
+            return now
+        before = now
+    raise CheckError("the integral over the angles does not converge at this point.")
+
+
 def _settled(before: Dual, now: Dual) -> bool:
     if abs(before.value.x - now.value.x) > _TOLERANCE / 100 * max(abs(now.value.x), _NEGLIGIBLE):
         return False
@@ -288,9 +304,33 @@ def _loggamma(world: World, node: Any) -> Dual:
     return Dual(Real(_MP.loggamma(x.value.x)))
 
 
+def _bessel(world: World, node: Any) -> Dual:
+    order, x = node.args[0], world._dual(node.args[1])
+    value = Real(_MP.besseli(int(order), x.value.x))
+    if x.slope is None:
+        return Dual(value)
+    # I_ν′ = (I_{ν−1} + I_{ν+1}) / 2
+    slope = (_MP.besseli(int(order) - 1, x.value.x) + _MP.besseli(int(order) + 1, x.value.x)) / 2
+    return Dual(value, Real(slope) * x.slope)
+
+
+def _of_state(function: Callable[[Any], Any]) -> Callable[[World, Any], Dual]:
+    def rule(world: World, node: Any) -> Dual:
+        state = world._dual(node.args[0])
+        if state.slope is not None:
+            raise CheckError(f"the derivative of {node} by its argument is not evaluated here.")
+        return Dual(Real.of(function(state.value.x)))
+
+    return rule
+
+
 RealWorld.rules = {
     **World.rules,
+    bessel_i: _bessel,
+    cos: _of_state(_MP.cos),
     erfc: _erfc,
+    **{kind: _of_state(kind.at) for kind in (neg, nonzero, pos)},
+    sin: _of_state(_MP.sin),
     loggamma: _loggamma,
     type(pi): lambda world, node: Dual(Real(+_MP.pi)),
 }

@@ -24,6 +24,8 @@ from symbolic.codegen import runtime_stable as stable
 
 __all__ = [
     "LogSumExp",
+    "bessel_curvature",
+    "bessel_slope",
     "bose",
     "configurations",
     "diagonal",
@@ -34,6 +36,8 @@ __all__ = [
     "draw_geometric",
     "draw_integer",
     "draw_rectified",
+    "draw_spike_and_slab",
+    "draw_two_sided",
     "draw_uniform",
     "einsum",
     "exprel_mean",
@@ -41,6 +45,7 @@ __all__ = [
     "fine_uniforms",
     "geomsum_mean",
     "geomsum_variance",
+    "lnbessel",
     "lnexprel",
     "lngeomsum",
     "lnmills",
@@ -51,6 +56,9 @@ __all__ = [
     "mills_mean",
     "mills_variance",
     "namespace",
+    "neg",
+    "nonzero",
+    "pos",
     "repeated",
     "sigmoid",
     "softmax",
@@ -157,11 +165,14 @@ def _stable(function: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
+bessel_curvature = _stable(stable.bessel_curvature)
+bessel_slope = _stable(stable.bessel_slope)
 bose = _stable(stable.bose)
 exprel_mean = _stable(stable.exprel_mean)
 exprel_variance = _stable(stable.exprel_variance)
 geomsum_mean = _stable(stable.geomsum_mean)
 geomsum_variance = _stable(stable.geomsum_variance)
+lnbessel = _stable(stable.lnbessel)
 lnexprel = _stable(stable.lnexprel)
 lngeomsum = _stable(stable.lngeomsum)
 lnmills = _stable(stable.lnmills)
@@ -170,6 +181,9 @@ lognorm = _stable(stable.lognorm)
 logsumexp = _stable(stable.logsumexp)
 mills_mean = _stable(stable.mills_mean)
 mills_variance = _stable(stable.mills_variance)
+neg = _stable(stable.neg)
+nonzero = _stable(stable.nonzero)
+pos = _stable(stable.pos)
 softmax = _stable(stable.softmax)
 
 
@@ -228,6 +242,8 @@ draw_gaussian = _by_inversion(stable.gaussian_quantile)
 draw_geometric = _by_inversion(stable.geometric_quantile)
 draw_integer = _by_inversion(stable.integer_quantile)
 draw_rectified = _by_inversion(stable.rectified_quantile)
+draw_spike_and_slab = _by_inversion(stable.spike_and_slab_quantile)
+draw_two_sided = _by_inversion(stable.two_sided_quantile)
 draw_uniform = _by_inversion(stable.uniform_quantile)
 
 

@@ -39,6 +39,8 @@ from symbolic.codegen import runtime_numpy
 from symbolic.codegen import runtime_stable as stable
 
 __all__ = [
+    "bessel_curvature",
+    "bessel_slope",
     "bose",
     "draw_binomial",
     "draw_exponential",
@@ -49,13 +51,17 @@ __all__ = [
     "draw_integer",
     "draw_poisson",
     "draw_rectified",
+    "draw_spike_and_slab",
+    "draw_two_sided",
     "draw_uniform",
+    "draw_von_mises",
     "exp",
     "exprel_mean",
     "exprel_variance",
     "fine_uniform",
     "geomsum_mean",
     "geomsum_variance",
+    "lnbessel",
     "lnexprel",
     "lngeomsum",
     "lnmills",
@@ -66,6 +72,9 @@ __all__ = [
     "logsumexp",
     "mills_mean",
     "mills_variance",
+    "neg",
+    "nonzero",
+    "pos",
     "sigmoid",
     "softmax",
     "softplus",
@@ -376,6 +385,11 @@ _bose_variance_series = _polynomial(stable.BOSE_VARIANCE)
 _mills_series = _polynomial(stable.MILLS)
 _mills_mean_series = _polynomial(stable.MILLS_MEAN)
 _mills_variance_series = _polynomial(stable.MILLS_VARIANCE)
+_bessel_series = _polynomial(stable.BESSEL)
+_bessel_slope_series = _polynomial(stable.BESSEL_SLOPE)
+_bessel_curvature_series = _polynomial(stable.BESSEL_CURVATURE)
+_bessel_far_series = _polynomial(stable.BESSEL_FAR)
+_bessel_defect_series = _polynomial(stable.BESSEL_DEFECT)
 _stirling_series = _polynomial(stable.STIRLING)
 (_middle_above, _middle_below), (_near_above, _near_below), (_far_above, _far_below) = (
     (_polynomial(above), _polynomial(below)) for above, below in stable.NORMAL_QUANTILE
@@ -525,6 +539,38 @@ def _mills_variance64(x):  # type: ignore[no-untyped-def]
     return 1.0 - hazard * (up + hazard) if x > 0.0 else below
 
 
+@njit(**_HELPER)
+def _lnbessel64(z):  # type: ignore[no-untyped-def]
+    root = np.sqrt(z if z > 16.0 else 16.0)
+    far = root - 0.5 * _log64(root) + _log64(_bessel_far_series(8.0 / root - 1.0))
+    return z * _bessel_series(z / 8 - 1.0) if z <= 16.0 else far
+
+
+@njit(**_HELPER)
+def _bessel_slope64(z):  # type: ignore[no-untyped-def]
+    root = np.sqrt(z if z > 16.0 else 16.0)
+    far = (1.0 - _bessel_defect_series(8.0 / root - 1.0) / root) / (2.0 * root)
+    return _bessel_slope_series(z / 8 - 1.0) if z <= 16.0 else far
+
+
+@njit(**_HELPER)
+def _bessel_curvature64(z):  # type: ignore[no-untyped-def]
+    root = np.sqrt(z if z > 16.0 else 16.0)
+    defect = _bessel_defect_series(8.0 / root - 1.0) / root
+    far = (defect * (2.0 - defect) - 2.0 * (1.0 - defect) / root) / (4.0 * root * root)
+    return _bessel_curvature_series(z / 8 - 1.0) if z <= 16.0 else far
+
+
+@njit(**_HELPER)
+def _neg64(s):  # type: ignore[no-untyped-def]
+    return s if s < 0.0 else 0.0
+
+
+@njit(**_HELPER)
+def _nonzero64(s):  # type: ignore[no-untyped-def]
+    return 1.0 if s != 0.0 else 0.0
+
+
 # Draws. Words and steps as in symbolic.codegen.runtime_numpy.
 
 
@@ -597,6 +643,63 @@ def _rectified(u, field):  # type: ignore[no-untyped-def]
 @njit(**_HELPER)
 def _draw_rectified(first, second, unit, field, deviation):  # type: ignore[no-untyped-def]
     return deviation * _rectified(_fine(first, second, unit, 0), field)
+
+
+@njit(**_HELPER)
+def _within(u, odds):  # type: ignore[no-untyped-def]
+    """Whether u falls to the first of two cases with the given log-odds, and its place within the case."""
+    first = _sigmoid64(odds)
+    taken = u < first
+    within = (u if taken else 1.0 - u) / (first if taken else _sigmoid64(-odds))
+    return taken, within if within < stable.BELOW_ONE else stable.BELOW_ONE
+
+
+@njit(**_HELPER)
+def _draw_two_sided(first, second, unit, odds, up, up_deviation, down, down_deviation):  # type: ignore[no-untyped-def]
+    taken, u = _within(_fine(first, second, unit, 0), odds)
+    drawn = (up_deviation if taken else down_deviation) * _rectified(u, up if taken else down)
+    return drawn if taken else -drawn
+
+
+@njit(**_HELPER)
+def _draw_spike_and_slab(first, second, unit, odds, mean, deviation):  # type: ignore[no-untyped-def]
+    taken, u = _within(_fine(first, second, unit, 0), odds)
+    return mean + deviation * _normal(u) if taken else 0.0
+
+
+@njit(**_HELPER)
+def _envelope(length):  # type: ignore[no-untyped-def]
+    """r − 1 for the r of Best and Fisher's wrapped Cauchy envelope."""
+    root = np.sqrt(1.0 + 4.0 * length * length)
+    tau = 1.0 + root
+    if length > 1.0:
+        complement = (np.sqrt(2.0 * tau) - 1.0 - 1.0 / (2.0 * length + root)) / (2.0 * length)
+        rho = 1.0 - complement
+    else:
+        rho = 2.0 * length * np.sqrt(tau) / (tau * (np.sqrt(tau) + 1.4142135623730951))
+        complement = 1.0 - rho
+    return complement * complement / (2.0 * rho)
+
+
+@njit(**_HELPER)
+def _draw_von_mises(first, second, unit, x, y):  # type: ignore[no-untyped-def]
+    length = np.hypot(x, y)
+    length = length if length > 1e-150 else 1e-150
+    excess = _envelope(length)
+    step = 0
+    while True:
+        half = 0.5 * np.pi * _fine(first, second, unit, step)
+        v = _fine(first, second, unit, step + 1)
+        back = excess * 2.0 * np.sin(half) ** 2 / (excess + 2.0 * np.cos(half) ** 2)
+        c = length * (excess + back)
+        if c * (2.0 - c) > v or np.log(c / v) + 1.0 - c >= 0.0:
+            break
+        step += 3
+    half = np.sqrt(back / 2.0)
+    turn = 2.0 * np.arcsin(half if half < 1.0 else 1.0)
+    angle = np.arctan2(y, x) + (-turn if _fine(first, second, unit, step + 2) < 0.5 else turn)
+    angle = angle - 2.0 * np.pi if angle > np.pi else angle
+    return angle + 2.0 * np.pi if angle < -np.pi else angle
 
 
 @njit(**_HELPER)
@@ -699,11 +802,14 @@ def _public(name: str, arguments: str, double: Any) -> Any:
     return function
 
 
+bessel_curvature = _public("bessel_curvature", "z", _bessel_curvature64)
+bessel_slope = _public("bessel_slope", "z", _bessel_slope64)
 bose = _public("bose", "x", _bose64)
 exprel_mean = _public("exprel_mean", "x", _exprel_mean64)
 exprel_variance = _public("exprel_variance", "x", _exprel_variance64)
 geomsum_mean = _public("geomsum_mean", "n, x", _geomsum_mean64)
 geomsum_variance = _public("geomsum_variance", "n, x", _geomsum_variance64)
+lnbessel = _public("lnbessel", "z", _lnbessel64)
 lnexprel = _public("lnexprel", "x", _lnexprel64)
 lngeomsum = _public("lngeomsum", "n, x", _lngeomsum64)
 lnmills = _public("lnmills", "x", _lnmills64)
@@ -711,6 +817,9 @@ log1mexp = _public("log1mexp", "x", _log1mexp64)
 lognorm = _public("lognorm", "q", _lognorm64)
 mills_mean = _public("mills_mean", "x", _mills_mean64)
 mills_variance = _public("mills_variance", "x", _mills_variance64)
+neg = _public("neg", "s", _neg64)
+nonzero = _public("nonzero", "s", _nonzero64)
+pos = _public("pos", "s", _positive)
 
 
 def logsumexp(*x: Any) -> Any:
@@ -812,4 +921,7 @@ draw_geometric = _drawing("draw_geometric", _draw_geometric)
 draw_integer = _drawing("draw_integer", _draw_integer)
 draw_poisson = _drawing("draw_poisson", _draw_poisson)
 draw_rectified = _drawing("draw_rectified", _draw_rectified)
+draw_spike_and_slab = _drawing("draw_spike_and_slab", _draw_spike_and_slab)
+draw_two_sided = _drawing("draw_two_sided", _draw_two_sided)
 draw_uniform = _drawing("draw_uniform", _draw_uniform)
+draw_von_mises = _drawing("draw_von_mises", _draw_von_mises)

@@ -19,6 +19,8 @@ from symbolic.codegen import runtime_stable as stable
 from symbolic.codegen.runtime import Words, mix
 
 __all__ = [
+    "bessel_curvature",
+    "bessel_slope",
     "bose",
     "draw",
     "draw_binomial",
@@ -30,12 +32,16 @@ __all__ = [
     "draw_integer",
     "draw_poisson",
     "draw_rectified",
+    "draw_spike_and_slab",
+    "draw_two_sided",
     "draw_uniform",
+    "draw_von_mises",
     "exprel_mean",
     "exprel_variance",
     "fine_uniform",
     "geomsum_mean",
     "geomsum_variance",
+    "lnbessel",
     "lnexprel",
     "lngeomsum",
     "lnmills",
@@ -45,6 +51,9 @@ __all__ = [
     "logsumexp",
     "mills_mean",
     "mills_variance",
+    "neg",
+    "nonzero",
+    "pos",
     "sigmoid",
     "softmax",
     "softplus",
@@ -71,11 +80,14 @@ def log2cosh(x: Array) -> Array:
     return size + np.log1p(np.exp(-2 * size))
 
 
+bessel_curvature = partial(stable.bessel_curvature, np)
+bessel_slope = partial(stable.bessel_slope, np)
 bose = partial(stable.bose, np)
 exprel_mean = partial(stable.exprel_mean, np)
 exprel_variance = partial(stable.exprel_variance, np)
 geomsum_mean = partial(stable.geomsum_mean, np)
 geomsum_variance = partial(stable.geomsum_variance, np)
+lnbessel = partial(stable.lnbessel, np)
 lnexprel = partial(stable.lnexprel, np)
 lngeomsum = partial(stable.lngeomsum, np)
 lnmills = partial(stable.lnmills, np)
@@ -84,6 +96,9 @@ lognorm = partial(stable.lognorm, np)
 logsumexp = partial(stable.logsumexp, np)
 mills_mean = partial(stable.mills_mean, np)
 mills_variance = partial(stable.mills_variance, np)
+neg = partial(stable.neg, np)
+nonzero = partial(stable.nonzero, np)
+pos = partial(stable.pos, np)
 softmax = partial(stable.softmax, np)
 
 
@@ -194,6 +209,17 @@ draw_rectified = _by_inversion(
     stable.rectified_quantile,
     "rectified",
     "``draw_rectified(streams, field, deviation)``: deviation times s ≥ 0 of density e^{field s − s²/2}",
+)
+draw_spike_and_slab = _by_inversion(
+    stable.spike_and_slab_quantile,
+    "spike_and_slab",
+    "``draw_spike_and_slab(streams, odds, mean, deviation)``: with these log-odds normal numbers, else 0",
+)
+draw_two_sided = _by_inversion(
+    stable.two_sided_quantile,
+    "two_sided",
+    "``draw_two_sided(streams, odds, up, up_deviation, down, down_deviation)``: with these log-odds a rectified number "
+    "of the first two, else minus one of the last two",
 )
 draw_uniform = _by_inversion(
     stable.uniform_quantile, "uniform", "``draw_uniform(streams, field)``: density e^{field s} on 0 ≤ s ≤ 1"
@@ -328,3 +354,38 @@ def _log_poisson(k: Array, rate: Array) -> Array:
     z = 1 / (many * many)
     away = many * (np.log1p(d) - d) - 0.5 * np.log(2 * math.pi * many) - stable.horner(z, stable.STIRLING) / many
     return np.where(small, close, away)
+
+
+def draw_von_mises(streams: tuple[Words, Words], x: Any, y: Any) -> Array:
+    """Angles of density e^{x cos s + y sin s}, for all rows of the streams; x and y broadcast to (rows, units).
+
+    Source: D. J. Best and N. I. Fisher, "Efficient simulation of the von Mises distribution" (Applied Statistics 28,
+    1979), with the differences written such that strong and weak fields lose no digits.
+    """
+    tries = _Tries(streams, (x, y))
+    step = 0
+    while len(tries.place):
+        x, y = tries.arguments
+        length = np.maximum(np.hypot(x, y), 1e-150)
+        u, v, w = (tries.uniform(step + k) for k in range(3))
+        step += 3
+        excess = _envelope(length)
+        back = excess * 2 * np.sin(math.pi / 2 * u) ** 2 / (excess + 2 * np.cos(math.pi / 2 * u) ** 2)
+        c = length * (excess + back)
+        accepted = (c * (2 - c) > v) | (np.log(c / v) + 1 - c >= 0)
+        turn = 2 * np.arcsin(np.sqrt(np.minimum(back / 2, 1.0)))
+        angle = np.arctan2(y, x) + np.where(w < 0.5, -turn, turn)
+        angle = np.where(angle > math.pi, angle - 2 * math.pi, angle)
+        tries.settle(np.where(angle < -math.pi, angle + 2 * math.pi, angle), accepted)
+    return tries.result()
+
+
+def _envelope(length: Array) -> Array:
+    """r − 1 for the r of Best and Fisher's wrapped Cauchy envelope; ρ is its other parameter."""
+    root = np.sqrt(1 + 4 * length * length)
+    tau = 1 + root
+    small = 2 * length * np.sqrt(tau) / (tau * (np.sqrt(tau) + math.sqrt(2)))
+    strong = np.maximum(length, 1.0)
+    complement = np.where(length > 1, (np.sqrt(2 * tau) - 1 - 1 / (2 * strong + root)) / (2 * strong), 1 - small)
+    rho = np.where(length > 1, 1 - complement, small)
+    return complement * complement / (2 * rho)

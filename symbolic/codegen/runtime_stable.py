@@ -19,6 +19,11 @@ from fractions import Fraction
 from typing import Any
 
 __all__ = [
+    "BESSEL",
+    "BESSEL_CURVATURE",
+    "BESSEL_DEFECT",
+    "BESSEL_FAR",
+    "BESSEL_SLOPE",
     "BOSE_MEAN",
     "BOSE_VARIANCE",
     "LOG_BOSE",
@@ -141,6 +146,207 @@ MILLS_VARIANCE = (
     -4.553884709335714e-08,
 )
 
+# ln I_0(√z) / z by z / 8 − 1, for z ≤ 16.
+BESSEL = (
+    0.18093399726557027,
+    -0.04013934231264242,
+    0.015449475382923152,
+    -0.006880670339777632,
+    0.003272596802912387,
+    -0.001615849248619237,
+    0.0008176193968676722,
+    -0.00042104464451240376,
+    0.0002197365637474082,
+    -0.00011589453110055993,
+    6.165377489881857e-05,
+    -3.3034032959372776e-05,
+    1.7804228014180617e-05,
+    -9.645889198511585e-06,
+    5.262627704272387e-06,
+    -2.88043876482e-06,
+    1.536367067058317e-06,
+    -8.321882599294522e-07,
+    5.67148191217308e-07,
+    -3.389099423633246e-07,
+    -1.1375137557012008e-08,
+    4.2485308852465345e-08,
+    2.4539937295725095e-07,
+    -1.7395532226268114e-07,
+    -1.6607213706663238e-07,
+    1.1962313265314344e-07,
+    1.1441952536352121e-07,
+    -7.695638973341303e-08,
+    -4.030620484461748e-08,
+    2.6308433327770184e-08,
+    8.236542805725365e-09,
+    -5.109527485750237e-09,
+)
+# Its first derivative by z, and the second.
+BESSEL_SLOPE = (
+    0.14079465495292784,
+    -0.04937973385943995,
+    0.025706415129440535,
+    -0.014432294147216806,
+    0.008283737771225505,
+    -0.004789379122993454,
+    0.002776023271287046,
+    -0.0016104643476197908,
+    0.0009345782668620148,
+    -0.0005424116171130552,
+    0.0003148168331266983,
+    -0.00018272285106699456,
+    0.00010606501248951223,
+    -6.156706156436477e-05,
+    3.568004220910133e-05,
+    -2.0686734969922777e-05,
+    1.2225075462626627e-05,
+    -7.1673611588120286e-06,
+    3.5184825240269877e-06,
+    -1.8744324057665264e-06,
+    2.4926713756940998e-06,
+    -1.7375664240556404e-06,
+    -1.290116319539291e-06,
+    1.1211840119882978e-06,
+    2.1475775241301773e-06,
+    -1.594044145739598e-06,
+    -1.571762460202402e-06,
+    1.1419997674783173e-06,
+    9.22543421628454e-07,
+    -6.373072030829681e-07,
+    -3.079824230709227e-07,
+    2.059175393039075e-07,
+    5.54203608555715e-08,
+    -3.545896256231204e-08,
+)
+BESSEL_CURVATURE = (
+    -0.0061724667324299905,
+    0.006426603782360477,
+    -0.005412110305208328,
+    0.004141868885547562,
+    -0.002993361951668036,
+    0.0020820174571344425,
+    -0.0014091563121790731,
+    0.0009345781703718186,
+    -0.0006102129033566401,
+    0.00039352248249925837,
+    -0.0002512459965083587,
+    0.00015908391721147254,
+    -0.00010002940311109365,
+    6.252667647975972e-05,
+    -3.888485262968909e-05,
+    2.4062231448798313e-05,
+    -1.4833630294786924e-05,
+    9.17255932583771e-06,
+    -5.640607689311744e-06,
+    3.243007295284788e-06,
+    -1.9147465132255747e-06,
+    1.7255203206630346e-06,
+    -1.1863947737512555e-06,
+    -4.793745363218244e-07,
+    5.321768623534834e-07,
+    1.6593175865069469e-06,
+    -1.3237644557857152e-06,
+    -1.7310985279120708e-06,
+    1.3694063631108828e-06,
+    1.643392891493663e-06,
+    -1.2350548776753664e-06,
+    -1.0628533491282286e-06,
+    7.729476353571717e-07,
+    4.938162880665655e-07,
+    -3.462472384492067e-07,
+    -1.403580207133861e-07,
+    9.543151458608755e-08,
+    2.0239055972851378e-08,
+    -1.3288057873357328e-08,
+)
+# √r e^{−r} I_0(r) and r (1 − I_1(r) / I_0(r)) by 8 / r − 1, for r ≥ 4.
+BESSEL_FAR = (
+    0.4056863423545939,
+    0.00734943477824301,
+    0.0007352506533735392,
+    0.00018496457163772584,
+    7.946838085927991e-05,
+    1.3858610518936882e-05,
+    -3.978256552491581e-05,
+    -3.271444287754071e-05,
+    2.1836392472989023e-05,
+    2.5559230992612764e-05,
+    -2.264897197037815e-05,
+    -1.274907393011125e-05,
+    2.5366661437959323e-05,
+    -4.661730064007904e-06,
+    -1.8985505950434186e-05,
+    1.8289074570534935e-05,
+    3.430959630380491e-06,
+    -1.4699409897536826e-05,
+    7.469735215184943e-07,
+    -5.102396971413183e-06,
+    3.7126877726476424e-05,
+    1.2021648115720186e-05,
+    -0.00012084184379307834,
+    2.666392623449294e-05,
+    0.00020442251377262213,
+    -0.00010042021295989573,
+    -0.00022721290997229523,
+    0.00015310108928008527,
+    0.00017597624841095066,
+    -0.00014316859493247245,
+    -9.504777713010748e-05,
+    8.820229752053022e-05,
+    3.43738361004077e-05,
+    -3.525306645863665e-05,
+    -7.5133132897309724e-06,
+    8.348350060033295e-06,
+    7.524604339719729e-07,
+    -8.93625811712049e-07,
+)
+BESSEL_DEFECT = (
+    0.5181160517644912,
+    0.02141258513583388,
+    0.004571770334188642,
+    0.0020214455814239053,
+    0.0008961318736811017,
+    -0.0004443651592836753,
+    -0.0011471971299638467,
+    -0.00010969263533250424,
+    0.001002813371626014,
+    -1.019768094139919e-05,
+    -0.0009049989197585361,
+    0.00041957528601078563,
+    0.0005871377791363994,
+    -0.0007932715880077913,
+    9.042901154506805e-05,
+    0.0006522873393021309,
+    -0.0008023630147717055,
+    0.0002461495071726022,
+    0.0010890101978193998,
+    -0.001646964280828748,
+    -0.0016693766319613324,
+    0.0040517647472679335,
+    0.005103500500455372,
+    -0.010865486587907508,
+    -0.013362527887452062,
+    0.027115911322819312,
+    0.02381859135593528,
+    -0.052458304965738396,
+    -0.02961975340358804,
+    0.07585989329636127,
+    0.026204637508143818,
+    -0.08225888204244024,
+    -0.01632395186941845,
+    0.06697578112190605,
+    0.0067859923535112275,
+    -0.04052935196285097,
+    -0.0015952632344920562,
+    0.017742232046614258,
+    5.8719108629679875e-05,
+    -0.005323986829621325,
+    6.81631216627503e-05,
+    0.0009816266944912952,
+    -1.2738238521042158e-05,
+    -8.397039535203195e-05,
+)
+
 # The normal quantile by three quotients of polynomials: M. J. Wichura, "Algorithm AS 241: the percentage points of the
 # normal distribution" (Applied Statistics 37, 1988), PPND16; (numerator, denominator) for |p − ½| ≤ 0.425, and for
 # √(−ln p) up to 5 and beyond.
@@ -177,6 +383,7 @@ NORMAL_QUANTILE = (
     ),
 )  # fmt: skip
 NEWTON_STEPS = 6
+BELOW_ONE = 1 - 2.0**-53
 POISSON_INVERSION = 30.0
 """Poisson counts of a smaller mean are drawn by inversion."""
 LOG_FACTORIAL = tuple(math.lgamma(k + 1) for k in range(16))
@@ -355,6 +562,50 @@ def mills_variance(xp: Any, x: Array) -> Array:
     return xp.where(x > 0, 1 - hazard * (up + hazard), below)
 
 
+def _bessel(xp: Any, z: Array) -> tuple[Array, Array, Array, Array]:
+    """Whether z ≤ 16; z / 8 − 1 there, √z and 8 / √z − 1 elsewhere, and numbers that do no harm where they are not."""
+    near = z <= 16
+    root = xp.sqrt(xp.where(near, 16 + 0 * z, z))
+    return near, xp.where(near, z, 0 * z) / 8 - 1, root, 8 / root - 1
+
+
+def lnbessel(xp: Any, z: Array) -> Array:
+    """ln I_0(√z) for z ≥ 0."""
+    near, here, root, there = _bessel(xp, z)
+    far = root - 0.5 * xp.log(root) + xp.log(horner(there, BESSEL_FAR))
+    return xp.where(near, z * horner(here, BESSEL), far)
+
+
+def bessel_slope(xp: Any, z: Array) -> Array:
+    """The derivative of ln I_0(√z) by z."""
+    near, here, root, there = _bessel(xp, z)
+    far = (1 - horner(there, BESSEL_DEFECT) / root) / (2 * root)
+    return xp.where(near, horner(here, BESSEL_SLOPE), far)
+
+
+def bessel_curvature(xp: Any, z: Array) -> Array:
+    """The second derivative of ln I_0(√z) by z."""
+    near, here, root, there = _bessel(xp, z)
+    defect = horner(there, BESSEL_DEFECT) / root
+    far = (defect * (2 - defect) - 2 * (1 - defect) / root) / (4 * root * root)
+    return xp.where(near, horner(here, BESSEL_CURVATURE), far)
+
+
+def pos(xp: Any, s: Array) -> Array:
+    """max(s, 0)."""
+    return xp.where(s > 0, s, xp.zeros_like(s))
+
+
+def neg(xp: Any, s: Array) -> Array:
+    """min(s, 0)."""
+    return xp.where(s < 0, s, xp.zeros_like(s))
+
+
+def nonzero(xp: Any, s: Array) -> Array:
+    """1 for s ≠ 0, and 0 for s = 0."""
+    return xp.where(s != 0, xp.ones_like(s), xp.zeros_like(s))
+
+
 # Draws by inversion: from a uniform number to the state at which the distribution function takes that value, or one
 # minus that value. Uniform numbers are float64.
 
@@ -434,6 +685,30 @@ def rectified_quantile(xp: Any, u: Array, field: Array, deviation: Array) -> Arr
         ratio = mills(xp, a + t)
         t = _positive(xp, t - (t * (a + t / 2) - xp.log(ratio / start) - level) * ratio)
     return deviation * xp.where(field > 0, right, t)
+
+
+def _chosen(xp: Any, u: Array, odds: Array) -> tuple[Array, Array]:
+    """Whether u falls to the first of two cases with the given log-odds, and its place within the case."""
+    first = sigmoid(xp, odds)
+    taken = u < first
+    # The share of the other case, from the odds against it, keeps its digits where it is small.
+    within = xp.where(taken, u, 1 - u) / xp.where(taken, first, sigmoid(xp, -odds))
+    return taken, xp.where(within < BELOW_ONE, within, BELOW_ONE + 0 * within)
+
+
+def two_sided_quantile(
+    xp: Any, u: Array, odds: Array, up: Array, up_deviation: Array, down: Array, down_deviation: Array
+) -> Array:
+    """With the given log-odds a number as of :func:`rectified_quantile`, else another one with its sign turned."""
+    taken, within = _chosen(xp, u, odds)
+    drawn = rectified_quantile(xp, within, xp.where(taken, up, down), xp.where(taken, up_deviation, down_deviation))
+    return xp.where(taken, drawn, -drawn)
+
+
+def spike_and_slab_quantile(xp: Any, u: Array, odds: Array, mean: Array, deviation: Array) -> Array:
+    """A normal number with the given log-odds, else 0."""
+    taken, within = _chosen(xp, u, odds)
+    return xp.where(taken, gaussian_quantile(xp, within, mean, deviation), xp.zeros_like(within))
 
 
 def binomial_part(xp: Any, u: Array, n: int, x: Array) -> Array:

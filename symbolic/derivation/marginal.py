@@ -135,6 +135,8 @@ def _conditional(energy: Energy, layer: Layer) -> Derivation:
     unit.apply(rules.one_factor)
     known = unit.line
     _over_states(unit, layer, conditions)
+    if not lookup(layer.unit).has_mean:
+        return Derivation(energy, "conditional", (whole.branch(), unit.branch()), "one unit", CLOSED)
 
     bound = function.bound(layer)
     average = Expectation(bound[state.index], Probability(function, (bound,), given))
@@ -155,6 +157,8 @@ def _single_site(energy: Energy, layer: Layer) -> Derivation:
     unit.apply(rules.define_site, rules.cancel_rest)
     known = unit.line
     _over_states(unit, layer, conditions)
+    if not lookup(layer.unit).has_mean:
+        return Derivation(energy, "conditional", (unit.branch(),), "one unit", SINGLE_SITE)
 
     other = Configuration(layer, "''")[state.index]
     potential = separation.unit_potential(state)

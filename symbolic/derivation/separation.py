@@ -180,7 +180,7 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
     and leaves the others; the terms that hold s are its potential.
 
     Raises:
-        EnergyError: the energy is no polynomial in the states of the layer.
+        EnergyError: the energy is no sum of products of functions of the layer's single states.
     """
     layer, unit = state.layer, state.index
     own = Configuration(layer)
@@ -189,17 +189,17 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
     constant: Expr = S.Zero
     parts: dict[Expr, Expr] = {}
     for factors, binders in _monomials(-function.definition):
-        expanded: list[tuple[Expr, Expr]] = [(S.One, S.One)]  # (power of s, rest)
+        expanded: list[tuple[Expr, Expr]] = [(S.One, S.One)]  # (function of s, rest)
         for factor in factors:
-            base, power = factor.as_base_exp() if factor.is_Pow else (factor, S.One)
-            if isinstance(base, State) and base.configuration == own and power.is_Integer and power > 0:
-                here: Expr = Delta(base.index, unit)
-                # s counts on unit j alone, and h_k everywhere but there: a delta's square is the delta.
-                choices = [(value**power, here), (S.One, base**power), (S.One, -(base**power) * here)]
-            elif any(s.configuration == own for s in factor.atoms(State)):
+            touched = [s for s in factor.atoms(State) if s.configuration == own]
+            if len(touched) == 1 and not factor.has(IndexSum):
+                here: Expr = Delta(touched[0].index, unit)
+                # f(s) counts on unit j alone, and f(h_k) everywhere but there: a delta's square is the delta.
+                choices = [(factor.xreplace({touched[0]: value}), here), (S.One, factor), (S.One, -factor * here)]
+            elif touched:
                 raise EnergyError(
-                    f"{factor} is no polynomial in the states of layer {layer.name}, so a single unit cannot be split "
-                    "off from it."
+                    f"{factor} is no sum of products of functions of single units of layer {layer.name}, so one unit "
+                    "cannot be split off from it."
                 )
             else:
                 choices = [(S.One, factor)]

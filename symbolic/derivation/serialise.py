@@ -19,11 +19,13 @@ from sympy import (
     Pow,
     Rational,
     Symbol,
+    cos,
     erfc,
     exp,
     log,
     loggamma,
     pi,
+    sin,
     tanh,
 )
 from sympy.core.basic import Basic
@@ -49,6 +51,8 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "exp": exp,
     "log": log,
     "tanh": tanh,
+    "cos": cos,
+    "sin": sin,
     "erfc": erfc,
     "loggamma": loggamma,
     **functions.by_name(),

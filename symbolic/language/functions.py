@@ -16,11 +16,16 @@ __all__ = [
     "Logsumexp",
     "Softmax",
     "StableFunction",
+    "StateFunction",
+    "bessel_curvature",
+    "bessel_i",
+    "bessel_slope",
     "bose",
     "exprel_mean",
     "exprel_variance",
     "geomsum_mean",
     "geomsum_variance",
+    "lnbessel",
     "lnexprel",
     "lngeomsum",
     "lnmills",
@@ -29,6 +34,9 @@ __all__ = [
     "lognorm",
     "mills_mean",
     "mills_variance",
+    "neg",
+    "nonzero",
+    "pos",
     "sigmoid",
     "softplus",
 ]
@@ -241,7 +249,96 @@ class mills_variance(StableFunction):
         return (S.One - self) * mean - (mean - x) * self
 
 
+class bessel_i(Function):
+    """I_ν(x), the modified Bessel function of the first kind of whole order, for ``bessel_i(ν, x)``.
+
+    SymPy's own rewrites its argument when it is made, which sums over units do not survive.
+    """
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        order, x = self.args
+        return (bessel_i(order - 1, x) + bessel_i(order + 1, x)) / 2
+
+
+class lnbessel(StableFunction):
+    """ln I_0(√z): the log-partition of an angle in a field of squared length z is ln 2π + lnbessel(z).
+
+    In the squared length it is smooth where the field vanishes, and so are its derivatives.
+    """
+
+    def definition(self) -> Expr:
+        return log(bessel_i(0, sqrt(self.args[0])))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return bessel_slope(self.args[0])
+
+
+class bessel_slope(StableFunction):
+    """I_1(√z) / (2 √z I_0(√z)), ¼ at z = 0."""
+
+    def definition(self) -> Expr:
+        root = sqrt(self.args[0])
+        return bessel_i(1, root) / (2 * root * bessel_i(0, root))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return bessel_curvature(self.args[0])
+
+
+class bessel_curvature(StableFunction):
+    """(1 − 2A/√z − A²) / 4z with A = I_1(√z) / I_0(√z), −1/32 at z = 0."""
+
+    def definition(self) -> Expr:
+        (z,) = self.args
+        ratio = bessel_i(1, sqrt(z)) / bessel_i(0, sqrt(z))
+        return (1 - 2 * ratio / sqrt(z) - ratio**2) / (4 * z)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self.definition().diff(self.args[0])
+
+
+class StateFunction(Function):
+    """A function of a unit's state with a corner or a jump, for energies that differ between parts of the domain."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, state: Expr) -> Expr | None:
+        return cls.at(state) if state.is_Rational else None
+
+    @staticmethod
+    def at(state: Any) -> Any:
+        """The value in a state that is a number."""
+        raise NotImplementedError
+
+
+class pos(StateFunction):
+    """max(s, 0)."""
+
+    @staticmethod
+    def at(state: Any) -> Any:
+        return state if state > 0 else 0 * state
+
+
+class neg(StateFunction):
+    """min(s, 0)."""
+
+    @staticmethod
+    def at(state: Any) -> Any:
+        return state if state < 0 else 0 * state
+
+
+class nonzero(StateFunction):
+    """1 for s ≠ 0, and 0 for s = 0."""
+
+    @staticmethod
+    def at(state: Any) -> Any:
+        return 0 * state + int(state != 0)
+
+
 def by_name() -> dict[str, Any]:
     """The functions of this module under their own names, for readers of files."""
-    found = {kind.__name__: kind for kind in StableFunction.__subclasses__() if kind.__module__ == __name__}
+    kinds = (bessel_i, *StableFunction.__subclasses__(), *StateFunction.__subclasses__())
+    found = {kind.__name__: kind for kind in kinds if kind.__module__ == __name__}
     return dict(sorted(found.items()))

@@ -8,11 +8,13 @@
     power      := atom (("^" | "**") ["-"] whole-number)?
     atom       := number | name | name "[" index ("," index)* "]"
                 | "sum" "(" expression ("," index-name)+ ")"
-                | ("exp" | "ln" | "log" | "softplus") "(" expression ")" | "(" expression ")"
+                | function "(" expression ")" | "(" expression ")"
+    function   := "exp" | "ln" | "log" | "softplus" | "cos" | "sin" | "pos" | "neg" | "nonzero"
     index      := index-name | whole-number
 
 A name in front of brackets is a layer's (one index: the state of a unit) or else a parameter's, whose axes take the
-layers of the indices it is used with. Every index belongs to the ``sum`` around it.
+layers of the indices it is used with. Every index belongs to the ``sum`` around it. ``pos(s)`` is max(s, 0), ``neg(s)``
+min(s, 0), and ``nonzero(s)`` is 0 for s = 0 and else 1.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sympy import Add, Expr, Integer, Pow, Rational, exp, log
+from sympy import Add, Expr, Integer, Pow, Rational, cos, exp, log, sin
 
 from symbolic.errors import EnergyError, EnergySyntaxError
 from symbolic.language.binders import Sum
-from symbolic.language.functions import softplus
+from symbolic.language.functions import neg, nonzero, pos, softplus
 from symbolic.language.layers import Index, Layer, Parameter
 
 if TYPE_CHECKING:
@@ -42,7 +44,17 @@ MAX_EXPONENT = 16
 MAX_DIGITS = 30
 MAX_RESULT_DIGITS = 300
 
-_FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {"exp": exp, "ln": log, "log": log, "softplus": softplus}
+_FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
+    "cos": cos,
+    "exp": exp,
+    "ln": log,
+    "log": log,
+    "neg": neg,
+    "nonzero": nonzero,
+    "pos": pos,
+    "sin": sin,
+    "softplus": softplus,
+}
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/^()\[\],]))"
 )

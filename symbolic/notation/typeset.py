@@ -18,11 +18,16 @@ from symbolic.language.binders import BaseMeasure, ConfigSum, IndexBinder, Index
 from symbolic.language.functions import (
     Logsumexp,
     StableFunction,
+    bessel_i,
+    lnbessel,
     lnexprel,
     lngeomsum,
     lnmills,
     log1mexp,
     log2cosh,
+    neg,
+    nonzero,
+    pos,
     sigmoid,
     softplus,
 )
@@ -63,7 +68,7 @@ from symbolic.notation.tree import (
     comma_row,
     row,
 )
-from symbolic.units import Interval, lookup
+from symbolic.units import Domain, Interval, Unit, lookup
 
 __all__ = ["conditions", "equation", "reading_order", "typeset"]
 
@@ -77,7 +82,7 @@ GREEK = {name: chr(0x3B1 + place) for place, name in enumerate(_GREEK_NAMES.spli
 _DUMMIES = "klrstmqxyz"
 
 _BIG = (ConfigSum, IndexBinder, UnitSum)
-_LOGARITHMS = (softplus, log2cosh, Logsumexp, log1mexp, lnexprel, lngeomsum, lnmills, loggamma)
+_LOGARITHMS = (softplus, log2cosh, Logsumexp, log1mexp, lnexprel, lngeomsum, lnmills, lnbessel, loggamma)
 
 
 def typeset(
@@ -468,6 +473,18 @@ class _Typesetter:
     def log_gamma(self, node: loggamma) -> Layout:
         return row(FunctionName("ln"), Identifier("Γ"), APPLY, Fence("(", ")", self.layout(node.args[0])))
 
+    def bessel(self, node: bessel_i) -> Layout:
+        order, argument = node.args
+        return row(Script(Identifier("I"), self.layout(order), None), APPLY, Fence("(", ")", self.layout(argument)))
+
+    def part(self, node: pos | neg) -> Layout:
+        name = "max" if isinstance(node, pos) else "min"
+        return row(FunctionName(name), Fence("(", ")", comma_row([self.layout(node.args[0]), Number("0")])))
+
+    def bracket(self, node: nonzero) -> Layout:
+        """Iverson's bracket."""
+        return Fence("[", "]", row(self.layout(node.args[0]), Operator("≠", "infix"), Number("0")))
+
     def stable_function(self, node: StableFunction) -> Layout:
         return self.layout(node.definition())
 
@@ -576,18 +593,30 @@ class _Typesetter:
             parts += [] if units[configuration].base is None else [self._measure(configuration), TIMES]
         parts.append(self._operand(node.body))
         for configuration in integrated:
-            parts += [THIN, Identifier("d"), self.configuration(configuration)]
+            parts += [THIN, Identifier("d"), self._variable(units[configuration], configuration)]
         return row(*parts)
 
     def unit_sum(self, node: UnitSum) -> Layout:
         unit = lookup(node.state.layer.unit)
         measure = [] if unit.base is None else [self._measure(node.state), TIMES]
         body = self._operand(node.body)
-        if not isinstance(unit.domain, Interval):
+        if not unit.is_continuous:
             return row(BigOperator("∑", self.layout(node.state)), *measure, body)
-        low = row(NEGATIVE, Identifier("∞")) if unit.domain.low is None else self.number(_rational(unit.domain.low))
-        high = Identifier("∞") if unit.domain.high is None else self.number(_rational(unit.domain.high))
-        return row(Script(INTEGRAL, low, high), *measure, body, THIN, Identifier("d"), self.state(node.state))
+        low, high = self._ends(unit.domain)
+        variable = self._variable(unit, node.state)
+        return row(Script(INTEGRAL, low, high), *measure, body, THIN, Identifier("d"), variable)
+
+    def _ends(self, domain: Domain) -> tuple[Layout, Layout]:
+        if not isinstance(domain, Interval):
+            return row(NEGATIVE, Identifier("π")), Identifier("π")
+        low = row(NEGATIVE, Identifier("∞")) if domain.low is None else self.number(_rational(domain.low))
+        return low, Identifier("∞") if domain.high is None else self.number(_rational(domain.high))
+
+    def _variable(self, unit: Unit, node: Expr) -> Layout:
+        """What an integral runs over: states, or a measure that gives single states a weight of their own."""
+        if isinstance(unit.domain, Interval) and unit.domain.atoms:
+            return self._measure(node)
+        return self.configuration(node) if isinstance(node, Configuration) else self.state(node)
 
     def _measure(self, node: Expr) -> Layout:
         """μ(h_j), the weight with which a sum counts a state."""
@@ -648,6 +677,10 @@ _NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
     softplus: _Typesetter.softplus,
     sigmoid: _Typesetter.sigmoid,
     log2cosh: _Typesetter.log2cosh,
+    bessel_i: _Typesetter.bessel,
+    pos: _Typesetter.part,
+    neg: _Typesetter.part,
+    nonzero: _Typesetter.bracket,
     StableFunction: _Typesetter.stable_function,
     Function: _Typesetter.function,
     EnergyCall: _Typesetter.energy_call,
