@@ -1,4 +1,4 @@
-"""Pictures of a model: its weights, data and samples as images, and how training went.
+"""Pictures of a model: its weights, data and samples as images, how training went, and what CD gets wrong.
 
 Every function returns a `matplotlib.figure.Figure` that belongs to no window and to no global state; `write` puts one
 in a file. Matplotlib comes with the extra ``plot`` and is imported when a picture is asked for.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from pgm_rbm.learning.cd_bias import CDBias
     from pgm_rbm.learning.history import History
     from pgm_rbm.rbm import RBM
 
 __all__ = [
     "MissingMatplotlibError",
+    "cd_bias",
     "image_grid",
     "overview",
     "training_curve",
@@ -96,6 +99,27 @@ def training_curve(history: History) -> Figure:
     """
     figure = _figure(6.4, 4.0)
     _draw_curve(figure.add_subplot(), history, None)
+    return figure
+
+
+def cd_bias(biases: Sequence[CDBias]) -> Figure:
+    """The expected update of CD-k beside the exact gradient, parameter by parameter, and how its bias falls with k.
+
+    Args:
+        biases: what `learning.cd_bias.contrastive_divergence_bias` found for one model and one batch, of several k.
+
+    Raises:
+        MissingMatplotlibError: matplotlib is not installed.
+        ValueError: there are none, or two are of the same k.
+    """
+    found = sorted(biases, key=lambda one: one.k)
+    sweeps = [one.k for one in found]
+    if not found or len(set(sweeps)) < len(sweeps):
+        raise ValueError(f"biases must be of one or more different k. Got {sweeps}.")
+    figure = _figure(10.0, 4.6)
+    left, right = figure.subplots(1, 2)
+    _draw_updates(left, found[0])
+    _draw_decay(right, found)
     return figure
 
 
@@ -247,14 +271,57 @@ def _draw_curve(axes: Axes, history: History, start: tuple[float, float] | None)
     _draw_line(axes, epochs, train, "training rows", _TRAIN, "-")
     if np.isfinite(held_out).any():
         _draw_line(axes, epochs, held_out, "held-out rows", _HELD_OUT, "--")
-    axes.set_title(label, fontsize=11, loc="left")
-    axes.set_xlabel("epoch", fontsize=9)
+    _plain_axes(axes, label, "epoch")
+    axes.legend(loc="lower right", fontsize=9, frameon=False)
+
+
+def _draw_updates(axes: Axes, one: CDBias) -> None:
+    """Each parameter as a point: its gradient across, its expected update up."""
+    low, high = math.inf, -math.inf
+    styles = {"w": ("weights", _TRAIN, "o", 14), "a": ("visible biases", _HELD_OUT, "s", 22)}
+    for name, update in one.expected_update.items():
+        label, colour, marker, size = styles.get(name, ("hidden biases", "#3B7A3B", "^", 30))
+        x, y = np.ravel(one.gradient[name]), np.ravel(update)
+        axes.scatter(x, y, s=size, marker=marker, color=colour, alpha=0.7, linewidths=0, label=label)
+        low, high = min(low, x.min(), y.min()), max(high, x.max(), y.max())
+    margin = 0.05 * (high - low) or 1.0
+    ends = low - margin, high + margin
+    axes.plot(ends, ends, color="#7A7A7A", linewidth=1, zorder=0)
+    axes.annotate(
+        "no bias", (ends[1], ends[1]), (-4, -40), textcoords="offset points", fontsize=8, color="#5A5A5A", ha="right"
+    )
+    axes.set_xlim(ends)
+    axes.set_ylim(ends)
+    axes.set_aspect("equal")
+    axes.locator_params(nbins=5)
+    _plain_axes(axes, f"CD-{one.k}: expected update of each parameter", "exact gradient")
+    axes.set_ylabel("expected update", fontsize=9)
+    axes.legend(loc="upper left", fontsize=9, frameon=False)
+
+
+def _draw_decay(axes: Axes, found: Sequence[CDBias]) -> None:
+    sweeps, sizes, angles = ([getattr(one, name) for one in found] for name in ("k", "relative_size", "angle"))
+    axes.plot(sweeps, sizes, "o-", color=_TRAIN, label="length of the bias ÷ gradient")
+    axes.plot(sweeps, angles, "s--", color=_HELD_OUT, label="angle to the gradient, radians")
+    axes.set_xscale("log")
+    axes.set_xticks(sweeps, [str(k) for k in sweeps])
+    axes.minorticks_off()
+    if max(sizes) > 30 * min(sizes) > 0:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    _plain_axes(axes, "what more sweeps buy", "k, Gibbs sweeps from the data")
+    axes.legend(loc="lower left", fontsize=9, frameon=False)
+
+
+def _plain_axes(axes: Axes, title: str, label: str) -> None:
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_xlabel(label, fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(loc="lower right", fontsize=9, frameon=False)
 
 
 def _draw_line(axes: Axes, epochs: _Column, values: _Column, name: str, colour: str, dash: str) -> None:

@@ -5,6 +5,8 @@ import pytest
 
 from pgm_rbm import RBM, plots
 from pgm_rbm.data import load_digits
+from pgm_rbm.learning.cd_bias import contrastive_divergence_bias
+from tests.pgm_rbm import naive
 
 pytest.importorskip("matplotlib")
 
@@ -74,6 +76,26 @@ def test_the_curve_of_a_pseudo_likelihood_says_so():
     rbm = RBM(4, 2, seed=0).fit(np.eye(4), epochs=2, monitor="pseudo")
     (axes,) = plots.training_curve(rbm.history).axes
     assert "estimate" in axes.get_title(loc="left")
+
+
+def test_the_bias_of_cd_is_drawn_parameter_by_parameter():
+    rbm = RBM.from_parameters(*naive.random_parameters(4, 3, seed=1))
+    x = np.eye(4)
+    biases = [contrastive_divergence_bias(rbm, x, k) for k in (10, 1, 3)]
+    updates, decay = plots.cd_bias(biases).axes
+    points = {one.get_label(): one.get_offsets() for one in updates.collections}
+    one = biases[1]
+    for label, name in (("weights", "w"), ("visible biases", "a"), ("hidden biases", "b")):
+        np.testing.assert_array_equal(points[label][:, 0], one.gradient[name].ravel())
+        np.testing.assert_array_equal(points[label][:, 1], one.expected_update[name].ravel())
+    assert "CD-1" in updates.get_title(loc="left")
+    size, angle = decay.lines
+    np.testing.assert_array_equal(size.get_xdata(), [1, 3, 10])
+    np.testing.assert_array_equal(size.get_ydata(), [biases[k].relative_size for k in (1, 2, 0)])
+    np.testing.assert_array_equal(angle.get_ydata(), [biases[k].angle for k in (1, 2, 0)])
+    for wrong in ([], [one, one]):
+        with pytest.raises(ValueError, match="different k"):
+            plots.cd_bias(wrong)
 
 
 def test_a_history_without_measures_is_refused():
