@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from pgm_rbm.exact.reduction import Part, Reduction
@@ -23,7 +24,8 @@ Progress = Callable[[int, int], None]
 Executors = Executor | Callable[[], Executor]
 """Where shards may be computed: an executor, or a function that makes one, which is called anew if one breaks."""
 
-_WAITING = 256
+# Shards handed out at a time: enough for a thousand workers, few enough to hold.
+_WAITING = 4096
 _ATTEMPTS = 3
 _LATE = 10.0
 _LATE_AT_LEAST = 60.0
@@ -97,6 +99,7 @@ class _Remote:
         self._attempts = [0] * len(shards)
         self._open = set(range(len(shards)))
         self._futures: dict[Future[tuple[int, Part]], tuple[int, float]] = {}
+        self._done: SimpleQueue[Future[tuple[int, Part]]] = SimpleQueue()
         self._slowest = 0.0
 
     def run(self) -> list[int]:
@@ -106,11 +109,11 @@ class _Remote:
             while self._executor is not None and (queue or self._futures):
                 while queue and len(self._futures) < _WAITING and self._executor is not None:
                     self._submit(queue)
-                done, _ = wait(self._futures, timeout=1.0, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self._collect(future, queue)
-                if not done and not queue and self._late():
-                    break
+                try:
+                    self._collect(self._done.get(timeout=1.0), queue)
+                except Empty:
+                    if not queue and self._late():
+                        break
         finally:
             for future in self._futures:
                 future.cancel()
@@ -128,6 +131,7 @@ class _Remote:
             self._replace(queue)
             return
         self._futures[future] = place, time.monotonic()
+        future.add_done_callback(self._done.put)
 
     def _collect(self, future: Future[tuple[int, Part]], queue: list[int]) -> None:
         if future not in self._futures:

@@ -36,7 +36,7 @@ _BLOCK_VALUES = 2**17
 # A shard goes through at least so many terms, so that handing it out costs little beside it, and through at most so
 # many, so that an interrupt is soon answered and a lost shard soon made good.
 _LEAST_TERMS, _MOST_TERMS = 2**22, 2**32
-_SHARDS = 64
+_SHARDS, _MOST_SHARDS = 64, 2**18
 _RUNS = 2**12
 _MOST_RUN = 2**14
 # What stays below 2^-_NEGLIGIBLE of the largest weight in all configurations together is left out of averages.
@@ -181,7 +181,7 @@ class KernelSum:
 
     def shards(self) -> list[range]:
         terms = self.configurations * sum(layer_sizes(self.kernels, self.parameters).values())
-        return self._cut(max(_SHARDS, terms // _MOST_TERMS))
+        return self._cut(max(_SHARDS, min(terms // _MOST_TERMS, _MOST_SHARDS)))
 
     def runs(self) -> list[range]:
         return self._cut(-(-self.configurations // self.block))
@@ -273,7 +273,7 @@ class ProductSum:
     def shards(self) -> list[range]:
         layout = self.problem.layout
         terms = layout.outer * layout.lanes * (int((layout.finish == 0).sum()) + 8)
-        return self._cut(max(min(_SHARDS, terms // _LEAST_TERMS), terms // _MOST_TERMS))
+        return self._cut(max(min(_SHARDS, terms // _LEAST_TERMS), min(terms // _MOST_TERMS, _MOST_SHARDS)))
 
     def runs(self) -> list[range]:
         return self._cut(max(_RUNS, self.problem.layout.outer // _MOST_RUN))
