@@ -1,25 +1,22 @@
-"""How fast this machine is at the exact methods, from trials of a few milliseconds, once a process."""
+"""How fast this machine is at elimination, from trials of a few milliseconds, once a process."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 
 from pgm_rbm.exact import elimination
 from pgm_rbm.graph.structure import EliminationPlan, plan_elimination
 
-__all__ = ["EliminationSpeed", "elimination_speed", "enumeration_seconds"]
+__all__ = ["EliminationSpeed", "elimination_speed"]
 
 _CHAIN = 60
 _BAND = 16
 _DRAWS = 500
-# Terms that a trial of enumeration sums.
-_TERMS = 2**20
 _TRIALS = 2
 
 
@@ -107,31 +104,6 @@ def _band(width: int, length: int) -> _Trial:
     sizes: dict[Hashable, int] = dict.fromkeys(range(length), 2)
     scopes = [scope for scope, _ in tables]
     return _Trial(tables, sizes, scopes, plan_elimination(scopes, sizes, order=range(length)))
-
-
-@cache
-def enumeration_seconds(large_units: str, small_units: str, large: int, small: int, states: int) -> float:
-    """How long it is expected to take to enumerate one layer, from a trial with fewer units in it.
-
-    Args:
-        large_units, small_units: unit types of the layer that is summed in closed form and of the enumerated one.
-        large, small: units of the two layers.
-        states: states of a unit of the enumerated layer.
-    """
-    from pgm_rbm.exact import enumeration
-    from pgm_rbm.kernels import pairwise_kernels
-
-    kernels = pairwise_kernels(large_units, small_units, "numba")
-    tried = max(1, min(small, large, int(math.log(max(_TERMS / large, states), states))))
-    rng = np.random.default_rng(0)
-    parameters = {
-        "w": rng.normal(0.0, 0.1, (large, tried)),
-        "a": rng.normal(0.0, 0.1, large),
-        "b": rng.normal(0.0, 0.1, tried),
-    }
-    run = partial(enumeration.log_partition, kernels, parameters, limit=states**tried)
-    run()
-    return _quickest(run) * float(states) ** (small - tried)
 
 
 def _quickest(work: Callable[[], object]) -> float:

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact import elimination
-from pgm_rbm.exact.calibration import elimination_speed, enumeration_seconds
+from pgm_rbm.exact.calibration import elimination_speed
+from pgm_rbm.exact.costs import Estimate, estimate
 from pgm_rbm.exact.elimination import EliminationLimitError, Progress
 from pgm_rbm.graph.structure import EliminationPlan, Tractability, Way, format_bytes, format_count, format_seconds
 from pgm_rbm.partition import LogPartition
+from pgm_rbm.workers import thread_count
 
 if TYPE_CHECKING:
     from pgm_rbm.graph.model import GraphModel
+    from pgm_rbm.kernels import Kernels
 
 __all__ = ["Layers", "Limits", "layers", "log_partition", "report"]
 
@@ -67,17 +71,23 @@ class Layers:
         """How many configurations the small layer has."""
         return self.states ** len(self.small)
 
-    @property
-    def memory(self) -> int:
-        """Bytes of the parameters and of tables over some of the small layer's units."""
-        return 8 * len(self.large) * (len(self.small) + 1024)
+    @cached_property
+    def cost(self) -> Estimate:
+        """What enumerating the small layer is expected to cost on this machine."""
+        from pgm_rbm.exact.enumeration import layer_sum
+
+        weights = len(self.large) * len(self.small)
+        if self.configurations > _HOPELESS_CONFIGURATIONS:
+            return Estimate(self.configurations * len(self.large), math.inf, 8 * weights)
+        cost = estimate(layer_sum(self.kernels, self.arrays()[0], "h"), thread_count(None))
+        return replace(cost, memory=cost.memory + 8 * weights)
 
     @property
-    def seconds(self) -> float:
-        """How long enumerating the small layer is expected to take on this machine."""
-        if self.configurations > _HOPELESS_CONFIGURATIONS:
-            return math.inf
-        return enumeration_seconds(self.units[1], self.units[0], len(self.large), len(self.small), self.states)
+    def kernels(self) -> Kernels:
+        """Those of the large layer as the visible one and the small one as the hidden one."""
+        from pgm_rbm.kernels import pairwise_kernels
+
+        return pairwise_kernels(self.units[1], self.units[0], "numba")
 
     def arrays(self) -> tuple[dict[str, Any], float]:
         """Weights and biases with the large layer as the visible one, and the constant that the evidence leaves."""
@@ -108,11 +118,9 @@ class Layers:
     def log_partition(self, progress: Progress | None) -> float:
         """ln Z, by enumerating the small layer."""
         from pgm_rbm.exact import enumeration
-        from pgm_rbm.kernels import pairwise_kernels
 
         parameters, constant = self.arrays()
-        kernels = pairwise_kernels(self.units[1], self.units[0], "numba")
-        found = enumeration.log_partition(kernels, parameters, limit=self.configurations, progress=progress)
+        found = enumeration.log_partition(self.kernels, parameters, limit=self.configurations, progress=progress)
         return float(found) + constant
 
 
@@ -168,8 +176,8 @@ def log_partition(
     if method == "auto" and (refused is not None or _longer_than(chosen, _QUICK)):
         found = layers(model, observed)
         if isinstance(found, Layers):
-            seconds = found.seconds
-            if _fits(found.memory, seconds, limits) and (
+            seconds = found.cost.seconds
+            if _fits(found.cost.memory, seconds, limits) and (
                 refused is not None or seconds < elimination.estimated_seconds(chosen)
             ):
                 return LogPartition(found.log_partition(progress), "enumeration")
@@ -203,7 +211,7 @@ def _enumerated(
     found = layers(model, observed)
     if isinstance(found, Layers):
         what, configurations = f"one side of the graph ({len(found.small)} units)", found.configurations
-        memory, seconds = found.memory, found.seconds
+        memory, seconds = found.cost.memory, found.cost.seconds
     else:
         what = f"all {len(model) - len(observed)} variables at once (the model has no layers, as {found})"
         configurations, memory, seconds = _joint_table(model, observed)
@@ -248,16 +256,16 @@ def report(model: GraphModel, observed: Mapping[Hashable, int], limits: Limits) 
     notes = []
     found = layers(model, observed)
     if isinstance(found, Layers):
-        seconds = found.seconds
+        cost = found.cost
         ways.append(
             Way(
                 name="enumeration",
                 question="ln Z",
                 detail=f"one side, {len(found.small):,} {found.units[0]} units",
-                operations=found.configurations * len(found.large),
-                memory=found.memory,
-                seconds=seconds,
-                fits=_fits(found.memory, seconds, limits),
+                operations=cost.operations,
+                memory=cost.memory,
+                seconds=cost.seconds,
+                fits=_fits(cost.memory, cost.seconds, limits),
             )
         )
     else:
