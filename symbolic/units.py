@@ -28,6 +28,8 @@ from symbolic.errors import EnergyError
 if TYPE_CHECKING:
     from sympy import Expr
 
+    from symbolic.language.layers import StateAxis
+
 __all__ = [
     "FAMILIES",
     "TABLE",
@@ -141,7 +143,19 @@ class Potential:
         from sympy import Add, sympify
 
         value = sympify(value)
-        return Add(*(part.xreplace({self.state: value}) * coefficient for part, coefficient in self.terms))
+        total = Add(*(part.xreplace({self.state: value}) * coefficient for part, coefficient in self.terms))
+        if not self.is_labelled:
+            return total
+        from symbolic.language.binders import contracted
+
+        return contracted(total)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the state is a label that terms compare with others."""
+        from symbolic.language.layers import Indicator
+
+        return any(part.has(Indicator) for part, _ in self.terms)
 
     def coefficients(self, degree: int) -> tuple[Expr, ...]:
         """(c_0, …, c_degree) of φ(s) = c_0 + c_1 s + c_2 s² + …
@@ -157,8 +171,9 @@ class Potential:
             if part != 1 and (base != self.state or not exponent.is_Integer or not 0 < exponent <= degree):
                 powers = {1: "linear", 2: "at most quadratic"}[degree]
                 raise EnergyError(
-                    f"the term {part * coefficient} of −E is not {powers} in the states of {self.unit}, and its units "
-                    f"have a closed form only for terms that are; write it with such terms or choose other units."
+                    f"the term {self.shown(part * coefficient)} of −E is not {powers} in the states of {self.unit}, "
+                    f"and its units have a closed form only for terms that are; write it with such terms or choose "
+                    f"other units."
                 )
             found[int(exponent)] += coefficient
         return tuple(found)
@@ -170,16 +185,16 @@ class Potential:
         Raises:
             EnergyError: φ has a term that is none of the functions; the message names the term.
         """
-        from sympy import S
+        from sympy import S, Symbol
 
         found: list[Expr] = [S.Zero] * len(next(iter(known.values())))
         for part, coefficient in self.terms:
             if part not in known:
-                functions = ", ".join(str(function) for function in known)
+                functions = ", ".join(str(function.xreplace({self.state: Symbol("s")})) for function in known)
                 raise EnergyError(
-                    f"the term {part * coefficient} of −E is no multiple of a function of the states of {self.unit} "
-                    f"for which its units have a closed form; those are {functions}. Write it with them or choose "
-                    "other units."
+                    f"the term {self.shown(part * coefficient)} of −E is no multiple of a function of the states "
+                    f"of {self.unit} for which its units have a closed form; those are {functions}. Write it with them "
+                    "or choose other units."
                 )
             for place, count in enumerate(known[part]):
                 found[place] += count * coefficient
@@ -188,6 +203,27 @@ class Potential:
     def is_polynomial(self) -> bool:
         """Whether φ is a sum of powers of the state."""
         return all(part == 1 or part.as_base_exp()[0] == self.state for part, _ in self.terms)
+
+    @property
+    def labels(self) -> StateAxis:
+        """The axis of the labels that the state is one of.
+
+        Raises:
+            EnergyError: the state is no label.
+        """
+        from symbolic.language.layers import State
+
+        assert isinstance(self.state, State)
+        return self.state.layer.states
+
+    def shown(self, term: Expr) -> str:
+        """A term as the energy has it, summed over the layer's units, so that no index of ours is shown."""
+        from symbolic.language.binders import IndexSum
+        from symbolic.language.layers import Index, State
+
+        if not isinstance(self.state, State) or not isinstance(self.state.index, Index):
+            return str(term)
+        return str(IndexSum(term.xreplace({self.state: self.state.layer[self.state.index]}), self.state.index))
 
     def in_field(self, field: Expr, degree: int | None) -> tuple[Potential, Expr]:
         """φ with a linear term in ``field`` for derivatives to act on, and the value of the field at which it is φ.
@@ -245,6 +281,7 @@ class Unit:
         stable: what generated code calls the numerically stable form of Γ.
         sampler: how states are drawn. A unit with a finite set of states needs none of its own: they are drawn with the
             weights μ(s) e^{φ(s)}. None for any other unit means that it cannot be drawn.
+        is_categorical: whether the states are labels, which energies compare but do not calculate with.
     """
 
     name: str
@@ -256,9 +293,12 @@ class Unit:
     degree: int | None = None
     stable: str = ""
     sampler: Sampler | None = None
+    is_categorical: bool = False
 
     def __post_init__(self) -> None:
-        if self.sampler is None and self.is_finite:
+        if self.sampler is None and self.is_categorical:
+            object.__setattr__(self, "sampler", Sampler("label", lambda phi: (self.probability(phi),)))
+        elif self.sampler is None and self.is_finite:
             name = "two_states" if len(self.states) == 2 and self.base is None else "finite"
             arguments = self._mean if name == "two_states" else self._weights
             object.__setattr__(self, "sampler", Sampler(name, arguments))
@@ -272,6 +312,12 @@ class Unit:
 
         states = tuple(sympify(state) for state in self.states)
         return (*(phi(state) + self.log_base(state) for state in states), *states)
+
+    def probability(self, phi: Potential) -> Expr:
+        """e^{φ(s) − Γ}, the probability of the label s of a categorical unit, in the index ``s`` over its labels."""
+        from sympy import exp
+
+        return exp(phi(phi.labels.index("s")) - self.log_partition(phi))
 
     @property
     def is_finite(self) -> bool:
@@ -408,6 +454,41 @@ def _integer(last: int) -> Unit:
         stable="lngeomsum",
         sampler=Sampler("integer", lambda phi: (_number(last + 1), _field(phi))),
     )
+
+
+def _potts(count: int) -> Unit:
+    def log_partition(phi: Potential) -> Expr:
+        from sympy import exp, log
+
+        from symbolic.language.binders import IndexSum
+        from symbolic.language.layers import Index
+
+        for part, coefficient in phi.terms:
+            if _calculates_with(phi.state, part):
+                raise EnergyError(
+                    f"the term {phi.shown(part * coefficient)} of −E calculates with the states of {phi.unit}, which "
+                    f"are {count} labels; compare them, as in indicator({phi.labels.of.name}[i], s)."
+                )
+        label = Index.fresh(phi.labels)
+        return log(IndexSum(exp(phi(label)), label))
+
+    return Unit(
+        f"potts({count})",
+        Integers(0, count - 1),
+        log_partition,
+        f"one of {count} labels",
+        stable="logsumexp",
+        is_categorical=True,
+    )
+
+
+def _calculates_with(state: Expr, part: Any) -> bool:
+    """Whether the state stands outside the brackets that compare it with labels."""
+    from symbolic.language.layers import Indicator
+
+    if isinstance(part, Indicator):
+        return False
+    return bool(part == state) or any(_calculates_with(state, argument) for argument in part.args)
 
 
 def _poisson(phi: Potential) -> Expr:
@@ -729,6 +810,8 @@ FAMILIES: Mapping[str, Callable[[str], Unit]] = MappingProxyType(
         "binomial": lambda text: _binomial(_whole(text, 1)),
         "integer": lambda text: _integer(_whole(text, 1)),
         "gamma": lambda text: _gamma(_positive(text)),
+        "potts": lambda text: _potts(_whole(text, 2)),
+        "categorical": lambda text: _potts(_whole(text, 2)),
     }
 )
 
@@ -758,7 +841,7 @@ def _installed() -> Mapping[str, Any]:
 
 def known_units() -> tuple[str, ...]:
     """The names that :func:`lookup` understands, families with what goes between their parentheses."""
-    arguments = {"binomial": "N", "integer": "N", "gamma": "shape"}
+    arguments = {"binomial": "N", "integer": "N", "gamma": "shape", "potts": "q", "categorical": "q"}
     families = tuple(f"{name}({arguments[name]})" for name in FAMILIES)
     return (*TABLE, "{a, b, ...}", *families, *_installed())
 

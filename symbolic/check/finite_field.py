@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
@@ -31,7 +31,7 @@ from sympy import Add, Derivative, Expr, Function, Mul, Pow, Rational, Symbol, c
 from symbolic.errors import CheckError, UnboundError
 from symbolic.language.binders import BaseMeasure, ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
 from symbolic.language.functions import StableFunction, StateFunction
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
+from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, State, StateAxis
 from symbolic.language.probability import (
     EnergyCall,
     Expectation,
@@ -280,8 +280,10 @@ class World:
         for index in sorted((i for i in free if isinstance(i, Index)), key=lambda i: i.name):
             if index not in self.indices:
                 # Over different layers, and within one, different values as long as there are enough units.
-                offset = list(self.sizes).index(index.layer) + sum(i.layer == index.layer for i in self.indices)
-                self.indices[index] = (self.point // 4 + offset) % self.size(index.layer)
+                layer = index.layer.of if isinstance(index.layer, StateAxis) else index.layer
+                offset = list(self.sizes).index(layer) + sum(i.layer == index.layer for i in self.indices)
+                values = self.values(index.layer)
+                self.indices[index] = values[(self.point // 4 + offset) % len(values)]
 
     def domain(self, layer: Layer) -> tuple[StateValue, ...]:
         """The states that the layer's units have at this point."""
@@ -318,6 +320,13 @@ class World:
             return self.sizes[layer]
         except KeyError:
             raise CheckError(f"no size was given for layer {layer.name}.") from None
+
+    def values(self, layer: Layer) -> Sequence[int]:
+        """What an index over a layer runs through: its units' numbers, or the labels if it is an axis of labels."""
+        if not isinstance(layer, StateAxis):
+            return range(self.size(layer))
+        labels = lookup(layer.unit).states if self.true_units else self.domain(layer.of)
+        return [int(label) for label in labels]
 
     def evaluate(self, expression: Expr) -> Any:
         """The value of an expression whose free configurations and indices have been placed."""
@@ -408,7 +417,7 @@ class World:
     def _fold(self, node: Any, start: Any, combine: Callable[[Dual, Dual], Dual]) -> Dual:
         total = Dual(start)
         with self._bound(self.indices, node.indices):
-            for values in itertools.product(*(range(self.size(i.layer)) for i in node.indices)):
+            for values in itertools.product(*(self.values(i.layer) for i in node.indices)):
                 self.indices.update(zip(node.indices, values, strict=True))
                 total = combine(total, self._dual(node.body))
         return total
@@ -517,6 +526,10 @@ def _delta(world: World, node: Any) -> Dual:
     return Dual(world.one if a == b else world.zero)
 
 
+def _indicator(world: World, node: Any) -> Dual:
+    return Dual(world.one if world._state(node.state) == world._index(node.label) else world.zero)
+
+
 @lru_cache(maxsize=1024)
 def _definition(node: Any) -> Expr:
     return node.definition()
@@ -563,6 +576,7 @@ _RULES: dict[type, Callable[[World, Any], Dual]] = {
     tanh: _tanh,
     Symbol: lambda world, node: Dual(world.number.of(world.size_of(node))),
     Delta: _delta,
+    Indicator: _indicator,
     Entry: lambda world, node: world._parameter(node),
     State: lambda world, node: Dual(world.number.of(world._state(node))),
     IndexSum: lambda world, node: world._fold(node, world.zero, Dual.__add__),

@@ -133,7 +133,7 @@ class RealWorld(World):
         free = sorted(condition.free_symbols, key=str)
         indices = [s for s in free if isinstance(s, Index)]
         configurations = [s for s in free if isinstance(s, Configuration)]
-        places = [range(self.size(index.layer)) for index in indices]
+        places = [self.values(index.layer) for index in indices]
         rows = [list(itertools.product(self.domain(c.layer), repeat=self.size(c.layer))) for c in configurations]
         with self._bound(self.indices, tuple(indices)), self._bound(self.states, tuple(configurations)):
             for place in itertools.product(*places):

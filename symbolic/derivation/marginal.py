@@ -18,7 +18,7 @@ from symbolic.derivation.separation import Separation, separate, single_out
 from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum, UnitSum
-from symbolic.language.layers import Configuration, Entry, Layer
+from symbolic.language.layers import Configuration, Entry, Indicator, Layer
 from symbolic.language.probability import (
     Expectation,
     FreeEnergy,
@@ -139,7 +139,10 @@ def _conditional(energy: Energy, layer: Layer) -> Derivation:
         return Derivation(energy, "conditional", (whole.branch(), unit.branch()), "one unit", CLOSED)
 
     bound = function.bound(layer)
-    average = Expectation(bound[state.index], Probability(function, (bound,), given))
+    statistic: Expr = bound[state.index]
+    if lookup(layer.unit).is_categorical:
+        statistic = Indicator(statistic, layer.states.index("s"))
+    average = Expectation(statistic, Probability(function, (bound,), given))
     mean = Trace("mean", average, Context(function, separation, closed_form=unit.line if _is_listed(layer) else known))
     mean.apply(rules.mean_of_unit)
     _name_mean(mean, separation, layer, state.index, conditions)
@@ -164,7 +167,10 @@ def _single_site(energy: Energy, layer: Layer) -> Derivation:
     potential = separation.unit_potential(state)
     # The potential's coefficients speak of the unit's neighbours, so only its argument changes.
     closed = exp(potential(other)) * ((unit.line if _is_listed(layer) else known) / exp(potential(state)))
-    average = UnitSum(other * SiteProbability(function, state, other), other)
+    statistic: Expr = other
+    if lookup(layer.unit).is_categorical:
+        statistic = Indicator(other, layer.states.index("s"))
+    average = UnitSum(statistic * SiteProbability(function, state, other), other)
     mean = Trace("mean", average, Context(function, separation, closed_form=closed))
     mean.apply(rules.site_mean)
     _name_mean(mean, separation, layer, state.index, conditions)

@@ -18,7 +18,7 @@ from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, exp, log
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
-from symbolic.language.layers import Configuration, Index, State
+from symbolic.language.layers import Configuration, Index, Indicator, State
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,
@@ -404,9 +404,9 @@ def mean_of_unit(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, Expectation) or context.closed_form is None:
         return None
     displayed = node.displayed()
-    if not isinstance(displayed, State):
+    if not isinstance(displayed, (State, Indicator)):
         return None
-    return UnitSum(displayed * context.closed_form, displayed)
+    return UnitSum(displayed * context.closed_form, displayed.state if isinstance(displayed, Indicator) else displayed)
 
 
 @_rule("name_mean", "Name the mean", "the derivative Γ′ of the unit's log-partition")

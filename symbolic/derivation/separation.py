@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sympy import Add, Dummy, Expr, Mul, S
+from sympy import Add, Expr, Mul, S
 
 from symbolic.errors import DivergentError, EnergyError, NotSeparableError
 from symbolic.language.binders import IndexSum, contract
@@ -54,13 +54,14 @@ class Separation:
         """φ of the unit whose state is given, as the unit's row takes it."""
         place = self.layers.index(state.layer)
         placeholder = self.placeholders[place]
-        rule = {placeholder: state, placeholder.index: state.index}
+        here = placeholder.configuration[state.index]
+        rule = {placeholder: here, placeholder.index: state.index}
         terms = tuple((part.xreplace(rule), coefficient.xreplace(rule)) for part, coefficient in self.parts[place])
-        return Potential(terms, state, f"layer {state.layer.name}")
+        return Potential(terms, here, f"layer {state.layer.name}")
 
     def potential(self, state: State) -> Expr:
         """φ of the unit whose state is given."""
-        return Add(*(part * coefficient for part, coefficient in self.unit_potential(state).terms))
+        return self.unit_potential(state)(state)
 
     def collected(self, configurations: Mapping[Layer, Configuration]) -> Expr:
         """−E with the terms of each unit of the layers collected, at configurations of them."""
@@ -102,7 +103,14 @@ class Separation:
         return tuple(open_)
 
     def mean(self, index: Expr, layer: Layer | None = None) -> Expr:
-        """The mean Γ′ of unit ``index``: the derivative of Γ by the field x in a term x·s of φ(s)."""
+        """The mean Γ′ of unit ``index``: the derivative of Γ by the field x in a term x·s of φ(s).
+
+        A label has no mean; of a categorical unit it is the probability e^{φ(s) − Γ} of the label s.
+        """
+        layer = layer or self.layers[0]
+        if lookup(layer.unit).is_categorical:
+            _, potential = self._unit(layer, index)
+            return lookup(layer.unit).probability(potential)
         return self._cumulant(index, layer, 1)
 
     def variance(self, index: Expr, layer: Layer | None = None) -> Expr:
@@ -184,8 +192,8 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
     """
     layer, unit = state.layer, state.index
     own = Configuration(layer)
-    placeholder = own[Index.fresh(layer)]
-    value = Dummy("s", real=True)
+    # Under a label of its own: the unit's present state may stand beside it, in terms that tie it to itself.
+    placeholder = Configuration(layer, "·")[Index.fresh(layer)]
     constant: Expr = S.Zero
     parts: dict[Expr, Expr] = {}
     for factors, binders in _monomials(-function.definition):
@@ -195,7 +203,8 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
             if len(touched) == 1 and not factor.has(IndexSum):
                 here: Expr = Delta(touched[0].index, unit)
                 # f(s) counts on unit j alone, and f(h_k) everywhere but there: a delta's square is the delta.
-                choices = [(factor.xreplace({touched[0]: value}), here), (S.One, factor), (S.One, -factor * here)]
+                changed = factor.xreplace({touched[0]: placeholder})
+                choices = [(changed, here), (S.One, factor), (S.One, -factor * here)]
             elif touched:
                 raise EnergyError(
                     f"{factor} is no sum of products of functions of single units of layer {layer.name}, so one unit "
@@ -207,14 +216,17 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
             if len(expanded) > MAX_TERMS:
                 raise EnergyError(f"the energy has more than {MAX_TERMS} terms in the states of layer {layer.name}.")
         for dependence, rest in expanded:
-            summed = contract(rest, *binders)
-            if dependence == 1:
-                constant += summed
+            if dependence.free_symbols & set(binders):  # a sum over labels
+                dependence, rest = contract(dependence * rest, *binders), S.One
             else:
-                parts[dependence] = parts.get(dependence, S.Zero) + summed
+                rest = contract(rest, *binders)
+            if dependence == 1:
+                constant += rest
+            elif dependence != 0:
+                parts[dependence] = parts.get(dependence, S.Zero) + rest
     # What does not hold s, and what holds the unit's present state only, are the same for all s.
     found = tuple(
-        (part.xreplace({value: placeholder}), coefficient.xreplace({unit: placeholder.index}))
+        (part.xreplace({unit: placeholder.index}), coefficient.xreplace({unit: placeholder.index}))
         for part, coefficient in parts.items()
         if coefficient != 0
     )

@@ -35,7 +35,8 @@ from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.errors import SymbolicError
 from symbolic.language import binders, functions, probability
 from symbolic.language.energy import Energy
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State
+from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, Parameter, State
+from symbolic.units import lookup
 
 __all__ = ["derivation_from_json", "derivation_to_json"]
 
@@ -60,6 +61,7 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "site_energy": probability.SiteEnergy,
     "site_probability": probability.SiteProbability,
     "delta": Delta,
+    "indicator": Indicator,
     "state": State,
     "entry": Entry,
     "sum": binders.IndexSum,
@@ -215,6 +217,8 @@ def _derivation(data: Any) -> Derivation:
     roles = ("visible", "hidden", "given")
     sides = [[Layer(name, unit) for name, unit in described.get(side, [])] for side in roles]
     layers = {layer.name: layer for side in sides for layer in side}
+    labelled = [layer.states for layer in layers.values() if lookup(layer.unit).is_categorical]
+    layers |= {axis.name: axis for axis in labelled}
     parameters = {
         name: Parameter(name, *(layers[layer] for layer in axes), symmetric=bool(symmetric))
         for name, axes, symmetric in described["parameters"]

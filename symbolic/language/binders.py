@@ -22,7 +22,7 @@ from sympy import Add, Dummy, Expr, Function, Mul, Pow, S
 from sympy.core.basic import Basic
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import Configuration, Delta, Index, State, Unassuming, as_expression
+from symbolic.language.layers import Configuration, Delta, Index, Layer, State, StateAxis, Unassuming, as_expression
 from symbolic.units import lookup
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Sum",
     "UnitSum",
     "contract",
+    "contracted",
     "height",
     "rename",
 ]
@@ -121,7 +122,7 @@ class IndexBinder(Unassuming):
         groups = [
             tuple(group)
             for _, group in itertools.groupby(
-                sorted(indices, key=lambda i: (i.layer.name, i.name), reverse=True), key=lambda i: i.layer.name
+                sorted(indices, key=lambda i: (_rank(i.layer), i.name), reverse=True), key=lambda i: i.layer.name
             )
         ]
         largest = max(groups, key=len)
@@ -189,6 +190,11 @@ class IndexBinder(Unassuming):
         body, fresh = self.open()
         body, changed = body._xreplace(rule)
         return (type(self)(body, *fresh), True) if changed else (self, False)
+
+
+def _rank(layer: Layer) -> tuple[str, bool]:
+    """Layers by name, and the axis of a layer's labels below the layer itself."""
+    return (layer.of.name, False) if isinstance(layer, StateAxis) else (layer.name, True)
 
 
 class IndexSum(IndexBinder):
@@ -262,6 +268,16 @@ def contract(body: Any, *indices: Index) -> Expr:
     return IndexSum(body, *indices)
 
 
+def contracted(expression: Expr) -> Expr:
+    """``expression`` with the Kronecker deltas used up that a replacement has left under its sums."""
+    if not expression.has(Delta):
+        return expression
+    if isinstance(expression, IndexSum):
+        body, indices = expression.open()
+        return contract(contracted(body), *indices)
+    return expression.func(*(contracted(a) if isinstance(a, Expr) else a for a in expression.args))
+
+
 class IndexProduct(IndexBinder):
     """Π over the units of one layer."""
 
@@ -327,6 +343,11 @@ class UnitSum(Unassuming):
         # The unit's state is bound, its index is not.
         elsewhere = self.body.xreplace({self.state: _BOUND})
         return (elsewhere.free_symbols - {_BOUND}) | self.state.index.free_symbols
+
+    def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Basic, bool]:
+        if self.state in rule and self not in rule:  # what stands for the state outside is not the one bound here
+            rule = {old: new for old, new in rule.items() if old != self.state}
+        return super()._xreplace(rule)
 
     def _sympystr(self, printer: Any) -> str:
         return f"UnitSum({printer._print(self.body)}, {printer._print(self.state)})"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sympy import Expr, I, Symbol, nan, oo, zoo
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State, as_expression
+from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State, StateAxis, as_expression
 from symbolic.language.probability import EnergyFunction
+from symbolic.units import lookup
 
 if TYPE_CHECKING:
     from symbolic.codegen.build import Kernels
@@ -137,7 +138,7 @@ class Energy:
             if parameter.name in names:
                 raise EnergyError(f"{parameter.name} names a layer and a parameter; rename one.")
             for layer in parameter.layers:
-                if layer not in layers:
+                if (layer.of if isinstance(layer, StateAxis) else layer) not in layers:
                     raise EnergyError(
                         f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible "
                         "nor hidden."
@@ -187,6 +188,8 @@ class Energy:
             for position, layer in enumerate(side):
                 start = names[position:] or (f"{names[0]}{position}",)
                 table[layer] = tuple(Index(name, layer) for name in start)
+                if lookup(layer.unit).is_categorical:
+                    table[layer.states] = (layer.states.index("s"),)
         return table
 
     def entry(self, parameter: Parameter | Entry | str) -> Entry:

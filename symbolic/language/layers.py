@@ -17,7 +17,18 @@ from sympy.core.expr import AtomicExpr
 from symbolic import units
 from symbolic.errors import EnergyError
 
-__all__ = ["Configuration", "Delta", "Entry", "Index", "Layer", "Parameter", "State", "as_expression"]
+__all__ = [
+    "Configuration",
+    "Delta",
+    "Entry",
+    "Index",
+    "Indicator",
+    "Layer",
+    "Parameter",
+    "State",
+    "StateAxis",
+    "as_expression",
+]
 
 
 def _name(kind: str, name: object) -> str:
@@ -82,11 +93,62 @@ class Layer(Atom):
         """An index over this layer's units, for sums and for singling out one unit."""
         return Index(_name("index", name), self)
 
+    @property
+    def states(self) -> StateAxis:
+        """The labels that a unit of this layer can carry, as an axis for parameters and indices.
+
+        Raises:
+            EnergyError: its units are numbers, not labels.
+        """
+        return StateAxis(self)
+
     def __getitem__(self, index: Any) -> State:
         return Configuration(self)[index]
 
     def __iter__(self) -> Any:
         raise TypeError(f"layer {self.name} has a symbolic number of units; sum over an index instead.")
+
+
+class StateAxis(Layer):
+    """The labels 0, 1, … of the units of a categorical layer, as an axis that parameters have and indices run over.
+
+    ``Parameter("w", v, v.states, h)`` holds w_isj, one number for each visible unit, label and hidden unit;
+    ``v.states.index("s")`` runs over the labels. Unlike the units of a layer, they have a known number.
+
+    Attributes:
+        of: the layer whose units carry the labels.
+    """
+
+    __slots__ = ("of",)
+    of: Layer
+
+    def __new__(cls, of: Layer) -> StateAxis:
+        if not units.lookup(of.unit).is_categorical:
+            raise EnergyError(
+                f"the states of layer {of.name} ({of.unit} units) are numbers and stand in an energy as {of.name}[i]; "
+                "an axis over labels belongs to categorical units such as potts(3)."
+            )
+        self = Basic.__new__(cls)
+        self.of = of
+        self.name = f"{of.name}.states"
+        self.unit = of.unit
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (self.of,)
+
+    @property
+    def size(self) -> Any:
+        return Integer(len(units.lookup(self.unit).states))
+
+    @property
+    def states(self) -> StateAxis:
+        raise EnergyError(f"{self.name} is an axis over labels; its members have no states of their own.")
+
+    def __getitem__(self, index: Any) -> State:
+        raise EnergyError(
+            f"{self.name} is an axis over labels; Indicator({self.of.name}[i], s) compares one with a unit."
+        )
 
 
 # What bound indices are called in text; the names an energy gives to single units (i, j, ...) are not among them.
@@ -193,6 +255,8 @@ def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
             f"index {index.name} runs over layer {index.layer.name}, but {what} takes an index of layer "
             f"{layer.name}. Make one with {layer.name}.index({index.name!r})."
         )
+    if isinstance(layer, StateAxis) and isinstance(index, Integer) and not 0 <= index < layer.size:
+        raise EnergyError(f"the labels of layer {layer.of.name} are 0 to {layer.size - 1}. Got {index} in {what}.")
     if isinstance(index, Integer) and index >= 0:
         return index
     raise EnergyError(
@@ -349,3 +413,27 @@ class Delta(Unassuming):
 
     def _sympystr(self, printer: Any) -> str:
         return f"delta({', '.join(map(printer._print, self.args))})"
+
+
+class Indicator(Unassuming):
+    """Iverson's bracket [v_i = s]: 1 if unit i of a categorical layer carries the label s, else 0.
+
+    Args:
+        state: the state of a unit, or a label in its place.
+        label: an index over the layer's labels, made by ``v.states.index("s")``, or a whole number.
+    """
+
+    def __new__(cls, state: Any, label: Any) -> Expr:
+        state, label = as_expression(state), as_expression(label)
+        if not isinstance(state, State):
+            return Delta(state, label)
+        return Expr.__new__(cls, state, _checked_index(label, state.layer.states, f"indicator({state}, …)", 2))
+
+    state = property(lambda self: self.args[0])
+    label = property(lambda self: self.args[1])
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return S.Zero
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"indicator({', '.join(map(printer._print, self.args))})"

@@ -8,6 +8,7 @@
     power      := atom (("^" | "**") ["-"] whole-number)?
     atom       := number | name | name "[" index ("," index)* "]"
                 | "sum" "(" expression ("," index-name)+ ")"
+                | "indicator" "(" name "[" index "]" "," index ")"
                 | function "(" expression ")" | "(" expression ")"
     function   := "exp" | "ln" | "log" | "softplus" | "cos" | "sin" | "pos" | "neg" | "nonzero"
     index      := index-name | whole-number
@@ -29,7 +30,8 @@ from sympy import Add, Expr, Integer, Pow, Rational, cos, exp, log, sin
 from symbolic.errors import EnergyError, EnergySyntaxError
 from symbolic.language.binders import Sum
 from symbolic.language.functions import neg, nonzero, pos, softplus
-from symbolic.language.layers import Index, Layer, Parameter
+from symbolic.language.layers import Index, Indicator, Layer, Parameter
+from symbolic.units import lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
@@ -140,13 +142,15 @@ class _Parser:
         if name in self.layers:
             raise EnergyError(f"{name} names a layer and a parameter; rename one.")
         known = []
+        labels = [layer.states for layer in self.layers.values() if lookup(layer.unit).is_categorical]
+        possible = {**self.layers, **{axis.name: axis for axis in labels}}
         for axis in (axes,) if isinstance(axes, str) else axes:
-            if axis not in self.layers:
+            if axis not in possible:
                 raise EnergyError(
                     f"parameters[{name!r}] names the layer {axis!r}, which is neither visible nor hidden; "
-                    f"the layers are: {', '.join(self.layers)}."
+                    f"the layers are: {', '.join(possible)}."
                 )
-            known.append(_Axis(self.layers[axis]))
+            known.append(_Axis(possible[axis]))
         self.parameters[name] = _Known(name, 0, known)
 
     # Tokens
@@ -279,9 +283,12 @@ class _Parser:
         if self.take("("):
             if name == "sum":
                 return self.sum(token)
+            if name == "indicator":
+                return self.indicator(token)
             if name not in _FUNCTIONS:
                 raise self.fail(
-                    f"there is no function {name!r}; there are sum, {', '.join(sorted(_FUNCTIONS))}", token.position
+                    f"there is no function {name!r}; there are sum, indicator, {', '.join(sorted(_FUNCTIONS))}",
+                    token.position,
                 )
             argument = self.expression()
             self.expect(")", f"to close {name}(")
@@ -390,6 +397,29 @@ class _Parser:
                 self.scope.append(variable)
         return lambda: Sum(body(), *(_index(variable) for variable in bound))
 
+    def indicator(self, token: _Token) -> _Build:
+        """[v_i = s], which is written indicator(v[i], s)."""
+        unit = self.token
+        if unit.kind != "name" or unit.text not in self.layers:
+            raise self.fail("indicator compares the state of a unit with a label: indicator(v[i], s)", unit.position)
+        layer = self.layers[unit.text]
+        if not lookup(layer.unit).is_categorical:
+            raise self.fail(
+                f"layer {layer.name} has {layer.unit} units, whose states are numbers; indicator compares the labels "
+                "of categorical units such as potts(3)",
+                unit.position,
+            )
+        self.at += 1
+        state = self.state(unit)
+        self.expect(",", "between the unit and the label")
+        label, position = self.index()
+        if isinstance(label, _Variable):
+            self.join(_Axis(layer.states), label.axis, f"index {label.name}", position)
+        elif label >= layer.states.size:
+            raise self.fail(f"the labels of layer {layer.name} are 0 to {layer.states.size - 1}", position)
+        self.expect(")", "to close indicator(")
+        return lambda: Indicator(state(), _index(label))
+
     def finish(self) -> None:
         """Every index is bound and knows its layer, and so does every axis of every parameter."""
         if self.scope:
@@ -446,7 +476,7 @@ def parse_energy(
     sides = [[Layer(name, unit) for name, unit in side.items()] for side in (visible, hidden, given or {})]
     layers = {layer.name: layer for side in sides for layer in side}
     for name in layers:
-        if name == "sum" or name in _FUNCTIONS:
+        if name in ("sum", "indicator") or name in _FUNCTIONS:
             raise EnergyError(f"{name!r} is a function of the text form; give the layer another name.")
     parser = _Parser(text, layers, parameters, frozenset((symmetric,) if isinstance(symmetric, str) else symmetric))
     build = parser.whole()

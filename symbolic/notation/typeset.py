@@ -31,7 +31,7 @@ from symbolic.language.functions import (
     sigmoid,
     softplus,
 )
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State
+from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, Parameter, State
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,
@@ -314,6 +314,9 @@ class _Typesetter:
     def delta(self, node: Delta) -> Layout:
         return Script(Identifier("δ"), comma_row(sorted(map(self.layout, node.args), key=_text_of)))
 
+    def indicator(self, node: Indicator) -> Layout:
+        return Fence("[", "]", row(self.layout(node.state), EQUALS, self.layout(node.label)))
+
     # Sums, products and powers
 
     def add(self, node: Add) -> Layout:
@@ -407,6 +410,8 @@ class _Typesetter:
                 rank = 3
             case State():
                 rank, where = 4, (self._position(base.layer), _text_of(self.index(base.index)))
+            case Indicator():
+                rank, where = 4, (self._position(base.state.layer), _text_of(self.index(base.state.index)))
             case Entry():
                 rank = 5
             case Delta():
@@ -669,6 +674,7 @@ _NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
     State: _Typesetter.state,
     Entry: _Typesetter.entry,
     Delta: _Typesetter.delta,
+    Indicator: _Typesetter.indicator,
     Add: _Typesetter.add,
     Mul: _Typesetter.mul,
     Pow: _Typesetter.power,
