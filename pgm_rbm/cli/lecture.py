@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
-from pgm_rbm.cli.energy import EnergyText, HiddenLayers, VisibleLayers, energy_from
+from pgm_rbm.cli.energy import (
+    EnergyText,
+    GivenLayers,
+    HiddenLayers,
+    ParameterAxes,
+    SymmetricParameters,
+    VisibleLayers,
+    asking,
+    energy_from,
+)
 from pgm_rbm.cli.files import new_output
-from pgm_rbm.cli.program import Force, note, refusing
+from pgm_rbm.cli.program import Force, note
 
 
 def lecture(
@@ -21,6 +30,9 @@ def lecture(
     ] = None,
     visible: VisibleLayers = None,
     hidden: HiddenLayers = None,
+    given: GivenLayers = None,
+    parameter: ParameterAxes = None,
+    symmetric: SymmetricParameters = None,
     force: Force = False,
 ) -> None:
     """Write the lecture on an energy as one HTML page that needs no network.
@@ -29,11 +41,12 @@ def lecture(
     Examples:
       pgm-rbm lecture rbm.html
       pgm-rbm lecture bias.html --by b
+      pgm-rbm lecture counts.html --visible v:poisson
       pgm-rbm lecture plain.html "-sum(v\\[i]*w\\[i,j]*h\\[j], i, j)"
     """
     new_output(output, force, (".html",))
-    asked = energy_from(energy, visible, hidden)
-    with refusing():
+    asked = energy_from(energy, visible, hidden, given, parameter, symmetric)
+    with asking():
         derivation = None if by is None else asked.log_likelihood_gradient(by)
         note("checking and typesetting …")
         (asked if derivation is None else derivation).lecture().write(output)

@@ -129,7 +129,7 @@ def _layer_sizes(energy: Energy, sizes: Mapping[str, int] | None) -> dict[Layer,
     wrong = [name for name, size in chosen.items() if not isinstance(size, int) or size < 1]
     if wrong:
         raise SymbolicError(f"the size of layer {wrong[0]} is a whole number from 1. Got {chosen[wrong[0]]!r}.")
-    bits = sum(size * math.log2(len(lookup(energy.layers[name].unit).states)) for name, size in chosen.items())
+    bits = sum(n * math.log2(max(map(len, stand_ins(energy.layers[name])))) for name, n in chosen.items())
     if bits > MOST_BITS:
         raise SymbolicError(
             f"a check sums over all configurations, and layers of these sizes have 2^{bits:.0f}; 2^{MOST_BITS} is the "

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from sympy import Add, Expr, Mul, Pow, exp, expand
 from sympy.core.basic import Basic
 
-from symbolic.check.verification import Verification
-from symbolic.derivation.rules import CATALOGUE
+from symbolic.check.verification import NOT_CHECKABLE, QUADRATURE, Check, Verification
+from symbolic.derivation.rules import CATALOGUE, Rule
 from symbolic.derivation.trace import Branch, Derivation, Step
-from symbolic.errors import CheckError, NotSeparableError
+from symbolic.errors import CheckError, NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
 from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State
 from symbolic.language.probability import LogPartition, Probability
@@ -38,6 +38,7 @@ from symbolic.lecture.document import (
     Lecture,
     Line,
     Meta,
+    Outcome,
     Prose,
     Section,
     Slide,
@@ -46,6 +47,7 @@ from symbolic.lecture.document import (
     Words,
 )
 from symbolic.lecture.worked_example import WorkedExample
+from symbolic.notation import words
 from symbolic.notation.tree import (
     EQUALS,
     MINUS,
@@ -63,7 +65,7 @@ from symbolic.notation.tree import (
     Fraction as FractionLayout,
 )
 from symbolic.notation.typeset import typeset
-from symbolic.units import StateValue, lookup
+from symbolic.units import Circle, Integers, Interval, StateValue, lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
@@ -72,12 +74,18 @@ __all__ = ["lecture_of_derivation", "lecture_of_energy"]
 
 _MOST_ROWS = 16
 
-# Steps that only the lecture takes: what they are called, and the rule in a line.
-_REMARKS = {
-    "lecture.conditional": ("Conditional probability", "p(h | v) = p(v, h) / p(v)"),
-    "lecture.weights": ("Boltzmann weights", "each probability is its weight ÷ Z"),
-    "lecture.cancel": ("Z cancels", "the same constant above and below"),
-}
+
+def _remark(id: str, name: str, hint: str) -> str:
+    """A step that only the lecture takes: it states the next line, and the checker compares the two."""
+    CATALOGUE[id] = Rule(id, name, hint, lambda node, context: context.closed_form)
+    return id
+
+
+_REMARKS = (
+    _remark("lecture.conditional", "Conditional probability", "p(h | v) = p(v, h) / p(v)"),
+    _remark("lecture.weights", "Boltzmann weights", "each probability is its weight ÷ Z"),
+    _remark("lecture.cancel", "Z cancels", "the same constant above and below"),
+)
 
 _LEADS = {
     "the layer": "The whole layer: its probability is a product with one factor a unit.",
@@ -105,7 +113,7 @@ def lecture_of_energy(energy: Energy) -> Lecture:
     composer = _Composer(energy)
     sections = [Section("The model", composer.model())]
     # The parameter that ties most layers together is the one to learn from: the weight, not a bias.
-    parameters = sorted(energy.parameters.values(), key=lambda p: (-len(p.layers), p.name))
+    parameters = sorted(energy.parameters.values(), key=lambda p: (-len(set(p.layers)), -len(p.layers), p.name))
     gradient = energy.log_likelihood_gradient(parameters[0]) if parameters else None
     if gradient is not None:
         slides = composer.gradient(gradient)
@@ -131,11 +139,11 @@ class _Composer:
 
     def __init__(self, energy: Energy):
         self.energy = energy
-        self.layers = energy.visible + energy.hidden
+        self.layers = energy.visible + energy.hidden + energy.given
         self.verifications: list[Verification] = []
 
     def lecture(self, sections: Sequence[Section], derivation: Derivation | None) -> Lecture:
-        kinds = " and ".join(dict.fromkeys(lookup(layer.unit).name for layer in self.layers))
+        kinds = _listed(dict.fromkeys(lookup(layer.unit).name for layer in self.layers))
         count = {1: "one layer", 2: "two layers", 3: "three layers"}.get(len(self.layers), f"{len(self.layers)} layers")
         restricted = self._restricted()
         asked = derivation.kind if derivation is not None and derivation.kind != "gradient" else "gradient of ln p(v)"
@@ -181,6 +189,7 @@ class _Composer:
         return (
             len(self.energy.visible) == 1
             and len(self.energy.hidden) == 1
+            and not self.energy.given
             and not any(a == b for a, b in self._coupled())
         )
 
@@ -210,24 +219,30 @@ class _Composer:
         )
         picture = Slide("model", self._model_title(), (Columns((tuple(says), (self._figure(),))),))
         function = energy.function
-        everything = tuple(Configuration(layer) for layer in self.layers)
+        summed = energy.visible + energy.hidden
+        everything = tuple(Configuration(layer) for layer in summed)
         visible = tuple(Configuration(layer) for layer in energy.visible)
-        joint = Probability(function, everything)
+        joint = Probability(function, everything, function.inputs)
+        real = [layer for layer in summed if lookup(layer.unit).is_continuous]
+        added_up = "integral" if len(real) == len(summed) else "sum"
+        over = f", with an integral where units are real numbers ({_listed(x.name for x in real)})" if real else ""
+        over = "" if added_up == "integral" else over
         equations: list[Block] = [
             Prose(
                 (
                     "The lower its energy, the more probable a configuration: ",
                     row(self.show(joint), Operator("∝"), self.show(exp(-energy.call))),
-                    ". Dividing by the sum over all configurations, the partition function ",
-                    Identifier("Z"),
-                    ", makes probabilities of the weights.",
+                    f". Dividing by the {added_up} over all configurations{over}, the partition function ",
+                    self._z(),
+                    f", makes {'densities' if real else 'probabilities'} of the weights.",
+                    *self._about_given(),
                 )
             ),
             Equation(row(self.show(joint), EQUALS, self.show(joint.definition())), "joint configuration"),
         ]
         if energy.hidden:
-            marginal = Probability(function, visible)
-            bound = [function.bound(layer) for layer in self.layers]
+            marginal = Probability(function, visible, function.inputs)
+            bound = [function.bound(layer) for layer in summed]
             equations += [
                 Equation(row(self.show(marginal), EQUALS, self.show(marginal.definition())), "visible configuration"),
                 Prose(
@@ -235,13 +250,51 @@ class _Composer:
                         "The probability of a visible configuration adds up all joint configurations that contain it. ",
                         "The labels ",
                         comma_row([Identifier(c.label) for c in bound]),
-                        " count configurations: ",
+                        " count configurations: " if not real else " name configurations: ",
                         self.show(bound[-1]),
-                        " is one of the configurations of the hidden layer.",
+                        f" is one of the configurations of layer {bound[-1].layer.name}.",
                     )
                 ),
             ]
+        equations += self._base_measures()
         return picture, Slide("probabilities", "From energies to probabilities", tuple(equations))
+
+    def _z(self) -> Layout:
+        return self.show(exp(LogPartition(self.energy.function)))
+
+    def _about_given(self) -> tuple[Inline, ...]:
+        """That layers are clamped in everything that follows."""
+        inputs = self.energy.function.inputs
+        if not inputs:
+            return ()
+        return (
+            " The model is a conditional one: ",
+            comma_row([self.show(c) for c in inputs]),
+            " is given, stands behind the bar in every probability, and no sum runs over it.",
+        )
+
+    def _base_measures(self) -> list[Block]:
+        """What μ is, for layers whose sums count states with a weight."""
+        blocks: list[Block] = []
+        spikes: list[Block] = []
+        for layer in self.energy.visible + self.energy.hidden:
+            if lookup(layer.unit).base is not None:
+                shown = words.measure(layer, self.energy.index_of[layer][0])
+                blocks.append(Equation(shown, f"base measure of {layer.name}"))
+            if words.atoms(layer):
+                spikes.append(Prose((f"{words.atoms(layer)}.",)))
+        if blocks:
+            said = (
+                "Sums and integrals over these layers count a state with the weight ",
+                Identifier("μ"),
+                ", and probabilities are relative to it: a state's own probability is ",
+                Identifier("μ"),
+                " times what is written as ",
+                Identifier("p"),
+                ".",
+            )
+            blocks.insert(0, Prose(said))
+        return [*blocks, *spikes]
 
     def _model_title(self) -> str:
         return "A restricted Boltzmann machine" if self._restricted() else "The model and its energy"
@@ -258,9 +311,12 @@ class _Composer:
             )
         parts: list[Inline] = ["The layers are "]
         for position, layer in enumerate(self.layers):
-            role = "visible" if layer in self.energy.visible else "hidden"
-            parts += [", " if position else "", self.show(Configuration(layer)), f" ({role}, {_states(layer)})"]
+            said = f" ({self._role(layer)}, {_states(layer)})"
+            parts += [", " if position else "", self.show(Configuration(layer)), said]
         return (*parts, ".")
+
+    def _role(self, layer: Layer) -> str:
+        return "visible" if layer in self.energy.visible else "hidden" if layer in self.energy.hidden else "given"
 
     def _single_indices(self) -> tuple[Inline, ...]:
         parts: list[Inline] = []
@@ -275,7 +331,7 @@ class _Composer:
         layers = tuple(
             GraphLayer(
                 layer.name,
-                "visible" if layer in self.energy.visible else "hidden",
+                self._role(layer),
                 tuple(self._unit(layer, place) for place in range(sizes[layer])),
             )
             for layer in self.layers
@@ -313,22 +369,30 @@ class _Composer:
 
     # Derivations
 
-    def lines(self, steps: Sequence[Step], passed: Sequence[bool | None], term: str = "") -> tuple[Line, ...]:
+    def lines(self, steps: Sequence[Step], checks: Sequence[Check | None], term: str = "") -> tuple[Line, ...]:
         """The lines of a chain: what each step made is marked as new, what the next one rewrites as old."""
         lines = []
         for position, step in enumerate(steps):
             following = steps[position + 1] if position + 1 < len(steps) else None
             marks: dict[Expr, str] = {}
-            if step.focus_after != step.after:
+            whole = ["new"] if following is None or step.focus_after == step.after else []
+            if not whole:
                 marks[step.focus_after] = "new"
-            if following is not None and following.focus_before not in (step.after, -step.after):
+            if following is not None and following.focus_before in (step.after, -step.after):
+                whole.append("old")
+            elif following is not None:
                 both = following.focus_before in marks
                 marks[following.focus_before] = "new old" if both else "old"
             layout = self.show(step.after, marks)
             if following is None:
-                layout = Marked(f"{term} new".strip(), layout)
-            name, hint = _REMARKS.get(step.rule) or (step.name, step.hint)
-            lines.append(Line(layout, step.rule, name, hint, passed[position]))
+                whole.insert(0, term)
+            if whole:
+                layout = Marked(" ".join(filter(None, whole)), layout)
+            name, hint = words.name_and_hint(step)
+            condition = words.condition(step, self.layers)
+            check = checks[position]
+            reason = check.detail if check is not None and not check.passed else ""
+            lines.append(Line(layout, step.rule, name, hint, _outcome(check), reason, condition))
         return tuple(lines)
 
     def block(
@@ -337,8 +401,8 @@ class _Composer:
         first = branch.steps[0] if branch.steps else None
         marks = {} if first is None or first.focus_before == branch.subject else {first.focus_before: "old"}
         subject = self.show(branch.subject, marks)
-        passed = [verification.passed(branch.name, place) for place in range(len(branch.steps))]
-        return DerivationBlock(Marked(term, subject) if term else subject, self.lines(branch.steps, passed, term), goal)
+        checks = [verification.check(branch.name, place) for place in range(len(branch.steps))]
+        return DerivationBlock(Marked(term, subject) if term else subject, self.lines(branch.steps, checks, term), goal)
 
     def branches(self, derivation: Derivation) -> tuple[Slide, ...]:
         """One slide a branch, as it stands."""
@@ -347,11 +411,16 @@ class _Composer:
             Slide(
                 _slug(f"{derivation.kind} {branch.name}"),
                 _capital(branch.name),
-                (self.block(branch, verification),),
+                (self.block(branch, verification), *self._way(derivation)),
                 verdict=_verdict([verification], branch.name),
             )
             for branch in derivation.branches
         )
+
+    @staticmethod
+    def _way(derivation: Derivation) -> tuple[Block, ...]:
+        said = words.way(derivation)
+        return (Prose((said,)),) if said else ()
 
     def gradient(self, derivation: Derivation) -> tuple[Slide, ...]:
         verification = self.verify(derivation)
@@ -417,8 +486,9 @@ class _Composer:
         function = energy.function
         visible = tuple(Configuration(layer) for layer in energy.visible)
         hidden = tuple(Configuration(layer) for layer in energy.hidden)
-        conditional = Probability(function, hidden, visible)
-        joint, marginal = Probability(function, visible + hidden), Probability(function, visible)
+        inputs = function.inputs
+        conditional = Probability(function, hidden, visible + inputs)
+        joint, marginal = Probability(function, visible + hidden, inputs), Probability(function, visible, inputs)
         one_over_z = exp(-LogPartition(function))
         above = Mul(one_over_z, joint.numerator())
         below = Mul(one_over_z, marginal.numerator())
@@ -435,11 +505,15 @@ class _Composer:
         name = "p(h | v)"
         chain = Derivation(energy, "conditional probability", (Branch(name, conditional, steps),), name)
         verification = self.verify(chain)
+        real = all(lookup(layer.unit).is_continuous for layer in energy.hidden)
+        added_up = "integral" if real else "sum"
         return Slide(
             "conditional-probability",
             "Where does that conditional probability come from?",
             (
-                Prose(("Term A divides each Boltzmann weight by the sum over the hidden configurations only.",)),
+                Prose(
+                    (f"Term A divides each Boltzmann weight by the {added_up} over the hidden configurations only.",)
+                ),
                 self.block(chain[name], verification),
             ),
             verdict=_verdict([verification]),
@@ -450,7 +524,9 @@ class _Composer:
         clamp: tuple[Inline, ...] = (
             "Clamp the visible units to a training configuration and average ",
             statistic,
-            " over the hidden configurations it implies.",
+            " over the hidden configurations it implies."
+            if self.energy.hidden
+            else ": one number, nothing to average.",
         )
         free: tuple[Inline, ...] = (
             "Let every unit run free and average the same ",
@@ -463,7 +539,7 @@ class _Composer:
             (
                 Equation(
                     self._conclusion(derivation),
-                    passed=all(c.passed for c in verification.checks if c.branch == "Result"),
+                    check=_outcome_of(c for c in verification.checks if c.branch == "Result"),
                     large=True,
                 ),
                 Columns(
@@ -475,14 +551,23 @@ class _Composer:
                 Prose(
                     (
                         "Steps along this gradient raise ln p of the data. Term A pulls towards what the data make the "
-                        "model do, Term B pushes away from what the model does by itself. Term A is cheap. Term B sums "
-                        "over every configuration, so contrastive divergence estimates it from a few steps of sampling "
-                        "that start at the data.",
+                        "model do, Term B pushes away from what the model does by itself. "
+                        + ("Term A is cheap. " if self._term_a_is_cheap() else "")
+                        + "Term B sums over every configuration, so contrastive divergence estimates it from a few "
+                        "steps of sampling that start at the data.",
                     )
                 ),
             ),
             verdict=_verdict([verification], "Result"),
         )
+
+    def _term_a_is_cheap(self) -> bool:
+        """Whether the hidden layers fall apart into units, given the visible ones."""
+        try:
+            self.energy.free_energy()
+        except SymbolicError:
+            return not self.energy.hidden
+        return True
 
     def other_gradients(self, parameters: Sequence[Parameter]) -> Slide:
         """The same result for the other parameters, each derived and checked like the first."""
@@ -494,7 +579,7 @@ class _Composer:
             derivation = self.energy.log_likelihood_gradient(parameter)
             verifications.append(self.verify(derivation))
             caption = f"by {parameter.name}"
-            blocks.append(Equation(self._conclusion(derivation), caption, bool(verifications[-1])))
+            blocks.append(Equation(self._conclusion(derivation), caption, _outcome_of(verifications[-1].checks)))
         verdict = _verdict(verifications)
         if verdict is not None:
             verdict = replace(verdict, lines="lines of these derivations")
@@ -504,42 +589,81 @@ class _Composer:
 
     def closed_forms(self, gradient: Derivation | None) -> tuple[Slide, ...]:
         energy = self.energy
-        if len(self.layers) < 2:
+        if len(energy.visible + energy.hidden) < 2:
             return ()
-        slides = []
+        slides: list[Slide] = []
         if energy.hidden:
-            slides.append(
-                self._closed_form("free-energy", "The free energy", energy.free_energy, "hidden units summed out")
-            )
-        if energy.hidden and gradient is not None:
+            slides += self._closed_form("free-energy", "The free energy", energy.free_energy, "hidden units summed out")
+        if gradient is not None and self._term_a_is_cheap():
             entry = _by(gradient)
-            slides.append(self._closed_form("term-a-closed", "Term A in closed form", lambda: energy.phase(entry)))
+            slides += self._closed_form("term-a-closed", "Term A in closed form", lambda: energy.phase(entry))
         for layer in (*energy.hidden, *energy.visible):
             rest = [other for other in self.layers if other != layer]
             given = ", ".join(other.name for other in rest)
-            slides.append(
-                self._closed_form(
-                    f"conditional-{layer.name}",
-                    f"The units of {layer.name}, given {given}",
-                    partial(energy.conditional, layer),
-                    "independent of each other",
-                )
+            slides += self._closed_form(
+                f"conditional-{layer.name}",
+                f"The units of {layer.name}, given {given}",
+                partial(energy.conditional, layer),
+                "independent of each other",
+                partial(energy.conditional, layer, "single-site"),
             )
+        if not all(lookup(layer.unit).is_finite for layer in self.layers) or not self._term_a_is_cheap():
+            title = "The partition function" if self._summable() else "What the partition function needs"
+            slides += self._closed_form("partition-function", title, energy.log_partition)
         return tuple(slides)
 
-    def _closed_form(self, key: str, title: str, derive: Callable[[], Derivation], remark: str = "") -> Slide:
+    def _summable(self) -> bool:
+        return self.energy.log_partition().method != "enumeration"
+
+    def _closed_form(
+        self,
+        key: str,
+        title: str,
+        derive: Callable[[], Derivation],
+        remark: str = "",
+        otherwise: Callable[[], Derivation] | None = None,
+    ) -> tuple[Slide, ...]:
+        """A slide for what has a closed form; else why it has none, and what there is instead."""
+        blocks: list[Block] = []
         try:
             derivation = derive()
         except NotSeparableError as error:
-            return Slide(key, title, (Prose((f"There is no closed form here: {error}",)),))
+            blocks.append(Prose(("There is no closed form here: ", *self._reason(error))))
+            if otherwise is None:
+                return (Slide(key, title, tuple(blocks)),)
+            derivation, remark = otherwise(), "each given all others, those of its layer too"
         verification = self.verify(derivation)
-        blocks: list[Block] = []
         for branch in derivation.branches:
             if branch.name in _LEADS:
-                on_or_off = branch.name == "mean" and _takes_zero_and_one(branch)
+                on_or_off = branch.name == "mean" and _takes_zero_and_one(derivation)
                 blocks.append(Prose((_MEAN_OF_ZERO_AND_ONE if on_or_off else _LEADS[branch.name],)))
             blocks.append(self.block(branch, verification))
-        return Slide(key, title, tuple(blocks), remark=remark, verdict=_verdict([verification]))
+        return (Slide(key, title, tuple(blocks), remark=remark, verdict=_verdict([verification])),)
+
+    def _reason(self, error: NotSeparableError) -> tuple[Inline, ...]:
+        """The first sentence of a refusal, its term set as a formula."""
+        said = str(error).partition(". ")[0] + "."
+        before, opening, rest = said.partition("the term ")
+        text, closing, after = rest.partition(" of −E")
+        if not closing:
+            return (said,)
+        try:
+            term = self._read(text)
+        except SymbolicError:
+            return (said,)
+        return (before + opening, self.show(term), closing + after)
+
+    def _read(self, text: str) -> Expr:
+        """A term of the energy, multiplied out, from its text."""
+        energy = self.energy
+        sides = ({x.name: x.unit for x in side} for side in (energy.visible, energy.hidden, energy.given))
+        visible, hidden, given = sides
+        axes = {name: tuple(x.name for x in p.layers) for name, p in energy.parameters.items() if name in text}
+        symmetric = [name for name in axes if energy.parameters[name].symmetric and f"{name}[" in text]
+        read = type(energy).parse(
+            text, visible=visible, hidden=hidden, given=given, parameters=axes, symmetric=symmetric
+        )
+        return read.expression
 
     # The worked example
 
@@ -567,12 +691,12 @@ class _Numbers:
         self.names = _numbers(self.by)
         self.at: dict[Basic, object] = {
             **example.clamped(),
-            **{index: 0 for index in self.by.indices if isinstance(index, Index)},
+            **{i: place for i, place in zip(self.by.indices, _first(self.by), strict=True) if isinstance(i, Index)},
         }
 
     def slides(self) -> tuple[Slide, ...]:
         function = self.energy.function
-        partition = self.example.number(exp(LogPartition(function)), {})
+        partition = self.example.number(exp(LogPartition(function)), self.at)
         clamped = self._word(self.energy.visible, map(self.example.data, self.energy.visible))
         a, b = (self.example.number(term, self.at) for term in (self.derivation.term_a, self.derivation.term_b))
         tables = Slide(
@@ -610,7 +734,7 @@ class _Numbers:
             "worked-gradient",
             "The gradient, number by number",
             (
-                Equation(result, passed=all(agree) and all(whole), large=True),
+                Equation(result, check="exact" if all(agree) and all(whole) else "failed", large=True),
                 Prose(
                     (
                         f"Every line of Term A has the value {_plain(a)} in this model, every line of Term B "
@@ -625,17 +749,25 @@ class _Numbers:
         return tables, gradient
 
     def _introduction(self, partition: Fraction) -> tuple[Inline, ...]:
-        sizes = " and ".join(
-            f"{n} {'visible' if self.energy.layers[name] in self.energy.visible else 'hidden'}"
-            for name, n in self.example.sizes.items()
+        sizes = _listed(
+            f"{n} {self.composer._role(self.energy.layers[name])}" for name, n in self.example.sizes.items()
         )
         return (
             f"Take {sizes} units and parameters that are whole multiples of ",
             row(FunctionName("ln"), Number("2")),
             f"{self._zero_parameters()}. Then every Boltzmann weight is a power of two, and the partition function is ",
-            row(Identifier("Z"), EQUALS, _fraction(partition)),
+            row(self.composer._z(), EQUALS, _fraction(partition)),
+            *self._inputs(),
             ".",
         )
+
+    def _inputs(self) -> tuple[Inline, ...]:
+        """What the layers that are given are clamped to."""
+        given = self.energy.given
+        if not given:
+            return ()
+        shown = comma_row([self.show(Configuration(layer)) for layer in given])
+        return (", with ", shown, f" = {self._word(given, map(self.example.data, given))} throughout")
 
     def _zero_parameters(self) -> str:
         zero = [name for name, values in self.example.multiples.items() if not any(values.values())]
@@ -660,9 +792,10 @@ class _Numbers:
         energy = self.energy
         free = tuple(Configuration(layer) for layer in energy.visible)
         bound = tuple(energy.function.bound(layer) for layer in energy.hidden)
-        marginal = Probability(energy.function, free)
+        marginal = Probability(energy.function, free, energy.function.inputs)
         statistic = -energy.function(*free, *bound).definition().diff(self.by)
-        share = ConfigSum(Probability(energy.function, (*free, *bound)) * statistic, *bound)
+        joint = Probability(energy.function, (*free, *bound), energy.function.inputs)
+        share = ConfigSum(joint * statistic, *bound)
         columns = (marginal.numerator(), marginal, share)
         rows: list[tuple[Cell, ...]] = []
         for values in self._over(energy.visible):
@@ -684,7 +817,7 @@ class _Numbers:
         function = energy.function
         visible = tuple(Configuration(layer) for layer in energy.visible)
         hidden = tuple(function.bound(layer) for layer in energy.hidden)
-        conditional = Probability(function, hidden, visible)
+        conditional = Probability(function, hidden, visible + function.inputs)
         weight = exp(-function(*visible, *hidden))
         statistic = -function(*visible, *hidden).definition().diff(self.by)
         rows: list[tuple[Cell, ...]] = []
@@ -750,7 +883,7 @@ class _Numbers:
             ),
             tuple(rows),
             decimals=(3, 4),
-            highlighted=places.index(tuple(0 for _ in indices)) if tuple(0 for _ in indices) in places else None,
+            highlighted=places.index(_first(self.by)) if _first(self.by) in places else None,
         )
         return (table,)
 
@@ -761,7 +894,7 @@ class _Numbers:
         if len(indices) != len(self.by.indices) or len(places) < 2:
             return ()
         other = dict(zip(self.energy.visible, self._other_data(), strict=True))
-        at: dict[Basic, object] = {Configuration(layer): values for layer, values in other.items()}
+        at = {**self.at, **{Configuration(layer): values for layer, values in other.items()}}
         at |= dict(zip(indices, places[-1], strict=True))
         word = self._word(self.energy.visible, other.values())
         a, b = (self.example.number(t, at) for t in (self.derivation.term_a, self.derivation.term_b))
@@ -799,9 +932,15 @@ def _by(derivation: Derivation) -> Entry:
     return entry
 
 
+def _first(entry: Entry) -> tuple[int, ...]:
+    """The first place of a parameter whose units are all different: a unit has no coupling with itself."""
+    layers = entry.parameter.layers
+    return tuple(layers[:axis].count(layer) for axis, layer in enumerate(layers))
+
+
 def _numbers(entry: Entry, places: tuple[int, ...] | None = None) -> dict[Index, str]:
     """Numbers, counted from 1, for the indices of an entry."""
-    chosen = places or tuple(0 for _ in entry.indices)
+    chosen = places or _first(entry)
     return {
         index: str(place + 1) for index, place in zip(entry.indices, chosen, strict=True) if isinstance(index, Index)
     }
@@ -826,18 +965,50 @@ def _plain(value: Fraction) -> str:
     return str(value).replace("-", "−")
 
 
-def _takes_zero_and_one(mean: Branch) -> bool:
+def _takes_zero_and_one(conditional: Derivation) -> bool:
     """Whether the unit whose mean is derived has the states 0 and 1."""
-    return all(lookup(c.layer.unit).states == (0, 1) for c in mean.subject.probability.subject)
+    unit = lookup(conditional.subject.state.layer.unit)
+    return unit.is_finite and unit.states == (0, 1)
 
 
 def _states(layer: Layer) -> str:
-    return " or ".join(str(state).replace("-", "−") for state in lookup(layer.unit).states)
+    """The states of one unit, in words."""
+    domain = lookup(layer.unit).domain
+    if isinstance(domain, Integers):
+        return f"{domain.first}, {domain.first + 1}, …" + ("" if domain.last is None else f" or {domain.last}")
+    if isinstance(domain, Interval):
+        if domain.low is None:
+            return "any real number" if domain.high is None else f"any number up to {domain.high}"
+        return f"any number from {domain.low}" + (" up" if domain.high is None else f" to {domain.high}")
+    if isinstance(domain, Circle):
+        return "any angle from −π to π"
+    *others, last = (str(state).replace("-", "−") for state in domain.states)
+    return f"{', '.join(others)} or {last}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _slug(words: str) -> str:
     kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in words.lower())
     return "-".join(part for part in kept.split("-") if part)
+
+
+def _outcome(check: Check | None) -> Outcome:
+    if check is None:
+        return ""
+    if check.kind == NOT_CHECKABLE:
+        return "unchecked"
+    return "failed" if not check.passed else "numeric" if check.kind == QUADRATURE else "exact"
+
+
+def _outcome_of(checks: Iterable[Check]) -> Outcome:
+    """The worst of several."""
+    found = {_outcome(check) for check in checks}
+    order: tuple[Outcome, ...] = ("failed", "unchecked", "numeric", "exact")
+    return next((outcome for outcome in order if outcome in found), "")
 
 
 def _verdict(verifications: Iterable[Verification], branch: str | None = None) -> Verdict | None:
@@ -846,11 +1017,24 @@ def _verdict(verifications: Iterable[Verification], branch: str | None = None) -
     checks = [c for v in verifications for c in v.checks if branch is None or c.branch == branch]
     if not checks:
         return None
-    failures = tuple(
-        f"{c.branch}, {CATALOGUE[c.rule].name if c.rule in CATALOGUE else c.rule}: {c.detail}"
-        for c in checks
-        if not c.passed
-    )
     lines = [c for c in checks if c.position is not None]
     first = verifications[0]
-    return Verdict(sum(c.passed for c in lines), len(lines), tuple(first.sizes.items()), first.points, failures)
+    return Verdict(
+        sum(c.passed for c in lines),
+        len(lines),
+        tuple(first.sizes.items()),
+        first.points,
+        tuple(_said(c) for c in checks if _outcome(c) == "failed"),
+        numeric=sum(_outcome(c) == "numeric" for c in lines),
+        unchecked=tuple(_said(c) for c in lines if _outcome(c) == "unchecked"),
+        stand_ins=tuple((name, tuple(map(_set, sets))) for name, sets in first.stand_ins.items()),
+    )
+
+
+def _said(check: Check) -> str:
+    name = CATALOGUE[check.rule].name if check.rule in CATALOGUE else check.rule
+    return f"{check.branch}, {name}: {check.detail}"
+
+
+def _set(states: Iterable[StateValue]) -> str:
+    return "{" + ", ".join(str(state).replace("-", "−") for state in states) + "}"

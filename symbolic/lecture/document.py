@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from symbolic.errors import SymbolicError
 from symbolic.notation.tree import Layout
@@ -34,6 +34,7 @@ __all__ = [
     "Lecture",
     "Line",
     "Meta",
+    "Outcome",
     "Prose",
     "Section",
     "Slide",
@@ -58,6 +59,10 @@ Cell: TypeAlias = str | Words | Fraction | Layout
 """What stands in a table: words, an exact number, or a formula."""
 
 
+Outcome: TypeAlias = Literal["exact", "numeric", "failed", "unchecked", ""]
+"""How a check went: passed exactly, passed in numbers of many digits, failed, could not be made, or none was asked."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What was checked, in what model, and how it went.
@@ -68,6 +73,10 @@ class Verdict:
         points: at how many random points.
         failures: for each check that failed, where and why.
         lines: what was counted, where not all of it is shown.
+        numeric: how many of the lines were evaluated in numbers of many digits, with sums over infinitely many states
+            and integrals carried out.
+        unchecked: for each line that could not be evaluated, where and why; it neither passed nor failed.
+        stand_ins: layer name and the sets of states that stood in for its units' own in sums over the whole layer.
     """
 
     passed: int
@@ -76,31 +85,62 @@ class Verdict:
     points: int
     failures: tuple[str, ...] = ()
     lines: str = "lines"
+    numeric: int = 0
+    unchecked: tuple[str, ...] = ()
+    stand_ins: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __bool__(self) -> bool:
-        return self.total > 0 and self.passed == self.total and not self.failures
+        return self.total > 0 and self.passed == self.total and not self.failures and not self.unchecked
+
+    @property
+    def outcome(self) -> Outcome:
+        """``"failed"`` if any line did, else ``"unchecked"`` if any line could not be checked."""
+        if self:
+            return "numeric" if self.numeric else "exact"
+        return "failed" if self.failures or not self.unchecked else "unchecked"
 
     def summary(self) -> str:
         """How it went, in a few words."""
         if self:
             counted = "the line is" if self.total == 1 else f"all {self.total} {self.lines} are"
             return f"{counted} checked:"
-        return f"{self.total - self.passed} of {self.total} {self.lines} FAILED their check:"
+        failed, unknown = self.total - self.passed - len(self.unchecked), len(self.unchecked)
+        counts = [f"{max(failed, 1)} of {self.total} {self.lines} FAILED their check"] * (self.outcome == "failed")
+        counts += [f"{unknown} of {self.total} {self.lines} could not be checked"] * bool(unknown)
+        return f"{', and '.join(counts)}:"
 
     def how(self) -> str:
         """In what model, and with what arithmetic."""
         model = " and ".join(f"{size} of {name}" for name, size in self.sizes).replace(" of ", " units of ", 1)
         at = "one random point" if self.points == 1 else f"{self.points} random points"
-        return f"each evaluated before and after its step, exactly, at {at} of a model with {model}."
+        said = f"each evaluated before and after its step, exactly, at {at} of a model with {model}."
+        if self.numeric:
+            lines = "one line is" if self.numeric == 1 else f"{self.numeric} lines are"
+            said = said.replace("exactly, ", "")
+            said += (
+                f" Lines marked ✓ agree exactly; {lines} marked ✓≈: evaluated in 30-digit numbers, with sums over all "
+                "states and integrals carried out."
+            )
+        for name, sets in self.stand_ins:
+            said += (
+                f" In sums over the whole layer {name}, the states {' and '.join(sets)} stand in for its units' own."
+            )
+        return said
 
-    @staticmethod
-    def limits() -> str:
+    def limits(self) -> str:
         """What such a check means, and what it does not."""
-        return (
+        said = (
             "The check evaluates lines as they are printed, in exact arithmetic in a finite field, with parameters "
             "and states drawn at random; a wrong line would pass with a probability of one in 10¹⁵ at most. It holds "
             "for models of the sizes stated: it tests the derivation there, and does not prove it for all sizes."
         )
+        if self.stand_ins:
+            said += (
+                " A line that holds whatever the states are may be tested with a few of them, which stand in for many. "
+                "A line about the states of one unit is evaluated over all of them: those marked ✓≈ in numbers of 30 "
+                "digits, which agree to 26 or more."
+            )
+        return said
 
 
 @dataclass(frozen=True)
@@ -115,14 +155,19 @@ class Equation:
     Attributes:
         layout: the formula.
         caption: in a few words, what it is.
-        passed: the verdict of its check, where it has one.
+        check: how its check went, where it has one.
         large: whether it is what the slide arrives at.
     """
 
     layout: Layout
     caption: str = ""
-    passed: bool | None = None
+    check: Outcome = ""
     large: bool = False
+
+    @property
+    def passed(self) -> bool | None:
+        """The verdict of the check; None if there was none."""
+        return None if self.check in {"", "unchecked"} else self.check != "failed"
 
 
 @dataclass(frozen=True)
@@ -133,14 +178,23 @@ class Line:
         layout: the right-hand side, with what is new in it and what changes next marked.
         rule: key of the rule in :data:`symbolic.derivation.rules.CATALOGUE`, or of a lecture's own remark.
         name, hint: the rule for people, and the rule in one short line.
-        passed: the verdict of the check on this very line; None if it was not checked.
+        check: how the check of this very line went; empty if there was none.
+        reason: why it failed or could not be checked.
+        condition: what has to hold for this step, such as "q_j > 0 for every j"; empty if it always holds.
     """
 
     layout: Layout
     rule: str
     name: str
     hint: str
-    passed: bool | None
+    check: Outcome
+    reason: str = ""
+    condition: tuple[Inline, ...] = ()
+
+    @property
+    def passed(self) -> bool | None:
+        """The verdict of the check; None if there was none, or the line could not be evaluated."""
+        return None if self.check in {"", "unchecked"} else self.check != "failed"
 
 
 @dataclass(frozen=True)
@@ -175,7 +229,7 @@ class Table:
 
 @dataclass(frozen=True)
 class GraphLayer:
-    """A layer of a model's picture; ``role`` is ``"visible"`` or ``"hidden"``."""
+    """A layer of a model's picture; ``role`` is ``"visible"``, ``"hidden"`` or ``"given"``."""
 
     name: str
     role: str

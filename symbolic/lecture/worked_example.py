@@ -132,6 +132,11 @@ class WorkedExample:
         for layer in energy.layers.values():
             if not lookup(layer.unit).is_finite:
                 raise CheckError(f"a worked example lists all states; layer {layer.name} has {layer.unit} units.")
+            if lookup(layer.unit).base is not None:
+                raise CheckError(
+                    f"a worked example adds up probabilities to 1, and those of layer {layer.name} are relative to the "
+                    f"base measure of {layer.unit} units."
+                )
         count = prod(len(list(self.configurations(layer))) for layer in energy.layers.values())
         if count > _MOST_CONFIGURATIONS:
             raise CheckError(f"a worked example has at most {_MOST_CONFIGURATIONS} configurations. Got {count}.")
@@ -163,8 +168,8 @@ class WorkedExample:
         return tuple(states[0] if place % 2 else states[-1] for place in range(self.sizes[layer.name]))
 
     def clamped(self) -> dict[Basic, Any]:
-        """The assignment of the data to the free visible configurations."""
-        return {Configuration(layer): self.data(layer) for layer in self.energy.visible}
+        """The assignment of the data to the free configurations of the visible layers and of those that are given."""
+        return {Configuration(layer): self.data(layer) for layer in self.energy.visible + self.energy.given}
 
     def entries(self, parameter: Parameter) -> Iterator[tuple[int, ...]]:
         """The zero-based places of a parameter, without what symmetry makes redundant."""

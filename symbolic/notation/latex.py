@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sympy import Expr
 
 from symbolic.errors import SymbolicError
-from symbolic.notation import typeset
+from symbolic.notation import typeset, words
 from symbolic.notation.tree import (
     BigOperator,
     Fence,
@@ -20,6 +20,7 @@ from symbolic.notation.tree import (
     Marked,
     Number,
     Operator,
+    Root,
     Row,
     Script,
     is_tall,
@@ -62,6 +63,8 @@ _TEXT = {
     "Σ": r"$\Sigma$",
     "Π": r"$\Pi$",
     "Γ": r"$\Gamma$",
+    "μ": r"$\mu$",
+    "π": r"$\pi$",
     "′": "$'$",
     "·": r"$\cdot$",
     "÷": r"$\div$",
@@ -103,18 +106,23 @@ def derivation(derivation: Derivation) -> str:
         if not branch.steps:
             rows.append(f"& {left}")
         for step in branch.steps:
-            name = rf"&& \text{{{text(step.name)}}}"
+            name = rf"&& \text{{{text(words.name_and_hint(step)[0])}}}"
             if step.conditions:
-                shown = render(typeset.conditions(step.conditions, layers=layers))
-                name += rf"\text{{, for }} {shown}"
+                name += rf"\text{{, if }} {phrase(words.condition(step, layers))}"
             rows.append(f"{left} &= {expression(step.after, layers=layers)} {name}".strip())
             left = ""
+    rows += [f"& {phrase(note)}" for note in words.notes(derivation)]
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
 
-def text(words: str) -> str:
+def phrase(parts: words.Phrase) -> str:
+    """Words and formulas in a row, within a formula."""
+    return " ".join(rf"\text{{{text(part)}}}" if isinstance(part, str) else render(part) for part in parts)
+
+
+def text(plain: str) -> str:
     """Plain words as LaTeX text, for use in ``\\text{}``."""
-    return "".join(_TEXT.get(c, c) for c in words)
+    return "".join(_TEXT.get(c, c) for c in plain)
 
 
 def _render(layout: Layout, mark: Theme | None) -> str:
@@ -149,8 +157,11 @@ def _render(layout: Layout, mark: Theme | None) -> str:
             low = "" if below is None else f"_{{{inner(below).strip()}}}"
             high = "" if above is None else f"^{{{inner(above).strip()}}}"
             return spelt.rstrip() + low + high + (" " if isinstance(base, Operator) else "")
-        case BigOperator(symbol, below):
-            return rf"{_BIG[symbol]}_{{{inner(below).strip()}}} "
+        case Root(body):
+            return rf"\sqrt{{{inner(body).strip()}}}"
+        case BigOperator(symbol, below, above):
+            limit = "" if above is None else f"^{{{inner(above).strip()}}}"
+            return rf"{_BIG[symbol]}_{{{inner(below).strip()}}}{limit} "
         case Fence(left, right, body):
             sizes = (r"\left", r"\right") if is_tall(body) else ("", "")
             opening, closing = _FENCES.get(left, left), _FENCES.get(right, right)

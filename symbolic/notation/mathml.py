@@ -20,6 +20,7 @@ from symbolic.notation.tree import (
     Marked,
     Number,
     Operator,
+    Root,
     Row,
     Script,
     is_tall,
@@ -89,8 +90,12 @@ def _render(layout: Layout) -> str:
             return f"<msup>{_one(base)}{_one(above)}</msup>"
         case Script(base, below, above) if below is not None and above is not None:
             return f"<msubsup>{_one(base)}{_one(below)}{_one(above)}</msubsup>"
-        case BigOperator(symbol, below):
+        case Root(body):
+            return f"<msqrt>{_one(body)}</msqrt>"
+        case BigOperator(symbol, below, None):
             return f'<munder><mo movablelimits="true">{symbol}</mo>{_one(below)}</munder>'
+        case BigOperator(symbol, below, above) if above is not None:
+            return f'<munderover><mo movablelimits="true">{symbol}</mo>{_one(below)}{_one(above)}</munderover>'
         case Fence(left, right, body, spoken):
             stretch = "" if is_tall(body) else ' stretchy="false"'
             begin = f' aria-label="{escape(spoken)}"' if spoken else ""

@@ -6,6 +6,7 @@ of Unicode are wider than a column in many terminals.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from sympy import Expr
 
 from symbolic.errors import SymbolicError
-from symbolic.notation import typeset
+from symbolic.notation import typeset, words
 from symbolic.notation.tree import (
+    INTEGRAL,
     PARTIAL,
     BigOperator,
     Fence,
@@ -25,6 +27,7 @@ from symbolic.notation.tree import (
     Marked,
     Number,
     Operator,
+    Root,
     Row,
     Script,
     row,
@@ -41,6 +44,9 @@ _SUPERSCRIPTS = dict(
 _SUBSCRIPTS = dict(zip("0123456789+−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _BIG = {"∑": (["⎲", "⎳"], 1), "∏": (["┬─┬", "│ │"], 1)}
 _BIG_ASCII = {"∑": (["__", "\\ ", "/_"], 1), "∏": (["___", "| |"], 1)}
+_INTEGRAL = (("⌠", "⌡"), 1)
+_INTEGRAL_ASCII = (("int",), 0)
+_PARTS = {("1", "2"): "½", ("1", "3"): "⅓", ("2", "3"): "⅔", ("1", "4"): "¼", ("3", "4"): "¾"}
 _ASCII_FENCES = {"(": "/|\\", ")": "\\|/"}
 _FENCES = {"(": "⎛⎜⎝", ")": "⎞⎟⎠", "⟨": "⟨⟨⟨", "⟩": "⟩⟩⟩"}
 _ASCII = str.maketrans(
@@ -128,7 +134,13 @@ def derivation(derivation: Derivation, *, ascii: bool = False, width: int = 100)
     printer = _Printer(ascii)
     layers = derivation.energy.visible + derivation.energy.hidden
     blocks = [_branch(branch, printer, layers, width) for branch in derivation.branches]
-    return "\n\n".join(blocks)
+    notes: list[str] = []
+    for note in words.notes(derivation):
+        if len(note) == 1:
+            notes += textwrap.wrap(printer.plain(str(note[0])), width)
+        else:
+            notes += [line.rstrip() for line in _phrase(note, printer).lines]
+    return "\n\n".join([*blocks, *(["\n".join(notes)] if notes else [])])
 
 
 def _branch(branch: Branch, printer: _Printer, layers: Any, width: int) -> str:
@@ -155,30 +167,33 @@ def _branch(branch: Branch, printer: _Printer, layers: Any, width: int) -> str:
         rows = [_beside(left, Box((_EQUALS,)), line[0])]
         rows += [_beside(Box((" " * (indent + len(_EQUALS)),)), piece) for piece in line[1:]]
         formula = [text for box in rows for text in box.lines]
-        hint = step.hint
-        if step.conditions:
-            hint += f"; for {_in_words(step.conditions, printer, layers)}"
-        out += _with_margin(printer, step.name, hint, formula, rows[0].base, margin, bar)
+        name, hint = words.name_and_hint(step)
+        condition = _phrase(words.condition(step, layers), printer)
+        if condition.height == 1 and condition.width:
+            hint += f"; if {condition.lines[0]}"
+        elif condition.width:
+            below = _beside(Box((" " * (indent + len(_EQUALS)) + "if ",)), condition)
+            formula += ["", *below.lines]
+        out += _with_margin(printer, name, hint, formula, rows[0].base, margin, bar)
     while out[-1].strip() == bar.strip():
         out.pop()
     return "\n".join(out)
 
 
-def _in_words(conditions: tuple[Expr, ...], printer: _Printer, layers: Any) -> str:
-    """Conditions in one line where they are no taller than that, else as plain text."""
-    box = printer.box(typeset.conditions(conditions, layers=layers))
-    if box.height == 1:
-        return box.lines[0].strip()
-    return ", ".join(f"{condition} > 0" for condition in conditions)
+def _phrase(phrase: words.Phrase, printer: _Printer) -> Box:
+    """Words and formulas in a row; empty for none."""
+    return _beside(
+        *(Box((printer.plain(part),)) if isinstance(part, str) else printer.box(part) for part in (*phrase, ""))
+    )
 
 
 def _with_margin(
     printer: _Printer, name: str, hint: str, formula: list[str], base: int, margin: int, bar: str
 ) -> list[str]:
     """The formula's lines with the rule's name, level with the baseline, and its hint to their left."""
-    words = textwrap.wrap(printer.plain(name), margin)
-    notes = words + textwrap.wrap(printer.plain(hint), margin)
-    start = max(0, base - len(words) + 1) if len(notes) - len(words) + base < len(formula) else 0
+    title = textwrap.wrap(printer.plain(name), margin)
+    notes = title + textwrap.wrap(printer.plain(hint), margin)
+    start = max(0, base - len(title) + 1) if len(notes) - len(title) + base < len(formula) else 0
     start = min(start, max(0, len(formula) - len(notes)))
     height = max(len(formula), start + len(notes))
     lines = []
@@ -201,6 +216,18 @@ def _beside(*boxes: Box) -> Box:
     return Box(tuple(lines), up)
 
 
+def _is_integral(layout: Layout) -> bool:
+    return layout == INTEGRAL or (isinstance(layout, Script) and layout.base == INTEGRAL)
+
+
+def _stacked(sign: tuple[str, ...], base: int, below: Box | None, above: Box | None) -> Box:
+    """A sign with its limits below and above it."""
+    high, low = (() if limit is None else limit.lines for limit in (above, below))
+    width = max(map(len, (*high, *sign, *low)))
+    lines = [line for part in (high, sign, low) for line in _centred(part, width)]
+    return Box(tuple(lines), base + len(high))
+
+
 def _centred(lines: tuple[str, ...], width: int) -> list[str]:
     """The block of lines in the middle of ``width`` columns; its own columns stay aligned."""
     own = max(map(len, lines), default=0)
@@ -212,10 +239,10 @@ class _Printer:
     def __init__(self, ascii: bool):
         self.ascii = ascii
 
-    def plain(self, words: str) -> str:
+    def plain(self, text: str) -> str:
         if not self.ascii:
-            return words
-        spelt = "".join(_GREEK_NAMES.get(c, c) for c in words.translate(_ASCII))
+            return text
+        spelt = "".join(_GREEK_NAMES.get(c, c) for c in text.translate(_ASCII))
         return spelt.encode("ascii", "replace").decode("ascii")
 
     def box(self, layout: Layout) -> Box:
@@ -224,16 +251,24 @@ class _Printer:
                 return Box((self.plain(name) if self.ascii else name,))
             case Number(digits):
                 return Box((digits,))
+            case Operator("∫"):
+                return self._integral()
             case Operator(symbol, form):
                 return Box((self._operator(symbol, form),))
             case Row(items):
                 return self._row(items)
+            case Fraction(Number(above), Number(below)) if not self.ascii and (above, below) in _PARTS:
+                return Box((_PARTS[above, below],))
             case Fraction(above, below):
                 return self._fraction(self.box(above), self.box(below))
+            case Script(Operator("∫"), low, high):
+                return self._integral(low, high)
             case Script(base, below, above):
                 return self._script(base, below, above)
-            case BigOperator(symbol, below):
-                return self._big(symbol, self.box(below))
+            case Root(body):
+                return self._root(self.box(body))
+            case BigOperator(symbol, below, above):
+                return self._big(symbol, self.box(below), None if above is None else self.box(above))
             case Fence(left, right, body):
                 return self._fence(left, right, self.box(body))
             case FunctionName(name):
@@ -250,7 +285,7 @@ class _Printer:
         shown = self.plain(symbol)
         if form == "separator":
             return f"{shown} "
-        return shown if form == "prefix" else f" {shown} "
+        return shown if form in {"prefix", "postfix"} else f" {shown} "
 
     def _row(self, items: tuple[Layout, ...]) -> Box:
         boxes: list[Box] = []
@@ -259,10 +294,12 @@ class _Printer:
             before = items[position - 1] if position else None
             after = items[position + 1] if position + 1 < len(items) else None
             pad_left = isinstance(item, FunctionName) and (
-                before == PARTIAL or not isinstance(before, (Operator, type(None)))
+                before == PARTIAL or not isinstance(before, (Operator, FunctionName, type(None)))
             )
-            pad_right = (isinstance(item, FunctionName) and not isinstance(after, Fence)) or isinstance(
-                item, BigOperator
+            pad_right = (
+                (isinstance(item, FunctionName) and not isinstance(after, Fence))
+                or isinstance(item, BigOperator)
+                or _is_integral(item)
             )
             # An operator such as ∂/∂w is kept apart from what it acts on.
             pad_right = pad_right or (
@@ -285,6 +322,10 @@ class _Printer:
             inline = self._inline_script(main.lines[0], low, high)
             if inline is not None:
                 return Box((inline,))
+            # What fits beside the name stays there, and only the rest is raised.
+            inline = self._inline_script(main.lines[0], low, None) if low is not None and high is not None else None
+            if inline is not None:
+                main, low = Box((inline,)), None
         width = max(low.width if low else 0, high.width if high else 0)
         column = [line.ljust(width) for line in (high.lines if high else ())]
         column += [" " * width] * main.height
@@ -298,24 +339,37 @@ class _Printer:
         lower = low.lines[0] if low else ""
         upper = high.lines[0] if high else ""
         if self.ascii:
-            if not all(part.replace("'", "").isalnum() for part in (lower, upper) if part) or main == "e":
+            if main == "e" or not all(re.fullmatch(r"\\?\w+|'+", part) for part in (lower, upper) if part):
                 return None
-            if upper == "'":
-                return main + (f"_{lower}" if lower else "") + "'"
+            if upper.startswith("'"):
+                return main + (f"_{lower}" if lower else "") + upper
             return main + (f"_{lower}" if lower else "") + (f"^{upper}" if upper else "")
         lower, upper = lower.replace(", ", ""), upper.replace(", ", "")
+        if lower.startswith("∖"):
+            main, lower = main + "∖", lower[1:]
         if any(c not in _SUBSCRIPTS for c in lower) or any(c not in _SUPERSCRIPTS for c in upper):
             return None
         if main == "e" and len(upper) > 2:
             return None
         return main + "".join(_SUBSCRIPTS[c] for c in lower) + "".join(_SUPERSCRIPTS[c] for c in upper)
 
-    def _big(self, symbol: str, below: Box) -> Box:
+    def _big(self, symbol: str, below: Box, above: Box | None) -> Box:
         sign, base = (_BIG_ASCII if self.ascii else _BIG)[symbol]
-        tight = Box(tuple(line.replace(", ", ",") for line in below.lines), below.base)
-        width = max(tight.width, len(sign[0]))
-        lines = [*_centred(tuple(sign), width), *_centred(tight.lines, width)]
-        return Box(tuple(lines), base)
+        tight = Box(tuple(line.replace(", ", ",").replace(" = ", "=") for line in below.lines), below.base)
+        return _stacked(tuple(sign), base, tight, above)
+
+    def _integral(self, low: Layout | None = None, high: Layout | None = None) -> Box:
+        sign, base = _INTEGRAL_ASCII if self.ascii else _INTEGRAL
+        return _stacked(sign, base, *(None if limit is None else self.box(limit) for limit in (low, high)))
+
+    def _root(self, body: Box) -> Box:
+        """√ with a bar over the body, or in one line with brackets where the body is more than a name."""
+        if self.ascii:
+            return _beside(Box(("sqrt",)), self._fence("(", ")", body))
+        if body.height == 1:
+            simple = body.lines[0].isalnum()
+            return Box(("√" + (body.lines[0] if simple else f"({body.lines[0]})"),), 0)
+        return _beside(Box(("√",)), self._fence("(", ")", body))
 
     def _fence(self, left: str, right: str, body: Box) -> Box:
         if body.height == 1 or left == "⟨":

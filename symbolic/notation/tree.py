@@ -28,6 +28,7 @@ __all__ = [
     "Marked",
     "Number",
     "Operator",
+    "Root",
     "Row",
     "Script",
     "comma_row",
@@ -83,11 +84,19 @@ class Script:
 
 
 @dataclass(frozen=True)
+class Root:
+    """The square root of ``body``."""
+
+    body: Layout
+
+
+@dataclass(frozen=True)
 class BigOperator:
-    """∑ or ∏ with what it runs over below it."""
+    """∑ or ∏ with what it runs over below it, and where it ends above it if there is anything to say."""
 
     symbol: str
     below: Layout
+    above: Layout | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ class Marked:
 
 
 Layout: TypeAlias = (
-    Row | Identifier | Number | Operator | Fraction | Script | BigOperator | Fence | FunctionName | Marked
+    Row | Identifier | Number | Operator | Fraction | Script | Root | BigOperator | Fence | FunctionName | Marked
 )
 
 PLUS = Operator("+")
@@ -157,9 +166,9 @@ def children(layout: Layout) -> tuple[Layout, ...]:
             return above, below
         case Script(base, below, above):
             return tuple(part for part in (base, below, above) if part is not None)
-        case BigOperator(_, below):
-            return (below,)
-        case Fence(_, _, body) | Marked(_, body):
+        case BigOperator(_, below, above):
+            return (below,) if above is None else (below, above)
+        case Root(body) | Fence(_, _, body) | Marked(_, body):
             return (body,)
     return ()
 

@@ -8,9 +8,29 @@ configurations in bold with their label as a superscript, and dummy indices call
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sympy import Add, Derivative, Expr, Function, Integer, Mul, Pow, Rational, Symbol, exp, log, loggamma, pi
+from sympy import (
+    Add,
+    Derivative,
+    Expr,
+    Function,
+    Integer,
+    Mul,
+    Pow,
+    Rational,
+    S,
+    Symbol,
+    binomial,
+    erfc,
+    exp,
+    factorial,
+    log,
+    loggamma,
+    pi,
+    sqrt,
+)
 from sympy.core.basic import Basic
 
 from symbolic.errors import SymbolicError
@@ -19,12 +39,15 @@ from symbolic.language.functions import (
     Logsumexp,
     StableFunction,
     bessel_i,
+    exprel_mean,
+    geomsum_mean,
     lnbessel,
     lnexprel,
     lngeomsum,
     lnmills,
     log1mexp,
     log2cosh,
+    mills_mean,
     neg,
     nonzero,
     pos,
@@ -64,11 +87,12 @@ from symbolic.notation.tree import (
     Marked,
     Number,
     Operator,
+    Root,
     Script,
     comma_row,
     row,
 )
-from symbolic.units import Domain, Interval, Unit, lookup
+from symbolic.units import Domain, Integers, Interval, Unit, lookup
 
 __all__ = ["conditions", "equation", "reading_order", "typeset"]
 
@@ -236,7 +260,90 @@ def _scripted(base: Layout, below: Layout | None = None, above: Layout | None = 
 
 
 def _negative(term: Expr) -> bool:
-    return bool(term.as_coeff_Mul()[0] < 0)
+    return _quotient(term).negative if isinstance(term, Mul) else bool(term.as_coeff_Mul()[0] < 0)
+
+
+def _spelt(node: Expr) -> Expr:
+    """What is written for a function that has no notation of its own."""
+    while isinstance(node, StableFunction) and type(node) not in _NOTATION:
+        node = _SPELT[type(node)](*node.args) if type(node) in _SPELT else node.definition()
+    return node
+
+
+def _times(number: Expr, expression: Expr) -> Expr:
+    """A product that SymPy does not multiply out."""
+    return Mul(number, expression, evaluate=False)
+
+
+def _erfc(x: Expr) -> Expr:
+    """erfc(−x/√2), whose sign SymPy leaves alone."""
+    return erfc(-x / sqrt(2), evaluate=False)
+
+
+_SPELT: dict[type, Callable[..., Expr]] = {
+    lngeomsum: lambda n, x: log((exp(_times(n, x)) - 1) / (exp(x) - 1)),
+    geomsum_mean: lambda n, x: n / (1 - exp(_times(-n, x))) - 1 / (1 - exp(_times(S.NegativeOne, x))),
+    lnmills: lambda x: x**2 / 2 + log(_erfc(x)) + log(pi / 2) / 2,
+    mills_mean: lambda x: x + sqrt(2 / pi) * exp(-(x**2) / 2) / _erfc(x),
+    exprel_mean: lambda x: 1 / (1 - exp(_times(S.NegativeOne, x))) - 1 / x,
+}
+
+
+def _parts(factor: Expr) -> tuple[Expr, ...]:
+    """The factors of a function that is written as a product, else the factor itself."""
+    plain = _spelt(factor)
+    return Mul.make_args(plain) if plain != factor and isinstance(plain, Mul) else (factor,)
+
+
+@dataclass(frozen=True)
+class _Quotient:
+    """A product as it is written: ± coefficient · above / below.
+
+    Attributes:
+        negative: whether a minus sign leads.
+        coefficient: a positive rational number.
+        above, below: each factor as (factor of the product, what is written), with a positive exponent.
+    """
+
+    negative: bool
+    coefficient: Rational
+    above: tuple[tuple[Expr, Expr], ...]
+    below: tuple[tuple[Expr, Expr], ...]
+
+
+def _quotient(node: Mul) -> _Quotient:
+    """Signs out of sums that are negative throughout, square roots together, and 1/√2 for √2/2."""
+    coefficient, rest = node.as_coeff_Mul()
+    negative, coefficient = bool(coefficient < 0), abs(coefficient)
+    sides: tuple[list[tuple[Expr, Expr]], list[tuple[Expr, Expr]]] = ([], [])
+    roots: tuple[list[tuple[Expr, Expr]], list[tuple[Expr, Expr]]] = ([], [])
+    factors = [(factor, part) for factor in Mul.make_args(rest) for part in _parts(factor)]
+    for original, factor in factors:
+        if factor.is_Rational:
+            coefficient *= factor
+            continue
+        base, power = (factor.base, factor.exp) if isinstance(factor, Pow) else (factor, S.One)
+        below = isinstance(factor, Pow) and power.could_extract_minus_sign()
+        power = -power if below else power
+        if power == S.Half:
+            if base.is_Integer and not below and coefficient.q % int(base) == 0:
+                coefficient, below = coefficient * base, True
+            roots[below].append((original, base))
+            continue
+        if isinstance(base, Add) and power.is_Integer:
+            odd = power.is_odd
+            signs = {bool(term.as_coeff_Mul()[0] < 0) for term in base.args}
+            constant = any(term.is_number for term in base.args)
+            # −1/(Σ − r) is 1/(r − Σ); a sum that a number leads stays as it is.
+            if signs == {True} or (below and odd and negative and len(signs) == 2 and not constant):
+                base, negative = -base, negative != odd
+        sides[below].append((original, base if power == 1 else Pow(base, power, evaluate=False)))
+    for side, found in zip(sides, roots, strict=True):
+        if found:
+            inside = sorted((base for _, base in found), key=lambda base: not base.is_number)
+            body = inside[0] if len(inside) == 1 else Mul(*inside, evaluate=False)
+            side.append((found[0][0], Pow(body, S.Half, evaluate=False)))
+    return _Quotient(negative, coefficient, tuple(sides[0]), tuple(sides[1]))
 
 
 class _Typesetter:
@@ -325,7 +432,7 @@ class _Typesetter:
             negative = _negative(term)
             sign = ([MINUS] if negative else [PLUS]) if parts else ([NEGATIVE] if negative else [])
             role = self.located.arguments.get((node, term))
-            shown = self._fenced_if(isinstance(-term, Add), -term) if negative else self.layout(term)
+            shown = self._unsigned(term) if negative else self.layout(term)
             if negative and role is None:
                 role = self.located.nodes.get(term)
             parts += [*sign, shown if role is None else Marked(role, shown)]
@@ -344,31 +451,36 @@ class _Typesetter:
     def _position(self, layer: Layer) -> int:
         return self.order.index(layer) if layer in self.order else len(self.order)
 
+    def _unsigned(self, term: Expr) -> Layout:
+        """A negative term without its sign."""
+        return self._written(term, _quotient(term)) if isinstance(term, Mul) else self.layout(-term)
+
     def mul(self, node: Mul) -> Layout:
-        coefficient, rest = node.as_coeff_Mul()
-        if coefficient < 0:
-            return row(NEGATIVE, self._fenced_if(isinstance(-node, Add), -node))
-        factors = Mul.make_args(rest)
-        below = [f for f in factors if isinstance(f, Pow) and f.exp.could_extract_minus_sign()]
-        above = [f for f in factors if f not in below]
+        quotient = _quotient(node)
+        shown = self._written(node, quotient)
+        return row(NEGATIVE, shown) if quotient.negative else shown
+
+    def _written(self, node: Mul, quotient: _Quotient) -> Layout:
+        coefficient, above, below = quotient.coefficient, quotient.above, quotient.below
         if not below:
-            leading = [] if coefficient == 1 else [self.number(coefficient)]
-            return self._product(node, above, leading)
-        denominator = self._product(
-            node, [f.base ** (-f.exp) for f in below], [Number(str(coefficient.q))] if coefficient.q != 1 else []
-        )
+            leading = [] if coefficient == 1 and above else [self.number(coefficient)]
+            return self._product(node, above, leading, quotient.negative)
+        denominator = self._product(node, below, [Number(str(coefficient.q))] if coefficient.q != 1 else [])
         # A derivative not yet carried out stays behind its factor: (1/Σ) · ∂/∂w Σ, as the lecture writes it.
-        if any(f.has(Derivative) for f in above):
+        if any(shown.has(Derivative) for _, shown in above):
             one_over = Fraction(Number(str(coefficient.p)), denominator)
-            role = next(
-                (r for f in below if (r := self.located.arguments.get((node, f)) or self.located.nodes.get(f))), None
-            )
+            located = self.located
+            roles = (located.arguments.get((node, f)) or located.nodes.get(f) for f, _ in below)
+            role = next(filter(None, roles), None)
             return row(one_over if role is None else Marked(role, one_over), DOT, self._product(node, above, []))
         leading = [Number(str(coefficient.p))] if coefficient.p != 1 or not above else []
         return Fraction(self._product(node, above, leading), denominator)
 
-    def _product(self, node: Expr, factors: list[Expr], leading: list[Layout]) -> Layout:
-        ordered = sorted(factors, key=self._factor_key)
+    def _product(
+        self, node: Expr, factors: Iterable[tuple[Expr, Expr]], leading: list[Layout], signed: bool = False
+    ) -> Layout:
+        """Factors in reading order after ``leading``; ``signed`` is whether a minus sign comes before them."""
+        ordered = sorted(factors, key=lambda factor: self._factor_key(factor[1]))
         parts: list[Layout] = list(leading)
         group: list[Layout] = []
         group_role: str | None = None
@@ -379,14 +491,17 @@ class _Typesetter:
                 parts.append(row(*group) if group_role is None else Marked(group_role, row(*group)))
             group = []
 
-        for position, factor in enumerate(ordered):
+        alone = len(ordered) + len(leading) + signed == 1
+        for position, (original, factor) in enumerate(ordered):
             last = position == len(ordered) - 1
-            shown = self._fenced_if(
-                len(ordered) + len(leading) > 1 and (isinstance(factor, Add) or (not last and _open_ended(factor))),
-                factor,
-            )
-            role = self.located.arguments.get((node, factor))
-            joint = (DOT if isinstance(factor, Derivative) else TIMES) if parts or group else None
+            sum_like = isinstance(_spelt(factor), Add)
+            shown = self._fenced_if(not alone and (sum_like or (not last and _open_ended(factor))), factor)
+            role = self.located.arguments.get((node, original))
+            if role is None and factor != original:
+                role = self.located.nodes.get(original)
+            joint: Layout | None = (DOT if isinstance(factor, Derivative) else TIMES) if parts or group else None
+            if factor is pi and parts == leading and not group:
+                joint = None
             if role != group_role or role is None:
                 close()
                 if joint is not None:
@@ -434,7 +549,9 @@ class _Typesetter:
 
     def power(self, node: Pow) -> Layout:
         if node.exp.could_extract_minus_sign():
-            return self.mul(node)
+            return self._written(node, _quotient(node))
+        if node.exp == S.Half:
+            return Root(self.layout(node.base))
         base = node.base
         simple = (
             base is pi
@@ -443,11 +560,16 @@ class _Typesetter:
         )
         if simple:
             shown = self.layout(base)
-            exponent = self.layout(node.exp)
+            exponent = self._exponent(node.exp)
             if isinstance(shown, Script) and shown.above is None:
                 return Script(shown.base, shown.below, exponent)
             return Script(shown, None, exponent)
-        return Script(self._fenced_if(not base.is_Integer, base), None, self.layout(node.exp))
+        return Script(self._fenced_if(not base.is_Integer, base), None, self._exponent(node.exp))
+
+    def _exponent(self, power: Expr) -> Layout:
+        if power.is_Rational and not power.is_Integer:
+            return Number(f"{power.p}/{power.q}")
+        return self.layout(power)
 
     def exponential(self, node: exp) -> Layout:
         inside = node.args[0]
@@ -458,9 +580,13 @@ class _Typesetter:
         return Script(Identifier("e"), None, self.layout(node.args[0]))
 
     def logarithm(self, node: log) -> Layout:
-        inside = node.args[0]
-        fenced = isinstance(inside, (Add, Mul, Pow)) or _negative(inside)
-        return row(FunctionName("ln"), self._fenced_if(fenced, inside))
+        return row(FunctionName("ln"), self._argument(node.args[0]))
+
+    def _argument(self, inside: Expr) -> Layout:
+        """What stands after ln: in brackets, unless it is a name, a root or one sign applied to something."""
+        plain = _spelt(inside)
+        bare = isinstance(plain, Pow) and plain.exp == S.Half
+        return self._fenced_if(not bare and (isinstance(plain, (Add, Mul, Pow)) or _negative(plain)), inside)
 
     # Functions
 
@@ -490,8 +616,21 @@ class _Typesetter:
         """Iverson's bracket."""
         return Fence("[", "]", row(self.layout(node.args[0]), Operator("≠", "infix"), Number("0")))
 
+    def factorial(self, node: Expr) -> Layout:
+        inside = node.args[0]
+        return row(self._fenced_if(isinstance(inside, (Add, Mul, Pow)), inside), Operator("!", "postfix"))
+
+    def binomial(self, node: Expr) -> Layout:
+        n, k = node.args
+        return Fraction(self.factorial(factorial(n, evaluate=False)), self._choices(n, k))
+
+    def _choices(self, n: Expr, k: Expr) -> Layout:
+        return row(
+            self.factorial(factorial(k, evaluate=False)), TIMES, self.factorial(factorial(n - k, evaluate=False))
+        )
+
     def stable_function(self, node: StableFunction) -> Layout:
-        return self.layout(node.definition())
+        return self.layout(_spelt(node))
 
     def function(self, node: Function) -> Layout:
         arguments = comma_row([self.layout(argument) for argument in node.args])
@@ -605,6 +744,10 @@ class _Typesetter:
         unit = lookup(node.state.layer.unit)
         measure = [] if unit.base is None else [self._measure(node.state), TIMES]
         body = self._operand(node.body)
+        if isinstance(unit.domain, Integers):
+            first, last = Integer(unit.domain.first), unit.domain.last
+            end = Identifier("∞") if last is None else Number(str(last))
+            return row(BigOperator("∑", row(self.layout(node.state), EQUALS, self.number(first)), end), *measure, body)
         if not unit.is_continuous:
             return row(BigOperator("∑", self.layout(node.state)), *measure, body)
         low, high = self._ends(unit.domain)
@@ -698,6 +841,8 @@ _NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
     SiteEnergy: _Typesetter.site_energy,
     BaseMeasure: _Typesetter.base_measure,
     loggamma: _Typesetter.log_gamma,
+    factorial: _Typesetter.factorial,
+    binomial: _Typesetter.binomial,
     Expectation: _Typesetter.expectation,
     Derivative: _Typesetter.derivative,
     IndexSum: _Typesetter.index_sum,

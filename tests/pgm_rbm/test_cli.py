@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -201,6 +202,67 @@ def test_derive_prints_the_module_alone_and_what_was_checked_beside_it():
     assert "checks passed" in result.stderr
 
 
+PAIR = "-sum(v[i]*w[i,j]*h[j], i, j)"
+TIED = (PAIR + " - sum(h[j]*L[j,k]*h[k], j, k)/2", "--symmetric", "L")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--visible", "v:poisson", "--quantity", "log-partition"], "ln Z"),
+        (["--hidden", "h:{-1, 0, 1}", "--quantity", "conditional"], "⟨hⱼ⟩"),
+        (["--visible", "v:binomial(4)", "--by", "a"], "⟨vᵢ⟩"),
+        (["--quantity", "phase", "--by", "b"], "⟨hⱼ⟩"),
+        ([PAIR + " + sum(h[j]^2, j)/2", "--hidden", "h:gaussian", "--quantity", "free-energy"], "⌠"),
+        ([PAIR + " - c*sum(v[i], i)", "--parameter", "c:", "--by", "c"], "∂c"),
+        ([PAIR + " - sum(t[k], k)*sum(v[i], i)", "--parameter", "t:h", "--by", "t"], "∂tⱼ"),
+        ([PAIR + " - sum(x[k]*u[k,j]*h[j], k, j)", "--given", "x:gaussian", "--by", "u"], "∂u"),
+        (["-sum(v[i]*L[i,k]*v[k], i, k)/2", "--hidden", "none", "--symmetric", "L"], "∂Lᵢₘ"),
+        (
+            [*TIED, "--quantity", "conditional", "--method", "single-site"],
+            "method: single-site",
+        ),
+        (
+            [*TIED, "--quantity", "free-energy", "--method", "auto"],
+            "method: enumeration",
+        ),
+    ],
+)
+def test_derive_any_energy_and_check_it(arguments, shown):
+    result = run("derive", *arguments, "--check")
+    assert shown in result.stdout
+    assert "checks passed" in result.stdout
+    assert "checking" in result.stderr
+
+
+def test_derive_takes_by_default_the_parameter_over_most_layers():
+    assert "∂uᵢⱼ" in run("derive", "-sum(v[i]*u[i,j]*h[j], i, j) - sum(b[j]*h[j], j)").stdout
+
+
+def test_derive_says_where_a_line_could_not_be_checked(monkeypatch):
+    from symbolic import Check, Derivation, Verification
+
+    unknown = Check("Term A", 0, "exp_chain", False, "no parameters were found", "not checkable")
+    monkeypatch.setattr(Derivation, "verify", lambda self: Verification((unknown,), {"v": 2}, 1))
+    result = run("derive", "--check", status=1)
+    assert "no parameters were found" in result.stdout
+    assert "could be checked" in result.stderr
+    assert "wrong" not in result.stderr
+
+
+def test_advice_names_options_that_there_are():
+    for arguments in (
+        [PAIR + " - c*sum(v[i], i)"],
+        [PAIR + " - sum(t[k], k)"],
+        [*TIED, "--quantity", "free-energy"],
+        [*TIED, "--quantity", "conditional"],
+        [*TIED, "--quantity", "phase"],
+    ):
+        said = refused("derive", *arguments)
+        assert "--parameter" in said or "--method" in said
+        assert not re.search(r"parameters=|method=|conditional\(", said)
+
+
 def test_derive_in_ascii():
     assert run("derive", "--ascii").stdout.isascii()
 
@@ -227,6 +289,17 @@ def test_a_failed_check_ends_with_status_1(monkeypatch):
         (["--quantity", "conditional", "--of", "x"], "'x'"),
         (["--quantity", "free-energy", "--by", "w"], "--by"),
         (["--target", "numpy"], "--target is for --format python"),
+        (["--visible", "v:gaussian"], "no finite sum"),
+        (["--visible", "v:binary", "--visible", "v:spin"], "twice"),
+        (["--given", "x:binary"], "ENERGY of your own"),
+        (["--parameter", "c"], "ENERGY of your own"),
+        ([PAIR, "--parameter", "c"], "--parameter must look like"),
+        ([PAIR, "--symmetric", "L"], "'L'"),
+        (["--method", "auto"], "--method is for --quantity free-energy or conditional"),
+        (["--quantity", "conditional", "--method", "enumeration"], "single-site"),
+        (["--quantity", "conditional", "--hidden", "none", "-sum(v[i]*a[i], i)"], "--of"),
+        (["--hidden", "none", "-sum(v[i], i)"], "no parameters"),
+        (["--hidden", "h:gaussian", PAIR + " + sum(h[j]^2, j)/2", "--format", "python"], "gaussian"),
         (["--format", "python", "--by", "w"], "the module holds all kernels"),
     ],
 )
@@ -241,6 +314,9 @@ def test_lecture_writes_a_page(here):
     run("lecture", "page.html", "--by", "b", "--force")
     assert ".html" in refused("lecture", "page.doc")
     assert "'q'" in refused("lecture", "other.html", "--by", "q")
+    run("lecture", "counts.html", PAIR, "--visible", "v:poisson", "--by", "w")
+    assert "relative to it" in (here / "counts.html").read_text("utf-8")
+    assert "no finite sum" in refused("lecture", "other.html", "--visible", "v:gaussian")
     assert not (here / "other.html").exists()
     assert left_over(here) == []
 

@@ -26,6 +26,7 @@ from symbolic.lecture.document import (
     Graph,
     Inline,
     Lecture,
+    Outcome,
     Prose,
     Section,
     Slide,
@@ -33,8 +34,8 @@ from symbolic.lecture.document import (
     Verdict,
     Words,
 )
-from symbolic.notation import mathml
-from symbolic.notation.tree import EQUALS, Identifier, Layout, Marked, Number, Row, Script
+from symbolic.notation import mathml, tree
+from symbolic.notation.tree import EQUALS, FunctionName, Identifier, Layout, Marked, Number, Row, Script
 
 __all__ = ["write"]
 
@@ -113,11 +114,13 @@ def _slide(slide: Slide) -> str:
 
 def _verdict(verdict: Verdict) -> str:
     """What was checked, in what model; what failed, if anything did."""
-    sign = '<span class="ok">✓</span>' if verdict else '<span class="bad">✗</span>'
-    kind = "ok" if verdict else "bad"
-    out = f'{sign} <span class="{kind}">{escape(verdict.summary())}</span> {escape(verdict.how())}'
-    if verdict.failures:
-        out += "<ul>" + "".join(f'<li class="bad">{escape(failure)}</li>' for failure in verdict.failures) + "</ul>"
+    sign, kind, _ = _SIGNS[verdict.outcome]
+    sign = "✓" if verdict else sign
+    out = f'<span class="{kind}">{sign}</span> <span class="{kind}">{escape(verdict.summary())}</span> '
+    out += escape(verdict.how())
+    for kind, found in (("bad", verdict.failures), ("open", verdict.unchecked)):
+        if found:
+            out += "<ul>" + "".join(f'<li class="{kind}">{escape(line)}</li>' for line in found) + "</ul>"
     return out
 
 
@@ -165,20 +168,29 @@ def _prose(block: Prose) -> str:
     return f"<p>{_inline(block.parts)}</p>"
 
 
-def _check(passed: bool | None) -> str:
-    if passed is None:
+_SIGNS: dict[Outcome, tuple[str, str, str]] = {
+    "exact": ("✓", "ok", "checked exactly"),
+    "numeric": ("✓<small>≈</small>", "ok", "checked in 30-digit numbers, sums and integrals carried out"),
+    "failed": ("✗", "bad", "the check failed"),
+    "unchecked": ("–", "open", "could not be checked"),
+}
+
+
+def _check(outcome: Outcome, reason: str = "") -> str:
+    if not outcome:
         return '<span class="check"></span>'
-    sign, kind, words = ("✓", "ok", "checked") if passed else ("✗", "bad", "the check failed")
-    return f'<span class="check {kind}" role="img" aria-label="{words}" title="{words}">{sign}</span>'
+    sign, kind, words = _SIGNS[outcome]
+    said = escape(f"{words}: {reason}" if reason else words)
+    return f'<span class="check {kind}" role="img" aria-label="{said}" title="{said}">{sign}</span>'
 
 
 def _equation(block: Equation) -> str:
     formula = f'<div class="body">{mathml.render(block.layout, display=True)}</div>'
     if not block.caption:
         kind = "equation plain large" if block.large else "equation plain"
-        return f'<div class="{kind}">{formula}{_check(block.passed)}</div>'
+        return f'<div class="{kind}">{formula}{_check(block.check)}</div>'
     why = f'<div class="why"><b>{escape(block.caption)}</b></div>'
-    return f'<div class="equation">{why}{formula}{_check(block.passed)}</div>'
+    return f'<div class="equation">{why}{formula}{_check(block.check)}</div>'
 
 
 def _derivation(block: DerivationBlock) -> str:
@@ -190,14 +202,24 @@ def _derivation(block: DerivationBlock) -> str:
         return f'{goal}<div class="equation plain"><div class="body">{subject}</div></div>'
     rows = []
     for number, line in enumerate(block.lines):
-        failed = ' class="failed"' if line.passed is False else ""
+        failed = ' class="failed"' if line.check == "failed" else ""
         left = subject if number == 0 else ""
+        below = f'<p class="condition">if {_inline(line.condition)}</p>' if line.condition else ""
+        if line.check == "unchecked":
+            below += f'<p class="open">– not checked: {escape(line.reason)}</p>'
         rows.append(
             f'<li{failed}><div class="why"><b>{escape(line.name)}</b><small>{_hint(line.hint)}</small></div>'
             f'<div class="formula"><div class="lhs">{left}</div><div class="eq">{mathml.render(EQUALS)}</div>'
-            f'<div class="rhs">{mathml.render(line.layout, display=True)}</div></div>{_check(line.passed)}</li>'
+            f'<div class="rhs{_size(line.layout)}">{mathml.render(line.layout, display=True)}{below}</div></div>'
+            f"{_check(line.check, line.reason)}</li>"
         )
     return f'{goal}<ol class="steps">\n' + "\n".join(rows) + "\n</ol>"
+
+
+def _size(layout: Layout) -> str:
+    """Long lines are set smaller, so that they fit a page."""
+    letters = sum(isinstance(part, (Identifier, Number, FunctionName)) for part in tree.walk(layout))
+    return " longest" if letters > 100 else " long" if letters > 40 else ""
 
 
 def _card(block: Card) -> str:
