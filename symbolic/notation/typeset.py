@@ -131,6 +131,7 @@ def typeset(
         SymbolicError: the expression holds a node that has no notation.
     """
     order = tuple(layers) or reading_order(expression)
+    expression = _spread(expression)
     setter = _Typesetter(order, dict(names or {}), _reserved(expression, taken), _locate(expression, marks or {}))
     return setter.layout(expression)
 
@@ -289,6 +290,14 @@ _SPELT: dict[type, Callable[..., Expr]] = {
 }
 
 
+def _spread(node: Expr) -> Expr:
+    """The mean of a rectified unit with its scale multiplied into both of its terms; else the expression itself."""
+    mean = next((f for f in Mul.make_args(node) if isinstance(f, mills_mean)), None)
+    if mean is None or mean == node:
+        return node
+    return Add(*(term * (node / mean) for term in Add.make_args(_spelt(mean))))
+
+
 def _parts(factor: Expr) -> tuple[Expr, ...]:
     """The factors of a function that is written as a product, else the factor itself."""
     plain = _spelt(factor)
@@ -328,6 +337,11 @@ def _quotient(node: Mul) -> _Quotient:
         if power == S.Half:
             if base.is_Integer and not below and coefficient.q % int(base) == 0:
                 coefficient, below = coefficient * base, True
+            same = next((pair for pair in roots[below] if pair[1] == base), None)
+            if same is not None:
+                roots[below].remove(same)
+                sides[below].append(same)
+                continue
             roots[below].append((original, base))
             continue
         if isinstance(base, Add) and power.is_Integer:
@@ -555,7 +569,7 @@ class _Typesetter:
         base = node.base
         simple = (
             base is pi
-            or isinstance(base, (Symbol, Entry))
+            or isinstance(base, (Symbol, Entry, pos, neg, bessel_i))
             or (isinstance(base, State) and not base.configuration.label)
         )
         if simple:
