@@ -259,5 +259,5 @@ def _monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
         if len(out) > MAX_TERMS:
             raise EnergyError(f"the energy has more than {MAX_TERMS} terms when it is multiplied out.")
 
-    walk([expression], [], ())
+    walk(list(Mul.make_args(expression)), [], ())
     return out

@@ -531,6 +531,8 @@ class _Typesetter:
         base = factor.base if isinstance(factor, Pow) else factor
         where: tuple[Any, ...] = ()
         match base:
+            case _ if base.is_number and isinstance(factor, Pow):
+                rank = -1
             case Probability() | UnitProbability() | SiteProbability():
                 rank = 1
             case exp():

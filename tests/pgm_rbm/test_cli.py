@@ -203,6 +203,7 @@ def test_derive_prints_the_module_alone_and_what_was_checked_beside_it():
 
 
 PAIR = "-sum(v[i]*w[i,j]*h[j], i, j)"
+ALONE = ("-sum(v[i]*L[i,k]*v[k], i, k)/2", "--hidden", "none", "--symmetric", "L")
 TIED = (PAIR + " - sum(h[j]*L[j,k]*h[k], j, k)/2", "--symmetric", "L")
 
 
@@ -217,7 +218,11 @@ TIED = (PAIR + " - sum(h[j]*L[j,k]*h[k], j, k)/2", "--symmetric", "L")
         ([PAIR + " - c*sum(v[i], i)", "--parameter", "c:", "--by", "c"], "∂c"),
         ([PAIR + " - sum(t[k], k)*sum(v[i], i)", "--parameter", "t:h", "--by", "t"], "∂tⱼ"),
         ([PAIR + " - sum(x[k]*u[k,j]*h[j], k, j)", "--given", "x:gaussian", "--by", "u"], "∂u"),
-        (["-sum(v[i]*L[i,k]*v[k], i, k)/2", "--hidden", "none", "--symmetric", "L"], "∂Lᵢₘ"),
+        ([*ALONE], "∂Lᵢₘ"),
+        (
+            [*ALONE, "--quantity", "conditional", "--of", "v", "--method", "single-site"],
+            "v∖ᵢ",
+        ),
         (
             [*TIED, "--quantity", "conditional", "--method", "single-site"],
             "method: single-site",
