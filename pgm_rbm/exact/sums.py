@@ -273,7 +273,9 @@ class ProductSum:
     def shards(self) -> list[range]:
         layout = self.problem.layout
         terms = layout.outer * layout.lanes * (int((layout.finish == 0).sum()) + 8)
-        return self._cut(max(min(_SHARDS, terms // _LEAST_TERMS), min(terms // _MOST_TERMS, _MOST_SHARDS)))
+        # Averages take four times as long.
+        most = _MOST_TERMS // 4 if self.with_averages else _MOST_TERMS
+        return self._cut(max(min(_SHARDS, terms // _LEAST_TERMS), min(terms // most, _MOST_SHARDS)))
 
     def runs(self) -> list[range]:
         return self._cut(max(_RUNS, self.problem.layout.outer // _MOST_RUN))
