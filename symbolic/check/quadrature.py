@@ -230,7 +230,7 @@ def _abscissas(domain: Domain, level: int, side: int) -> tuple[tuple[Any, Any], 
     step = _MP.mpf(2) ** -level
     found: list[tuple[Any, Any]] = []
     start = 0 if level == 2 and side > 0 else 1
-    for k in range(start, int(5.2 / step) + 1, 1 if level == 2 else 2):
+    for k in range(start, int(7 / step) + 1, 1 if level == 2 else 2):
         t = side * k * step
         u, du = _MP.pi / 2 * _MP.sinh(t), _MP.pi / 2 * _MP.cosh(t)
         if domain.low is not None and domain.high is not None:

@@ -69,7 +69,8 @@ class sigmoid(StableFunction):
         return exp(self.args[0]) / (1 + exp(self.args[0]))
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return self * (S.One - self)
+        # σ(−x) is 1 − σ(x), and keeps its digits where that is small.
+        return self * sigmoid(-self.args[0])
 
 
 class log2cosh(StableFunction):
