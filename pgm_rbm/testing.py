@@ -389,7 +389,7 @@ def _bulk(unit: Unit, phi: Potential) -> tuple[float, float]:
     """The ends of what is within twelve standard deviations of the mean; all but 1e-6 of the usual distributions."""
     from symbolic.units import cumulant
 
-    mean, variance = (float(_value(cumulant(unit, phi, order))) for order in (1, 2))
+    mean, variance = (float(_numpy(cumulant(unit, phi, order))()) for order in (1, 2))
     reach = 12 * math.sqrt(max(variance, 0.0))
     return mean - reach, mean + reach
 

@@ -881,7 +881,10 @@ def _made(name: str) -> Unit:
             raise EnergyError(f"there is no unit called {name!r}: {error}") from None
     if family in _installed():
         made = _installed()[family].load()
-        unit = made(argument.strip()) if argument is not None and callable(made) else made
+        try:
+            unit = made(argument.strip()) if argument is not None and callable(made) else made
+        except ValueError as error:
+            raise EnergyError(f"there is no unit called {name!r}: {error}") from None
         if not isinstance(unit, Unit):
             raise EnergyError(
                 f"the entry point {family!r} of the group pgm_rbm.units gives no symbolic.units.Unit for {name!r}. "

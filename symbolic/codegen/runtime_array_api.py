@@ -157,10 +157,20 @@ def log2cosh(x: Any) -> Any:
     return size + xp.log1p(xp.exp(-2 * size))
 
 
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (int, float))
+
+
 def _stable(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def answer(*arguments: Any) -> Any:
-        return function(namespace(*(x for x in arguments if not isinstance(x, (int, float)))), *arguments)
+        arrays = [x for x in arguments if not _is_number(x)]
+        if not arrays:
+            return float(function(np, *arguments))
+        # Libraries differ in what they make of a choice between two plain numbers.
+        kept = 1 if function is stable.softmax else 0  # its k counts arguments
+        spread = (x + 0 * arrays[0] if _is_number(x) else x for x in arguments[kept:])
+        return function(namespace(*arrays), *arguments[:kept], *spread)
 
     return answer
 
@@ -227,9 +237,9 @@ def fine_uniforms(key: int, first_row: int, shape: tuple[int, int], like: Any) -
 def _by_inversion(quantile: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(quantile)
     def draw(uniform: Any, *arguments: Any) -> Any:
-        arrays = [x for x in arguments if not isinstance(x, (int, float))]
+        arrays = [x for x in arguments if not _is_number(x)]
         xp = namespace(uniform, *arrays)
-        wide = (x if isinstance(x, (int, float)) else xp.astype(x, xp.float64) for x in arguments)
+        wide = (x + 0 * uniform if _is_number(x) else xp.astype(x, xp.float64) for x in arguments)
         drawn = quantile(xp, uniform, *wide)
         return xp.astype(drawn, arrays[0].dtype) if arrays else drawn
 

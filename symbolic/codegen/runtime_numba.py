@@ -791,7 +791,7 @@ def _public(name: str, arguments: str, double: Any) -> Any:
         return interpreted(*values)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = interpreted.func.__doc__
+    function.__doc__ = interpreted.__doc__
     wide = ", ".join(f"_f64({x})" for x in arguments.split(", "))
 
     @overload(function, jit_options=_HELPER, strict=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -80,26 +80,36 @@ def log2cosh(x: Array) -> Array:
     return size + np.log1p(np.exp(-2 * size))
 
 
-bessel_curvature = partial(stable.bessel_curvature, np)
-bessel_slope = partial(stable.bessel_slope, np)
-bose = partial(stable.bose, np)
-exprel_mean = partial(stable.exprel_mean, np)
-exprel_variance = partial(stable.exprel_variance, np)
-geomsum_mean = partial(stable.geomsum_mean, np)
-geomsum_variance = partial(stable.geomsum_variance, np)
-lnbessel = partial(stable.lnbessel, np)
-lnexprel = partial(stable.lnexprel, np)
-lngeomsum = partial(stable.lngeomsum, np)
-lnmills = partial(stable.lnmills, np)
-log1mexp = partial(stable.log1mexp, np)
-lognorm = partial(stable.lognorm, np)
-logsumexp = partial(stable.logsumexp, np)
-mills_mean = partial(stable.mills_mean, np)
-mills_variance = partial(stable.mills_variance, np)
-neg = partial(stable.neg, np)
-nonzero = partial(stable.nonzero, np)
-pos = partial(stable.pos, np)
-softmax = partial(stable.softmax, np)
+def _stable(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def answer(*arguments: Any) -> Any:
+        value = function(np, *arguments)
+        # A NumPy number would make float64 of the float32 arrays that it meets; a plain one does not.
+        return float(value) if all(isinstance(x, (int, float)) for x in arguments) else value
+
+    return answer
+
+
+bessel_curvature = _stable(stable.bessel_curvature)
+bessel_slope = _stable(stable.bessel_slope)
+bose = _stable(stable.bose)
+exprel_mean = _stable(stable.exprel_mean)
+exprel_variance = _stable(stable.exprel_variance)
+geomsum_mean = _stable(stable.geomsum_mean)
+geomsum_variance = _stable(stable.geomsum_variance)
+lnbessel = _stable(stable.lnbessel)
+lnexprel = _stable(stable.lnexprel)
+lngeomsum = _stable(stable.lngeomsum)
+lnmills = _stable(stable.lnmills)
+log1mexp = _stable(stable.log1mexp)
+lognorm = _stable(stable.lognorm)
+logsumexp = _stable(stable.logsumexp)
+mills_mean = _stable(stable.mills_mean)
+mills_variance = _stable(stable.mills_variance)
+neg = _stable(stable.neg)
+nonzero = _stable(stable.nonzero)
+pos = _stable(stable.pos)
+softmax = _stable(stable.softmax)
 
 
 def uniform(streams: tuple[Words, Words], units: int, dtype: npt.DTypeLike) -> Array:

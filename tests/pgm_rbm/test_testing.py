@@ -1,0 +1,198 @@
+"""The check for authors of units: rows of the table pass, wrong ones are told why, and those of packages are found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sympy import Abs, Expr, Rational, Symbol, cos, exp, log, sin
+
+from pgm_rbm.testing import assert_unit
+from symbolic.language.functions import neg, nonzero, pos, softplus
+from symbolic.units import Interval, Potential, Sampler, Unit, lookup, uniform_number
+
+SPECIAL: dict[str, dict[str, list[Callable[[Expr], Expr]]]] = {
+    "drelu": {
+        "potentials": [lambda s: 2 * pos(s) - pos(s) ** 2 / 2 - neg(s) - neg(s) ** 2, lambda s: s / 3 - s**2],
+        "refused": [lambda s: s - pos(s) ** 2, lambda s: s - s**2 + 2 * neg(s) ** 2],
+    },
+    "spike_and_slab": {
+        "potentials": [lambda s: 2 * s - s**2 / 2 - nonzero(s), lambda s: s / 10 - 3 * s**2],
+        "refused": [lambda s: nonzero(s)],
+    },
+    "von_mises": {"potentials": [lambda s: 2 * cos(s) - sin(s) / 2, lambda s: sin(s) / 10]},
+}
+ROWS = [
+    *("binary", "spin", "poisson", "geometric", "exponential", "uniform", "gaussian", "relu", "drelu"),
+    *("spike_and_slab", "von_mises", "{-1, 0, 1/2, 2}", "binomial(3)", "integer(4)", "gamma(5/2)", "gamma(3/10)"),
+]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_the_table_pass(name: str) -> None:
+    """Γ, Γ′ and Γ″ against sums and integrals to 20 digits and more; draws; extremes; conditions."""
+    assert_unit(name, **SPECIAL.get(name, {}))
+
+
+# A Laplace unit: base measure e^{−|s|}, so that in a field x between −1 and 1 Γ = ln(1 / (1 − x) + 1 / (1 + x)).
+
+
+def _field(phi: Potential) -> Expr:
+    return phi.coefficients(1)[1]
+
+
+def _gamma(phi: Potential) -> Expr:
+    c0, x = phi.coefficients(1)
+    return c0 + log(2) - log(1 - x) - log(1 + x)
+
+
+def _quantile(phi: Potential) -> tuple[Expr, ...]:
+    x, u = _field(phi), uniform_number()
+    left = (1 - x) / 2  # the share of the states below 0
+    return (neg(log(u / left)) / (1 + x) - neg(log((1 - u) / (1 - left))) / (1 - x),)
+
+
+LAPLACE = Unit(
+    "laplace",
+    Interval(corners=(0,)),
+    _gamma,
+    "a real number with a tail on either side",
+    lambda phi: (1 - _field(phi), 1 + _field(phi)),
+    lambda s: exp(-Abs(s)),
+    degree=1,
+    sampler=Sampler("quantile", _quantile),
+)
+
+
+def test_a_unit_with_a_quantile_passes() -> None:
+    assert_unit(LAPLACE)
+
+
+WRONG: dict[str, tuple[Unit, str]] = {
+    "normaliser": (
+        replace(LAPLACE, log_partition=lambda phi: _gamma(phi) + Rational(1, 1000)),
+        r"unit 'laplace' at φ\(s\) = 2\*s/5: Γ from the row is 0\.868.*, and 0\.867.* by summing",
+    ),
+    "another base": (
+        replace(LAPLACE, base=lambda s: exp(-2 * Abs(s)) / 2),
+        "the conditions refuse it, and the sum of the weights converges",
+    ),
+    "no condition": (
+        replace(LAPLACE, conditions=lambda phi: ()),
+        "does not converge, and the conditions do not refuse it",
+    ),
+    "too strict": (
+        replace(LAPLACE, conditions=lambda phi: (Rational(3, 10) - _field(phi), 1 + _field(phi))),
+        "the conditions refuse it, and the sum of the weights converges",
+    ),
+    "draws": (
+        replace(LAPLACE, sampler=Sampler("quantile", lambda phi: (log(uniform_number()),))),
+        "Kolmogorov's √n D is",
+    ),
+    "no such sampler": (replace(LAPLACE, sampler=Sampler("laplace", _quantile)), "no sampler called 'laplace'"),
+    "not states": (
+        replace(lookup("integer(4)"), sampler=Sampler("integer", lambda phi: (Rational(9), _field(phi)))),
+        r"was drawn, and the states are \{0, 1, …, 4\}",
+    ),
+    "weights": (
+        replace(lookup("{-1, 0, 1}"), sampler=Sampler("finite", lambda phi: (0, 0, 0, -1, 0, 1))),
+        "χ² is .* with 2 degrees of freedom",
+    ),
+    "overflow": (
+        replace(lookup("binary"), log_partition=lambda phi: phi(0) + log(1 + exp(phi(1) - phi(0)))),
+        "Γ is inf in float64 at a field of 10000",
+    ),
+    "sum of another unit": (
+        replace(lookup("binary"), log_partition=lambda phi: softplus(2 * phi(1))),
+        "Γ from the row is",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_rows_are_told_what_is_wrong(mistake: str) -> None:
+    unit, message = WRONG[mistake]
+    with pytest.raises(AssertionError, match=message):
+        assert_unit(unit)
+
+
+def test_potentials_that_a_unit_refuses_are_named() -> None:
+    with pytest.raises(AssertionError, match="its conditions refuse this φ"):
+        assert_unit("exponential", [lambda s: s])
+    with pytest.raises(AssertionError, match="the conditions do not refuse it"):
+        assert_unit("gaussian", [lambda s: s - s**2], refused=[lambda s: -(s**2)])
+
+
+MODULE = """
+from sympy import Abs, exp, log
+from symbolic.language.functions import Logsumexp, neg
+from symbolic.units import Finite, Interval, Sampler, Unit, uniform_number
+
+
+def _field(phi):
+    return phi.coefficients(1)[1]
+
+
+def _draw(phi):
+    x, u = _field(phi), uniform_number()
+    left = (1 - x) / 2
+    return (neg(log(u / left)) / (1 + x) - neg(log((1 - u) / (1 - left))) / (1 - x),)
+
+
+def _gamma(phi):
+    c0, x = phi.coefficients(1)
+    return c0 + log(2) - log(1 - x) - log(1 + x)
+
+
+laplace = Unit("laplace", Interval(corners=(0,)), _gamma, "Laplace", lambda phi: (1 - _field(phi), 1 + _field(phi)),
+               lambda s: exp(-Abs(s)), degree=1, sampler=Sampler("quantile", _draw))
+
+
+def dice(text):
+    states = tuple(range(1, int(text) + 1))
+    return Unit(f"dice({text})", Finite(states), lambda phi: Logsumexp(*map(phi, states)), "a die")
+"""
+SCRIPT = """
+from pgm_rbm.testing import assert_unit
+from symbolic import Energy
+from symbolic.units import known_units, lookup
+
+assert {"laplace", "dice"} <= set(known_units()), known_units()
+assert_unit("laplace")
+assert_unit("dice(6)")
+text = "-sum(c[j]*h[j], j) - sum(v[i]*w[i,j]*h[j], i, j)"
+energy = Energy.parse(text, visible={"v": "binary"}, hidden={"h": "dice(3)"})
+check = energy.log_likelihood_gradient("w").verify()
+assert check, check
+free = energy.free_energy()
+assert "Logsumexp" in str(free.result), free.result
+try:
+    lookup("dice(potato)")
+except ValueError as error:
+    print("refused")
+"""
+
+
+def test_a_unit_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
+    (tmp_path / "their_units.py").write_text(MODULE)
+    info = tmp_path / "their_units-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-units\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pgm_rbm.units]\nlaplace = their_units:laplace\ndice = their_units:dice\n")
+    places = [str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[2])]
+    path = os.pathsep.join(filter(None, places))
+    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": path, "PGM_RBM_CACHE": str(tmp_path / "cache")}
+    run = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "refused\n"
+
+
+def test_the_state_symbol_is_the_checks_own() -> None:
+    t = Symbol("t", real=True)
+    assert_unit("gaussian", [Potential(((t, Rational(1, 2)), (t**2, Rational(-1))), t)])  # type: ignore[list-item]

@@ -1,0 +1,239 @@
+"""The table of units: every row against sums and integrals, and what generated code computes against 400 digits."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from sympy import Add, Expr, Mul, Rational, S, Symbol, cos, lambdify, sin
+
+from symbolic.codegen import runtime_array_api, runtime_numpy
+from symbolic.errors import EnergyError
+from symbolic.language import functions
+from symbolic.language.functions import StableFunction, lnmills, mills_mean, mills_variance, neg, nonzero, pos
+from symbolic.units import FAMILIES, TABLE, Circle, Interval, Potential, Sampler, cumulant, known_units, lookup
+
+s = Symbol("s", real=True)
+x = Symbol("x", real=True)
+
+_LINEAR = ((s, x),)
+_FALLING = ((s, -x),)
+_NORMAL = ((s, x), (s**2, -Rational(3, 8)))
+ROWS: dict[str, tuple[tuple[Expr, Expr], ...]] = {
+    "binary": _LINEAR,
+    "spin": _LINEAR,
+    "{-1, 0, 1/2, 2}": _LINEAR,
+    "binomial(4)": _LINEAR,
+    "integer(6)": _LINEAR,
+    "poisson": _LINEAR,
+    "geometric": _FALLING,
+    "exponential": _FALLING,
+    "gamma(5/2)": _FALLING,
+    "uniform": _LINEAR,
+    "gaussian": _NORMAL,
+    "relu": _NORMAL,
+    "drelu": ((s, x), (pos(s), Rational(1, 3)), (pos(s) ** 2, -Rational(3, 8)), (neg(s) ** 2, -Rational(2, 3))),
+    "spike_and_slab": (*_NORMAL, (nonzero(s), -S.Half)),
+    "von_mises": ((cos(s), x), (sin(s), Rational(1, 3))),
+}
+
+
+def phi_of(name: str) -> Potential:
+    return Potential(ROWS[name], s, f"a {name} unit")
+
+
+def quantities(name: str) -> dict[str, Expr]:
+    unit, phi = lookup(name), phi_of(name)
+    gamma = unit.log_partition(phi)
+    if unit.has_mean:
+        return {"Γ": gamma, "mean": cumulant(unit, phi, 1), "variance": cumulant(unit, phi, 2)}
+    return {"Γ": gamma, "slope": gamma.diff(x), "curvature": gamma.diff(x, 2)}
+
+
+# Evaluation with many digits: by the definitions, but for the rectified unit's, where SymPy writes erfc(−x) as
+# 2 − erfc(x) and so loses it.
+
+
+def _ratio(t: Any) -> Any:
+    return mpmath.sqrt(mpmath.pi / 2) * mpmath.exp(t * t / 2) * mpmath.erfc(t / mpmath.sqrt(2))
+
+
+def _mean(u: Any) -> Any:
+    return u + 1 / _ratio(-u)
+
+
+_DIRECT: dict[str, Callable[[Any], Any]] = {
+    "lnmills": lambda u: mpmath.log(_ratio(-u)),
+    "mills_mean": _mean,
+    "mills_variance": lambda u: 1 - _mean(u) / _ratio(-u),
+    "bessel_i": mpmath.besseli,
+    "pos": pos.at,
+    "neg": neg.at,
+    "nonzero": nonzero.at,
+}
+
+
+def elementary(expression: Expr) -> Expr:
+    def defined(node: Any) -> bool:
+        return isinstance(node, StableFunction) and not isinstance(node, (lnmills, mills_mean, mills_variance))
+
+    while any(defined(node) for node in expression.atoms(StableFunction)):
+        expression = expression.replace(defined, lambda node: node.definition())
+    return expression
+
+
+def exactly(expression: Expr) -> Callable[[Any], Any]:
+    made: Callable[[Any], Any] = lambdify(x, elementary(expression), modules=[_DIRECT, "mpmath"])
+    return made
+
+
+def size(expression: Expr, value: Callable[[Expr], Any]) -> Any:
+    """The value with each sum replaced by its largest term: what rounding of the terms is measured against."""
+    if isinstance(expression, Add):
+        return max(size(term, value) for term in expression.args)
+    if isinstance(expression, Mul):
+        return mpmath.fprod(size(factor, value) for factor in expression.args)
+    return abs(value(expression))
+
+
+def _plain(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Of a constant, a plain number: NumPy's would make float64 of float32 arrays."""
+    return lambda value: float(function(value)) if isinstance(value, (int, float)) else function(value)
+
+
+def runtime(module: Any) -> list[Any]:
+    named = {name: getattr(module, name.lower(), None) for name in functions.by_name()}
+    elementary = {name: _plain(getattr(np, name)) for name in ("exp", "log", "sqrt")}
+    return [elementary | {name: function for name, function in named.items() if function is not None}, "numpy"]
+
+
+def points_of(name: str) -> np.ndarray:
+    points = 10.0 ** np.linspace(-6, 4, 21)
+    points = points if ROWS[name] is _FALLING else np.concatenate([-points, points])
+    return points[points < 80] if name == "poisson" else points  # e^x is beyond float32 from 89 on
+
+
+@cache
+def truths(name: str, what: str) -> tuple[Any, ...]:
+    """The exact values at the points, to 400 digits."""
+    with mpmath.workdps(400):
+        exact = exactly(quantities(name)[what])
+        return tuple(exact(mpmath.mpf(float(point))) for point in points_of(name))
+
+
+# Differences of terms that come near each other, for which the error is measured against the largest term: 1 − tanh²
+# of a spin; what a set's states' weights sum to; and the second derivative for an angle, 1/x of which 1/2x² is left.
+CANCELLING = {
+    ("spin", "variance"),
+    ("{-1, 0, 1/2, 2}", "mean"),
+    ("{-1, 0, 1/2, 2}", "variance"),
+    ("von_mises", "curvature"),
+}
+
+
+@pytest.mark.parametrize("module", [runtime_numpy, runtime_array_api], ids=["numpy", "array-api"])
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_are_accurate_in_fields_up_to_ten_thousand(name: str, module: Any) -> None:
+    points = points_of(name)
+    for what, expression in quantities(name).items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            values = lambdify(x, expression, modules=runtime(module))(points) + 0 * points
+        assert np.isfinite(values).all()
+        for point, value, truth in zip(points, values, truths(name, what), strict=True):
+            with mpmath.workdps(400):
+                error, scale = abs(value - truth), abs(truth)
+                if (name, what) in CANCELLING and error > 1e-12 * scale:
+                    scale = size(expression, lambda part, at=point: exactly(part)(mpmath.mpf(float(at))))
+                # Below 1e-290 a value has lost digits to the smallest normal number.
+                assert error <= 1e-12 * scale + 1e-290, (what, point)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_are_right_in_float32(name: str) -> None:
+    points = points_of(name)
+    for what, expression in quantities(name).items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            values = lambdify(x, expression, modules=runtime(runtime_numpy))(points.astype(np.float32))
+        values = values + np.float32(0) * points.astype(np.float32)
+        assert values.dtype == np.float32
+        if (name, what) in CANCELLING:
+            assert np.isfinite(values).all()
+            continue
+        exact = np.array([float(truth) for truth in truths(name, what)])
+        # The field is rounded to 6e-8 of itself and the functions to some 1e-6; values below 1e-30 underflow. Γ crosses
+        # 0 for some units, where the error is that of its terms, which are about 1.
+        tolerance = 2e-5 * np.maximum(np.abs(exact), 1.0 if what == "Γ" else 0.0) + 1e-30
+        assert (np.abs(values - exact) <= tolerance).all(), what
+
+
+@pytest.mark.parametrize("name", [*ROWS, "gamma(3/10)", "integer(1)", "binomial(1)"])
+def test_a_row_has_a_sampler_whose_arguments_are_numbers(name: str) -> None:
+    unit = lookup(name)
+    phi = Potential(tuple((part, c.subs(x, Rational(2, 5))) for part, c in ROWS.get(name, _FALLING)), s)
+    assert isinstance(unit.sampler, Sampler)
+    assert all(argument.is_number for argument in unit.sampler.arguments(phi))
+    assert unit.sampler.name == "two_states" or hasattr(runtime_numpy, f"draw_{unit.sampler.name}")
+
+
+def test_means_and_variances_of_rows_are_derived() -> None:
+    q = Symbol("q", positive=True)
+    gaussian = Potential(((s, x), (s**2, -q / 2)), s)
+    assert cumulant(lookup("gaussian"), gaussian, 1) == x / q
+    assert cumulant(lookup("gaussian"), gaussian, 2) == 1 / q
+    assert lookup("gaussian").sampler.arguments(gaussian) == (x / q, q**-S.Half)  # type: ignore[union-attr]
+
+
+def test_a_set_of_two_states_is_drawn_by_its_mean_and_one_of_more_by_weights() -> None:
+    assert lookup("{-1, 2}").sampler.name == "two_states"  # type: ignore[union-attr]
+    sampler = lookup("{-1, 0, 2}").sampler
+    assert sampler is not None
+    assert sampler.name == "finite"
+    assert sampler.arguments(Potential(_LINEAR, s)) == (-x, 0, 2 * x, -1, 0, 2)
+
+
+def test_rows_are_found_by_name() -> None:
+    assert set(ROWS) - set(TABLE) == {"{-1, 0, 1/2, 2}", "binomial(4)", "integer(6)", "gamma(5/2)"}
+    assert {name.partition("(")[0] for name in known_units()} >= {*TABLE, *FAMILIES}
+    assert lookup(" binomial( 4 ) ") == lookup("binomial(4)") or lookup("binomial(4)").name == "binomial(4)"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["potato", "binomial(0)", "binomial", "binomial(4.5)", "gamma(-1)", "gamma(1e9)", "{1}", "{1, 1}", "{a, b}", 3, ""],
+)
+def test_unknown_units_are_refused_by_name(name: Any) -> None:
+    with pytest.raises(EnergyError, match=r"unit|set of states"):
+        lookup(name)
+
+
+def test_terms_without_a_closed_form_are_named() -> None:
+    with pytest.raises(EnergyError, match=r"x\*cos\(s\) of −E is not at most quadratic"):
+        lookup("gaussian").log_partition(Potential(((cos(s), x),), s))
+    with pytest.raises(EnergyError, match=r"x of −E is no multiple|s\*\*3"):
+        lookup("drelu").log_partition(Potential(((s**3, x),), s))
+
+
+def test_domains() -> None:
+    assert str(Circle()) == "[−π, π]"
+    assert Interval(corners=(0,)).pieces == (Interval(None, 0), Interval(0, None))
+    assert not lookup("von_mises").has_mean
+    assert lookup("von_mises").is_continuous
+
+
+def test_functions_of_states() -> None:
+    assert [pos(k) for k in (-2, 0, 3)] == [0, 0, 3]
+    assert [neg(k) for k in (-2, 0, 3)] == [-2, 0, 0]
+    assert [nonzero(k) for k in (-2, 0, 3)] == [1, 0, 1]
+    values = np.array([-2.0, 0.0, 3.0])
+    for function in (pos, neg, nonzero):
+        for module in (runtime_numpy, runtime_array_api):
+            np.testing.assert_array_equal(
+                getattr(module, function.__name__)(values), [float(function.at(k)) for k in (-2, 0, 3)]
+            )
