@@ -69,6 +69,8 @@ def test_few_configurations_may_take_too_long_or_too_much(
         rbm.log_partition()
     assert part in str(caught.value)
     assert "Pass limit=2**8 " in str(caught.value)
+    assert [way.fits for way in rbm.tractability().ways if way.name == "enumeration"] == [False, False]
+    assert [way.fits for way in rbm.tractability(limit=2**8).ways if way.name == "enumeration"] == [True, True]
     assert rbm.log_partition(limit=2**8) == found
 
 
