@@ -1,17 +1,78 @@
-"""Ready-made energies: ordinary :class:`~symbolic.language.energy.Energy` objects; docstrings give the text form."""
+"""Ready-made energies: ordinary :class:`~symbolic.language.energy.Energy` objects; docstrings give the text form.
+
+Layers are called v (visible), h (hidden) and x (inputs, or a second visible layer); biases a, b and c; weights w. A
+layer whose units have no normaliser in a linear field alone (Gaussian, rectified Gaussian) gets the quadratic term
+s²/2 for each unit, which is unit precision, as is usual for standardised data. Where a normaliser needs parameters of
+one sign, as with exponential units, nothing is added: the condition is carried by the steps that need it.
+
+:data:`READY_MADE` maps the functions by name.
+"""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
+from symbolic.errors import EnergyError
 
-__all__ = ["lecture", "pairwise"]
+if TYPE_CHECKING:
+    from sympy import Expr
+
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer
+
+__all__ = [
+    "READY_MADE",
+    "conditional",
+    "covariance",
+    "deep",
+    "gated",
+    "gaussian",
+    "lecture",
+    "pairwise",
+    "semi_restricted",
+    "third_order",
+]
+
+MOST_DEPTH = 16
+
+
+def _bias(name: str, layer: Layer, index: str) -> Expr:
+    """Σ_i a_i v_i, what a layer's biases add to −E, with the layer's quadratic term where it needs one."""
+    from symbolic.language.binders import Sum
+    from symbolic.language.layers import Parameter
+
+    i = layer.index(index)
+    return Sum(Parameter(name, layer)[i] * layer[i], i) - _quadratic(layer, index)
+
+
+def _quadratic(layer: Layer, index: str) -> Expr:
+    """Σ_i v_i²/2 for a layer of units whose weights have no finite sum in any linear field, else 0."""
+    from sympy import Dummy, S
+
+    from symbolic.language.binders import Sum
+    from symbolic.units import Potential, lookup
+
+    unit = lookup(layer.unit)
+    state, field = Dummy("s", real=True), Dummy("x", real=True)
+    i = layer.index(index)
+    if unit.degree is None or unit.degree < 2:
+        return S.Zero
+    conditions = unit.conditions(Potential(((state, field),), state))
+    hopeless = any(condition.is_number and not condition > 0 for condition in conditions)
+    return Sum(layer[i] ** 2, i) / 2 if hopeless else S.Zero
 
 
 def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
-    """The restricted Boltzmann machine: ``-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)``.
+    """The restricted Boltzmann machine, for any two units.
+
+    ::
+
+        -sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)
+
+    and ``+ sum(v[i]^2, i)/2`` for Gaussian or rectified visible units, ``+ sum(h[j]^2, j)/2`` for such hidden ones.
 
     Args:
         visible, hidden: the units of layers v and h, as in :mod:`symbolic.units`.
@@ -21,7 +82,8 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
 
     Source: Smolensky, "Information processing in dynamical systems", in Parallel Distributed Processing, vol. 1
     (1986), chapter 6; with biases as in Hinton, "A practical guide to training restricted Boltzmann machines"
-    (2012), equation 1.
+    (2012), equation 1. For other units than binary ones: Welling, Rosen-Zvi and Hinton, "Exponential family harmoniums
+    with an application to information retrieval" (NIPS 2004).
     """
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
@@ -29,9 +91,9 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
 
     v, h = Layer("v", visible), Layer("h", hidden)
     i, j = v.index("i"), h.index("j")
-    w, a, b = Parameter("w", v, h), Parameter("a", v), Parameter("b", h)
-    expression = -Sum(v[i] * w[i, j] * h[j], i, j) - Sum(a[i] * v[i], i) - Sum(b[j] * h[j], j)
-    return Energy(expression, visible=[v], hidden=[h])
+    w = Parameter("w", v, h)
+    log_weight = Sum(v[i] * w[i, j] * h[j], i, j) + _bias("a", v, "i") + _bias("b", h, "j")
+    return Energy(-log_weight, visible=[v], hidden=[h])
 
 
 def lecture() -> Energy:
@@ -44,3 +106,270 @@ def lecture() -> Energy:
     i, j = v.index("i"), h.index("j")
     w = Parameter("w", v, h)
     return Energy(-Sum(v[i] * w[i, j] * h[j], i, j), visible=[v], hidden=[h])
+
+
+def gaussian(hidden: str = "binary", sigma: str = "learnt") -> Energy:
+    """Gaussian visible units around means a_i, of unit variance or with variances that are learnt.
+
+    With ``sigma="fixed"``, for data scaled to unit variance::
+
+        sum((v[i] - a[i])^2, i)/2 - sum(v[i]*w[i,j]*h[j], i, j) - sum(b[j]*h[j], j)
+
+    With ``sigma="learnt"``, where z_i = ln σ_i²::
+
+        sum(exp(-z[i])*(v[i] - a[i])^2, i)/2 - sum(exp(-z[i])*v[i]*w[i,j]*h[j], i, j) - sum(b[j]*h[j], j)
+
+    and ``+ sum(h[j]^2, j)/2`` for Gaussian or rectified hidden units. Given h, v_i is Gaussian with mean a_i + Σ_j w_ij
+    h_j and variance e^{z_i}: the couplings move the mean alone and z the variance alone. The precision e^{−z_i} is
+    positive for every real z_i, so no step of learning can leave the models that have a normaliser, as a step in σ_i
+    can. For the gradient by σ_i multiply that by z_i by 2 / σ_i.
+
+    Args:
+        hidden: the units of layer h. With Gaussian or other unbounded ones the normaliser is finite for small w only.
+        sigma: ``"fixed"`` or ``"learnt"``.
+
+    Raises:
+        EnergyError: there is no such unit, or no such treatment of σ.
+
+    Source: fixed, Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks" (Science 313,
+    2006), and Krizhevsky, "Learning multiple layers of features from tiny images" (2009), with σ = 1; learnt, Cho, Ilin
+    and Raiko, "Improved learning of Gaussian-Bernoulli restricted Boltzmann machines" (ICANN 2011), section 3.
+    Krizhevsky's couplings of v_i / σ_i are Cho's w_ij times σ_i.
+    """
+    from sympy import S, exp
+
+    from symbolic.language.binders import Sum
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer, Parameter
+
+    if sigma not in ("fixed", "learnt"):
+        raise EnergyError(f"sigma is 'fixed' or 'learnt'. Got {sigma!r}.")
+    v, h = Layer("v", "gaussian"), Layer("h", hidden)
+    i, j = v.index("i"), h.index("j")
+    w, a = Parameter("w", v, h), Parameter("a", v)
+    precision = S.One if sigma == "fixed" else exp(-Parameter("z", v)[i])
+    expression = (
+        Sum(precision * (v[i] - a[i]) ** 2, i) / 2 - Sum(precision * v[i] * w[i, j] * h[j], i, j) - _bias("b", h, "j")
+    )
+    return Energy(expression, visible=[v], hidden=[h])
+
+
+def third_order(visible: str = "binary", second: str = "binary", hidden: str = "binary") -> Energy:
+    """Hidden units that multiply two visible layers: all couplings are between three units.
+
+    ::
+
+        -sum(v[i]*x[k]*h[j]*w[i,k,j], i, k, j) - sum(a[i]*v[i], i) - sum(c[k]*x[k], k) - sum(b[j]*h[j], j)
+
+    and half the sum of squares of Gaussian or rectified layers.
+
+    Args:
+        visible, second, hidden: the units of the visible layers v and x and of layer h.
+
+    Raises:
+        EnergyError: there is no such unit; the message lists those there are.
+
+    Source: Sejnowski, "Higher-order Boltzmann machines" (AIP Conference Proceedings 151, 1986); the joint density of
+    both images in Susskind, Memisevic, Hinton and Pollefeys, "Modeling the joint density of two images under a variety
+    of transformations" (CVPR 2011).
+    """
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer
+
+    v, x, h = Layer("v", visible), Layer("x", second), Layer("h", hidden)
+    log_weight = _triples(v, x, h) + _bias("a", v, "i") + _bias("c", x, "k") + _bias("b", h, "j")
+    return Energy(-log_weight, visible=[v, x], hidden=[h])
+
+
+def _triples(v: Layer, x: Layer, h: Layer) -> Expr:
+    from symbolic.language.binders import Sum
+    from symbolic.language.layers import Parameter
+
+    i, k, j = v.index("i"), x.index("k"), h.index("j")
+    return Sum(v[i] * x[k] * h[j] * Parameter("w", v, x, h)[i, k, j], i, k, j)
+
+
+def gated(visible: str = "binary", hidden: str = "binary", given: str = "binary") -> Energy:
+    """The gated Boltzmann machine: an input x, always given, says how strongly each pair of units is coupled.
+
+    ::
+
+        -sum(v[i]*x[k]*h[j]*w[i,k,j], i, k, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)
+
+    and half the sum of squares of Gaussian or rectified layers that are not given.
+
+    Args:
+        visible, hidden: the units of layers v and h.
+        given: those of the input layer x; ``"gaussian"`` for any real numbers.
+
+    Raises:
+        EnergyError: there is no such unit; the message lists those there are.
+
+    Source: Memisevic and Hinton, "Unsupervised learning of image transformations" (CVPR 2007), section 2; Memisevic and
+    Hinton, "Learning to represent spatial transformations with factored higher-order Boltzmann machines" (Neural
+    Computation 22, 2010), section 2, before its weights are factored.
+    """
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer
+
+    v, h, x = Layer("v", visible), Layer("h", hidden), Layer("x", given)
+    return Energy(-(_triples(v, x, h) + _bias("a", v, "i") + _bias("b", h, "j")), visible=[v], hidden=[h], given=[x])
+
+
+def conditional(visible: str = "binary", hidden: str = "binary", given: str = "binary") -> Energy:
+    """The conditional restricted Boltzmann machine: an input x, always given, moves the biases of both layers.
+
+    ::
+
+        -sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)
+        - sum(v[i]*A[i,k]*x[k], i, k) - sum(h[j]*B[j,k]*x[k], j, k)
+
+    and half the sum of squares of Gaussian or rectified layers that are not given.
+
+    Args:
+        visible, hidden: the units of layers v and h.
+        given: those of the input layer x; ``"gaussian"`` for any real numbers.
+
+    Raises:
+        EnergyError: there is no such unit; the message lists those there are.
+
+    Source: Taylor, Hinton and Roweis, "Modeling human motion using binary latent variables" (NIPS 2006), section 3,
+    where x is the past of v; Mnih, Larochelle and Hinton, "Conditional restricted Boltzmann machines for structured
+    output prediction" (UAI 2011), equation 2.
+    """
+    from symbolic.language.binders import Sum
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer, Parameter
+
+    v, h, x = Layer("v", visible), Layer("h", hidden), Layer("x", given)
+    i, j, k = v.index("i"), h.index("j"), x.index("k")
+    w, to_v, to_h = Parameter("w", v, h), Parameter("A", v, x), Parameter("B", h, x)
+    log_weight = Sum(v[i] * w[i, j] * h[j], i, j) + _bias("a", v, "i") + _bias("b", h, "j")
+    log_weight += Sum(v[i] * to_v[i, k] * x[k], i, k) + Sum(h[j] * to_h[j, k] * x[k], j, k)
+    return Energy(-log_weight, visible=[v], hidden=[h], given=[x])
+
+
+def covariance(visible: str = "gaussian", hidden: str = "binary") -> Energy:
+    """The covariance machine: each hidden unit switches a penalty on the square of a filter's output.
+
+    ::
+
+        sum(h[j]*sum(w[i,j]*v[i], i)^2, j)/2 - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)
+
+    and ``+ sum(v[i]^2, i)/2`` for Gaussian or rectified visible units, ``+ sum(h[j]^2, j)/2`` for such hidden ones.
+    Given h, Gaussian visible units have the precision matrix 1 + Σ_j h_j w_j w_jᵀ, which is positive definite whatever
+    the filters if no h_j is negative. They are not independent given h: single units' conditionals are in closed form
+    (``method="single-site"``), and so are the hidden layer's.
+
+    Args:
+        visible, hidden: the units of layers v and h.
+
+    Raises:
+        EnergyError: there is no such unit; the message lists those there are.
+
+    Source: Ranzato and Hinton, "Modeling pixel means and covariances using factorized third-order Boltzmann machines"
+    (CVPR 2010), equation 3, with one filter for each hidden unit (their pooling matrix P is −1 times the identity) and
+    without their normalisation of v.
+    """
+    from symbolic.language.binders import Sum
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer, Parameter
+
+    v, h = Layer("v", visible), Layer("h", hidden)
+    i, j = v.index("i"), h.index("j")
+    w = Parameter("w", v, h)
+    penalty = Sum(h[j] * Sum(w[i, j] * v[i], i) ** 2, j) / 2
+    return Energy(penalty - _bias("a", v, "i") - _bias("b", h, "j"), visible=[v], hidden=[h])
+
+
+def semi_restricted(visible: str = "binary", hidden: str = "binary") -> Energy:
+    """A restricted machine whose visible units are coupled to each other too, by a symmetric L with no diagonal.
+
+    ::
+
+        -sum(v[i]*w[i,j]*h[j], i, j) - sum(L[i,k]*v[i]*v[k], i, k)/2 - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)
+
+    with ``symmetric=["L"]``, and half the sum of squares of Gaussian or rectified layers. The hidden units are
+    independent given v; visible ones have single-site conditionals.
+
+    Args:
+        visible, hidden: the units of layers v and h.
+
+    Raises:
+        EnergyError: there is no such unit; the message lists those there are.
+
+    Source: Osindero and Hinton, "Modeling image patches with a directed hierarchy of Markov random fields" (NIPS 2007),
+    section 2.
+    """
+    from symbolic.language.binders import Sum
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer, Parameter
+
+    v, h = Layer("v", visible), Layer("h", hidden)
+    i, k, j = v.index("i"), v.index("k"), h.index("j")
+    w, lateral = Parameter("w", v, h), Parameter("L", v, v, symmetric=True)
+    log_weight = Sum(v[i] * w[i, j] * h[j], i, j) + Sum(lateral[i, k] * v[i] * v[k], i, k) / 2
+    return Energy(-(log_weight + _bias("a", v, "i") + _bias("b", h, "j")), visible=[v], hidden=[h])
+
+
+def deep(visible: str = "binary", hidden: str | Sequence[str] = "binary", depth: int | None = None) -> Energy:
+    """The deep Boltzmann machine: hidden layers h1, h2, …, each coupled to the next.
+
+    For two of them::
+
+        -sum(v[i]*w1[i,j]*h1[j], i, j) - sum(h1[j]*w2[j,k]*h2[k], j, k)
+        - sum(a[i]*v[i], i) - sum(b1[j]*h1[j], j) - sum(b2[k]*h2[k], k)
+
+    and half the sum of squares of Gaussian or rectified layers. Each layer is independent given its neighbours, and so
+    are every other one together.
+
+    Args:
+        visible: the units of layer v.
+        hidden: those of all hidden layers, or a list with one for each.
+        depth: the number of hidden layers, from 2; 2 by default, or the length of the list.
+
+    Raises:
+        EnergyError: there is no such unit, or the depth is no whole number from 2, or does not fit the list.
+
+    Source: Salakhutdinov and Hinton, "Deep Boltzmann machines" (AISTATS 2009), equation 9, with biases.
+    """
+    from symbolic.language.binders import Sum
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Layer, Parameter
+
+    units = [hidden] * (2 if depth is None else _depth(depth)) if isinstance(hidden, str) else list(hidden)
+    if len(units) != _depth(len(units) if depth is None else depth):
+        raise EnergyError(f"hidden lists one unit for each of the {depth} hidden layers. Got {len(units)}.")
+    v = Layer("v", visible)
+    layers = [v, *(Layer(f"h{number}", unit) for number, unit in enumerate(units, 1))]
+    log_weight = _bias("a", v, "i")
+    for number, (below, above) in enumerate(itertools.pairwise(layers), 1):
+        i, j = below.index("i"), above.index("j")
+        log_weight += Sum(below[i] * Parameter(f"w{number}", below, above)[i, j] * above[j], i, j)
+        log_weight += _bias(f"b{number}", above, "j")
+    return Energy(-log_weight, visible=[v], hidden=layers[1:])
+
+
+def _depth(depth: int) -> int:
+    if isinstance(depth, bool) or not isinstance(depth, int) or not 2 <= depth <= MOST_DEPTH:
+        raise EnergyError(f"a deep machine has from 2 to {MOST_DEPTH} hidden layers. Got {depth!r}.")
+    return depth
+
+
+READY_MADE: Mapping[str, Callable[..., Energy]] = MappingProxyType(
+    {
+        made.__name__: made
+        for made in (
+            pairwise,
+            lecture,
+            gaussian,
+            third_order,
+            gated,
+            conditional,
+            covariance,
+            semi_restricted,
+            deep,
+        )
+    }
+)
+"""The functions of this module by name. Their arguments are units, and the few words their docstrings tell."""

@@ -1,10 +1,11 @@
-"""Lines about units with infinitely many states: evaluated to 30 digits, with integrals and infinite sums carried out.
+"""Lines that have no exact value: evaluated to 30 digits, with integrals and infinite sums carried out.
 
 The same evaluator as the exact one (:mod:`symbolic.check.finite_field`), over real numbers of 40 digits. Sums over one
 unit's states run over all of them: integrals by double-exponential quadrature (Takahasi and Mori, "Double exponential
 formulas for numerical integration", 1974), sums until their terms have died away. Sums over the configurations of a
-whole layer keep to the stand-in states of the exact check: a line that is about single units changes nothing else.
-Derivatives are carried out by dual numbers, so SymPy's ``diff`` is not used here either.
+whole layer keep to the stand-in states of the exact check: a line that is about single units changes nothing else. For
+lines about both kinds of sums, all of them can keep to the stand-ins. Derivatives are carried out by dual numbers, so
+SymPy's ``diff`` is not used here either.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class RealWorld(World):
     """A model of given sizes at one random point, in real numbers.
 
     Args:
-        sizes, seed, point: as in :class:`symbolic.check.finite_field.World`.
+        sizes, seed, point, true_units: as in :class:`symbolic.check.finite_field.World`.
         conditions: expressions that are to be positive at every unit and configuration they speak of.
 
     Raises:
@@ -105,8 +106,15 @@ class RealWorld(World):
     number = Real
     remembers_units = False
 
-    def __init__(self, sizes: Mapping[Layer, int], seed: int = 0, point: int = 0, conditions: Iterable[Expr] = ()):
-        super().__init__(sizes, seed, point)
+    def __init__(
+        self,
+        sizes: Mapping[Layer, int],
+        seed: int = 0,
+        point: int = 0,
+        conditions: Iterable[Expr] = (),
+        true_units: bool = True,
+    ):
+        super().__init__(sizes, seed, point, true_units)
         self.conditions = tuple(conditions)
         self._signs: dict[str, int] = {}
         if self.conditions:
@@ -143,6 +151,8 @@ class RealWorld(World):
                     yield self._dual(condition).value.x
 
     def _unit_sum(self, node: UnitSum) -> Dual:
+        if not self.true_units:
+            return super()._unit_sum(node)
         unit = lookup(node.state.layer.unit)
         key = (node.state.configuration, self._index(node.state.index))
 
@@ -156,6 +166,8 @@ class RealWorld(World):
             return _summed(body, unit)
 
     def _base_measure(self, node: BaseMeasure) -> Dual:
+        if not self.true_units:
+            return super()._base_measure(node)
         return Dual(Real(_weight(lookup(node.state.layer.unit))(self._dual(node.state).value.x)))
 
 

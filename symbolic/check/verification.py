@@ -98,7 +98,7 @@ class Verification:
         how = f"exactly, in a finite field, at {self.points} random points of a model with {sizes} units"
         numeric = sum(check.kind == QUADRATURE for check in self.checks)
         if numeric:
-            how += f"; {numeric} of them by sums and integrals to 30 digits"
+            how += f"; {numeric} of them in real numbers of 30 digits, sums and integrals carried out"
         for name, sets in self.stand_ins.items():
             states = " and ".join("{" + ", ".join(map(str, states)) + "}" for states in sets)
             how += f"; in sums over the whole layer {name} the states {states} stand in for its units' own"
@@ -129,7 +129,9 @@ def _layer_sizes(energy: Energy, sizes: Mapping[str, int] | None) -> dict[Layer,
     wrong = [name for name, size in chosen.items() if not isinstance(size, int) or size < 1]
     if wrong:
         raise SymbolicError(f"the size of layer {wrong[0]} is a whole number from 1. Got {chosen[wrong[0]]!r}.")
-    bits = sum(n * math.log2(max(map(len, stand_ins(energy.layers[name])))) for name, n in chosen.items())
+    # Of units with many states a few are summed over, those that stand in for them; given layers are not summed.
+    most = {layer: max(map(len, stand_ins(layer))) for layer in energy.visible + energy.hidden}
+    bits = sum(chosen[layer.name] * math.log2(states) for layer, states in most.items())
     if bits > MOST_BITS:
         raise SymbolicError(
             f"a check sums over all configurations, and layers of these sizes have 2^{bits:.0f}; 2^{MOST_BITS} is the "
@@ -157,11 +159,11 @@ def difference(before: Expr, after: Expr, points: Iterable[World]) -> str:
 
 
 class Checker:
-    """Compares two lines: exactly; then with each unit's own states, where these are more than a few; then in numbers.
+    """Compares two lines: exactly; with each unit's own states, where these are more than a few; and in real numbers.
 
-    A line that holds whatever the states passes the first time, with the few that stand in for them. One that names
-    the sum over a unit's states needs the second or third. What agrees in none is wrong, unless it could not be
-    evaluated.
+    A line that holds whatever the states passes with the few that stand in for them, exactly, or in real numbers where
+    it has no exact value. One that names the sum over a unit's states needs the unit's own. What agrees in none is
+    wrong, unless it could not be evaluated.
 
     Args:
         sizes: units per layer.
@@ -177,25 +179,29 @@ class Checker:
         self.exact = worlds(sizes, points=points, seed=seed)
         self.many = [layer for layer in sizes if not lookup(layer.unit).has_few_states]
         self._listed = tuple(World(sizes, seed, point, true_units=True) for point in range(points)) if self.many else ()
-        self._real: dict[tuple[Expr, ...], tuple[World, ...] | CheckError] = {}
+        self._real: dict[tuple[tuple[Expr, ...], bool], tuple[World, ...] | CheckError] = {}
 
     def compare(self, before: Expr, after: Expr, conditions: tuple[Expr, ...] = ()) -> tuple[str, str]:
         """(kind, what was found): the second is empty if both agree, and the reason if the first is "not checkable"."""
         agreed, found = self._at(self.exact, before, after)
         if agreed is True:
             return EXACT, ""
-        if agreed is False and not self._sums_over_many(before, after):
+        of_units = self._sums_over_many(before, after)
+        if agreed is False and not of_units:
             return EXACT, found
         if self._listed and self._at(self._listed, before, after)[0]:
             return EXACT, ""
         try:
-            real = self._reals(conditions)
+            if agreed is None:
+                numerically, found = self._at(self._reals(conditions, true_units=False), before, after)
+                if numerically is True:
+                    return QUADRATURE, ""
+                if not of_units:
+                    return (NOT_CHECKABLE if numerically is None else QUADRATURE), found
+            numerically, found = self._at(self._reals(conditions, true_units=True), before, after)
         except CheckError as error:
             return NOT_CHECKABLE, str(error)
-        numerically, found_there = self._at(real, before, after)
-        if numerically is None:
-            return NOT_CHECKABLE, found_there
-        return QUADRATURE, found_there
+        return (NOT_CHECKABLE if numerically is None else QUADRATURE), found
 
     @staticmethod
     def _at(points: Iterable[World], before: Expr, after: Expr) -> tuple[bool | None, str]:
@@ -217,17 +223,19 @@ class Checker:
             return False
         return any(total.state.layer in self.many for line in lines for total in line.atoms(UnitSum))
 
-    def _reals(self, conditions: tuple[Expr, ...]) -> tuple[World, ...]:
+    def _reals(self, conditions: tuple[Expr, ...], true_units: bool) -> tuple[World, ...]:
         from symbolic.check.quadrature import RealWorld
 
-        if conditions not in self._real:
+        key = conditions, true_units
+        if key not in self._real:
             try:
-                self._real[conditions] = tuple(
-                    RealWorld(self.sizes, self.seed, point, conditions) for point in range(self.numeric_points)
+                self._real[key] = tuple(
+                    RealWorld(self.sizes, self.seed, point, conditions, true_units)
+                    for point in range(self.numeric_points)
                 )
             except CheckError as error:
-                self._real[conditions] = error
-        made = self._real[conditions]
+                self._real[key] = error
+        made = self._real[key]
         if isinstance(made, CheckError):
             raise made
         return made

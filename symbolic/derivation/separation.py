@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sympy import Add, Expr, Mul, S
+from sympy import Add, Expr, Mul, Pow, S, exp
 
 from symbolic.errors import DivergentError, EnergyError, NotSeparableError
 from symbolic.language.binders import IndexSum, contract
 from symbolic.language.layers import Configuration, Delta, Index, Layer, State
 from symbolic.language.probability import EnergyFunction
-from symbolic.units import Potential, cumulant, lookup
+from symbolic.units import Finite, Integers, Interval, Potential, cumulant, lookup
 
 __all__ = ["Separation", "separate", "single_out"]
 
@@ -98,7 +98,7 @@ class Separation:
                         f"weights have no finite sum: {condition} is not positive. Add {what} to the energy, such as "
                         f"{_remedy(layer, unit.degree)}."
                     )
-            else:
+            elif not _is_positive(condition):
                 open_.append(condition)
         return tuple(open_)
 
@@ -120,6 +120,30 @@ class Separation:
     def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
         layer, potential = self._unit(layer, index)
         return cumulant(lookup(layer.unit), potential, order)
+
+
+def _is_positive(expression: Expr, strictly: bool = True) -> bool:
+    """Whether it can be seen at a glance that the expression is positive (or not negative) whatever the parameters."""
+    if isinstance(expression, exp):
+        return True
+    if expression.is_number:
+        return bool(expression > 0) if strictly else bool(expression >= 0)
+    if isinstance(expression, Add):
+        every = all(_is_positive(term, False) for term in expression.args)
+        return every and (not strictly or any(_is_positive(term) for term in expression.args))
+    if isinstance(expression, Mul):
+        return all(_is_positive(factor, strictly) for factor in expression.args)
+    if isinstance(expression, IndexSum):  # layers have at least one unit
+        return _is_positive(expression.body, strictly)
+    if isinstance(expression, Pow) and expression.exp.is_Integer:
+        even = expression.exp.is_even and expression.exp > 0 and not strictly
+        return bool(even) or _is_positive(expression.base, strictly or bool(expression.exp < 0))
+    if isinstance(expression, State) and not strictly:
+        domain = lookup(expression.layer.unit).domain
+        low = domain.first if isinstance(domain, Integers) else domain.low if isinstance(domain, Interval) else None
+        low = domain.states[0] if isinstance(domain, Finite) else low
+        return low is not None and low >= 0
+    return False
 
 
 def _remedy(layer: Layer, degree: int | None) -> str:
