@@ -124,9 +124,11 @@ def _here(node: Expr) -> Iterator[tuple[str, Expr]]:
                 yield "an index of a parameter swapped", Entry(node.parameter, *indices)
     elif isinstance(node, Expectation):
         probability = node.probability
-        if probability.given:
-            bound = {c: probability.function.bound(c.layer) for c in probability.given}
-            free = Probability(probability.function, (*probability.subject, *bound.values()))
+        function = probability.function
+        bound = {c: function.bound(c.layer) for c in probability.given if c.layer not in function.given}
+        if bound:
+            inputs = tuple(c for c in probability.given if c not in bound)
+            free = Probability(function, (*probability.subject, *bound.values()), inputs)
             yield "clamped and free averages confused", Expectation(node.statistic.xreplace(bound), free)
         for mistake, statistic in _here(node.statistic):
             if mistake not in _LABEL_MISTAKES:

@@ -116,20 +116,23 @@ class RealWorld(World):
     ):
         super().__init__(sizes, seed, point, true_units)
         self.conditions = tuple(conditions)
-        self._signs: dict[str, int] = {}
+        self._manners: dict[str, tuple[int, int]] = {}
         if self.conditions:
             self._satisfy()
 
     def draw(self, entry: Entry) -> Real:
-        """A random number of size 0.3 to 1.2, with its parameter's sign where that has one."""
+        """A random number of size 0.3 to 1.2, with its parameter's sign where that has one, and sometimes smaller."""
         name = entry.parameter.name
-        sign = self._signs.setdefault(name, self.rng.choice((-1, 0, 1)))
-        size = Fraction(self.rng.randrange(300, 1200), 1000)
+        if name not in self._manners:
+            scale = self.rng.choice((1, 1, 4, 16)) if self.conditions else 1
+            self._manners[name] = self.rng.choice((-1, 0, 1)), scale
+        sign, scale = self._manners[name]
+        size = Fraction(self.rng.randrange(300, 1200), 1000 * scale)
         return Real.of(size * (sign or self.rng.choice((-1, 1))))
 
     def _satisfy(self) -> None:
         for _ in range(_TRIES):
-            self._signs.clear()
+            self._manners.clear()
             self.parameters.clear()
             self._memo.clear()
             if all(value > 0.05 for condition in self.conditions for value in self._everywhere(condition)):

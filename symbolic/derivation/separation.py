@@ -155,8 +155,8 @@ def separate(function: EnergyFunction, layers: Layer | Iterable[Layer], *, free:
     """Split −E into a constant and one potential for each unit of ``layers``.
 
     Raises:
-        NotSeparableError: a term of −E ties two units of these layers together; the message names the term,
-            the layers and what to do instead.
+        NotSeparableError: a term of −E ties two units of these layers together, or their units have no closed form in
+            it; the message names the term, the layers and what to do instead.
     """
     layers = (layers,) if isinstance(layers, Layer) else tuple(layers)
     own = {Configuration(layer): place for place, layer in enumerate(layers)}
@@ -193,7 +193,26 @@ def separate(function: EnergyFunction, layers: Layer | Iterable[Layer], *, free:
         else:
             coefficient = IndexSum(coefficient, *rest)
         parts[place][dependence] = parts[place].get(dependence, S.Zero) + coefficient
-    return Separation(layers, constant, tuple(tuple(p.items()) for p in parts), placeholders, free)
+    separation = Separation(layers, constant, tuple(tuple(p.items()) for p in parts), placeholders, free)
+    for layer, part in zip(layers, parts, strict=True):
+        if not part:
+            raise NotSeparableError(
+                f"no term of −E holds a unit of layer {layer.name}: leave the layer out of the energy's, or give its "
+                'units biases. method="enumeration" counts its states.'
+            )
+        _require_closed_form(separation, layer, "i" if layer in function.visible else "j")
+    return separation
+
+
+def _require_closed_form(separation: Separation, layer: Layer, index: str) -> None:
+    """Raise an error that names the term if the layer's units have no closed form in their potential."""
+    degree = lookup(layer.unit).degree
+    if degree is None:
+        return
+    try:
+        separation.unit_potential(Configuration(layer)[Index(index, layer)]).coefficients(degree)
+    except EnergyError as error:
+        raise NotSeparableError(f"{error} {_FALLBACKS}") from None
 
 
 def _tied(term: Expr, touched: set[State], layers: tuple[Layer, ...]) -> NotSeparableError:
@@ -231,8 +250,8 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
                 choices = [(changed, here), (S.One, factor), (S.One, -factor * here)]
             elif touched:
                 raise EnergyError(
-                    f"{factor} is no sum of products of functions of single units of layer {layer.name}, so one unit "
-                    "cannot be split off from it."
+                    f"the term {IndexSum(Mul(*factors), *binders)} of −E is no sum of products of functions of single "
+                    f"units of layer {layer.name}, so one unit cannot be split off from it."
                 )
             else:
                 choices = [(S.One, factor)]

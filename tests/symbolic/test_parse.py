@@ -105,3 +105,36 @@ def test_layers_and_parameters_are_mappings() -> None:
         Energy.parse("1", visible=["v"])  # type: ignore[arg-type]
     with pytest.raises(EnergyError, match="parameters maps names"):
         Energy.parse("1", **BINARY, parameters=["c"])  # type: ignore[arg-type]
+
+
+def test_units_with_many_states_and_given_layers_are_read() -> None:
+    energy = Energy.parse(
+        "-sum(v[i]*x[k]*h[j]*w[i,k,j], i, k, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)",
+        visible={"v": "{-1, 0, 1}"},
+        hidden={"h": "binomial(4)"},
+        given={"x": "gaussian"},
+    )
+    assert [layer.unit for layer in energy.layers.values()] == ["{-1, 0, 1}", "binomial(4)", "gaussian"]
+    assert [layer.name for layer in energy.given] == ["x"]
+    assert energy.conditional("h").verify()
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        ({"visible": {"v": "binomial(0)"}}, r"no unit called 'binomial\(0\)': expected a whole number from 1"),
+        ({"visible": {"v": "binomial(99999)"}}, "expected a whole number from 1"),
+        ({"visible": {"v": "gamma(-1)"}}, "expected a positive number"),
+        ({"visible": {"v": "{1, 1}"}}, "two or more different numbers"),
+        ({"visible": {"v": "{0, __import__('os')}"}}, "lists numbers"),
+        ({"visible": {"v": "{0, 1e999999999}"}}, "lists numbers"),
+        ({"visible": {"v": "purple"}}, "no unit called 'purple'; the units are: binary"),
+        ({"visible": {"v": "binary"}, "given": {"v": "binary"}}, "layer v is listed twice"),
+        ({"visible": {"v": "binary"}, "given": ["x"]}, "given maps names"),
+        ({"visible": {"v": "binary"}, "symmetric": ["L"]}, "symmetric names the parameter 'L', which does not occur"),
+        ({"visible": {"v": "binary"}, "parameters": {"w": ("q",)}}, r"parameters\['w'\] names the layer 'q'"),
+    ],
+)
+def test_what_stands_beside_the_text_is_checked(sides: dict[str, object], message: str) -> None:
+    with pytest.raises(EnergyError, match=message):
+        Energy.parse("-sum(v[i], i)", **sides)  # type: ignore[arg-type]
