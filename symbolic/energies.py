@@ -1,9 +1,9 @@
 """Ready-made energies: ordinary :class:`~symbolic.language.energy.Energy` objects; docstrings give the text form.
 
 Layers are called v (visible), h (hidden) and x (inputs, or a second visible layer); biases a, b and c; weights w. A
-layer whose units have no normaliser in a linear field alone (Gaussian, rectified Gaussian) gets the quadratic term
-s²/2 for each unit, which is unit precision, as is usual for standardised data. Where a normaliser needs parameters of
-one sign, as with exponential units, nothing is added: the condition is carried by the steps that need it.
+layer whose units have no normaliser in a linear field alone (Gaussian, rectified, spike and slab) gets the quadratic
+term s²/2 for each unit, which is unit precision, as is usual for standardised data. Where a normaliser needs parameters
+of one sign, as with exponential units, nothing is added: the condition is carried by the steps that need it.
 
 :data:`READY_MADE` maps the functions by name.
 """
@@ -49,20 +49,29 @@ def _bias(name: str, layer: Layer, index: str) -> Expr:
 
 
 def _quadratic(layer: Layer, index: str) -> Expr:
-    """Σ_i v_i²/2 for a layer of units whose weights have no finite sum in any linear field, else 0."""
-    from sympy import Dummy, S
+    """Σ_i v_i²/2 for a layer of units whose weights have a finite sum with this term and none without, else 0."""
+    from sympy import S
 
     from symbolic.language.binders import Sum
+
+    i = layer.index(index)
+    needed = _diverges(layer, S.Zero) and not _diverges(layer, S.Half)
+    return Sum(layer[i] ** 2, i) / 2 if needed else S.Zero
+
+
+def _diverges(layer: Layer, half_precision: Expr) -> bool:
+    """Whether a unit's weights have no finite sum in any linear field, beside −half_precision · s²."""
+    from sympy import Dummy
+
     from symbolic.units import Potential, lookup
 
-    unit = lookup(layer.unit)
     state, field = Dummy("s", real=True), Dummy("x", real=True)
-    i = layer.index(index)
-    if unit.degree is None or unit.degree < 2:
-        return S.Zero
-    conditions = unit.conditions(Potential(((state, field),), state))
-    hopeless = any(condition.is_number and not condition > 0 for condition in conditions)
-    return Sum(layer[i] ** 2, i) / 2 if hopeless else S.Zero
+    terms = ((state, field), *(((state**2, -half_precision),) if half_precision else ()))
+    try:
+        conditions = lookup(layer.unit).conditions(Potential(terms, state))
+    except EnergyError:  # a square that the unit does not know
+        return True
+    return any(condition.is_number and not condition > 0 for condition in conditions)
 
 
 def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:

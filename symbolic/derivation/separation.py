@@ -119,7 +119,11 @@ class Separation:
 
     def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
         layer, potential = self._unit(layer, index)
-        return cumulant(lookup(layer.unit), potential, order)
+        found = cumulant(lookup(layer.unit), potential, order)
+        if isinstance(found, Mul) and any(isinstance(factor, exp) for factor in found.args):
+            # A precision e^{−z} cancels when the product is multiplied out.
+            return min(found, found.expand(deep=False), key=lambda form: int(form.count_ops()))
+        return found
 
 
 def _is_positive(expression: Expr, strictly: bool = True) -> bool:

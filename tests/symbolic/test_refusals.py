@@ -35,10 +35,10 @@ LATERAL = LINEAR + " - sum(L[j,k]*h[j]*h[k], j, k)"
         (lambda: energies.covariance().free_energy(of="h"), NotSeparableError, "ties two units of layer v"),
         (_energy("-exp(sum(h[j], j))").free_energy, NotSeparableError, "function of a sum over layer h"),
         (_energy("-v[0]*h[0]").free_energy, NotSeparableError, "singles out unit 0 of layer h"),
-        *((_energy(CUBIC, u).free_energy, NotSeparableError, r"h\[j\]\*\*3 of −E is not linear")
+        *((_energy(CUBIC, u).free_energy, NotSeparableError, r"h\[l\]\*\*3.* of −E is not linear")
           for u in ("binomial(4)", "poisson", "integer(3)", "uniform")),
         (_energy(CUBIC, "gaussian").free_energy, NotSeparableError, "not at most quadratic"),
-        (lambda: _energy(CUBIC, "uniform").conditional("h", "single-site"), EnergyError, r"h\[j\]\*\*3 of −E is not"),
+        (lambda: _energy(CUBIC, "uniform").conditional("h", "single-site"), EnergyError, r"h\[l\]\*\*3.* of −E is not"),
         (
             lambda: _energy("-exp(sum(h[j], j))").conditional("h", "single-site"),
             EnergyError,
