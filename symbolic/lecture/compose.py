@@ -358,6 +358,8 @@ class _Composer:
         for parameter in sorted(self.energy.parameters.values(), key=lambda p: p.name):
             if len(parameter.layers) != 2 or parameter.layers[0] == parameter.layers[1]:
                 continue
+            if not set(parameter.layers) <= set(self.layers):
+                continue
             ends = tuple((self.layers.index(layer), 0) for layer in parameter.layers)
             if ends in edges:
                 return edges.index((ends[0], ends[1])), self._first_entry(self.energy.entry(parameter))

@@ -123,6 +123,11 @@ class WorkedExample:
         multiples: Mapping[str, Mapping[tuple[int, ...], int]] | None = None,
     ):
         self.energy = energy
+        for name, parameter in energy.parameters.items():
+            if not set(parameter.layers) <= set(energy.layers.values()):
+                raise CheckError(
+                    f"a worked example has one unit for each place of an axis; {name} has an axis of labels."
+                )
         names = list(energy.layers)
         self.sizes = {name: (3 if name == names[0] else 2) for name in names} | dict(sizes or {})
         self.multiples = {

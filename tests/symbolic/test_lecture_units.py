@@ -34,6 +34,9 @@ ENERGIES = {
         hidden={"h": "binary"},
         given={"x": "binary"},
     ),
+    "labels": Energy.parse(
+        "-sum(w[i,s,j]*indicator(v[i],s)*h[j], i, s, j)", visible={"v": "potts(3)"}, hidden={"h": "binary"}
+    ),
     "squared": Energy.parse("-sum(h[j]*sum(v[i]*w[i,j], i)^2, j)", visible={"v": "spin"}, hidden={"h": "binary"}),
 }
 LECTURES: dict[str, Lecture] = {}
@@ -68,7 +71,7 @@ def test_every_energy_has_a_lesson_whose_lines_are_checked(kind: str) -> None:
 def test_a_worked_example_is_given_where_there_are_few_states_and_left_out_elsewhere(kind: str) -> None:
     has = any(slide.id == "worked-example" for slide in lecture(kind).slides)
     # With squared weights a Boltzmann weight is no power of two.
-    assert has == (kind not in {"gaussian-binary", "poisson", "exponential", "squared"})
+    assert has == (kind not in {"gaussian-binary", "poisson", "exponential", "labels", "squared"})
 
 
 def test_a_coupling_within_a_layer_is_worked_out_between_two_units() -> None:
