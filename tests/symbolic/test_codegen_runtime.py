@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from symbolic.codegen import runtime, runtime_numba, runtime_numpy
+from symbolic.codegen import runtime, runtime_array_api, runtime_numba, runtime_numpy
 
 exp, tanh = runtime_numba.exp, runtime_numba.tanh
 softplus, sigmoid, log2cosh = runtime_numba.softplus, runtime_numba.sigmoid, runtime_numba.log2cosh
@@ -217,3 +217,145 @@ def test_log_sum_exp_over_blocks_neither_overflows_nor_depends_on_them() -> None
     assert total.value == -np.inf
     total.add(np.array([1.0, -np.inf]))
     assert total.value == 1.0
+
+
+# Units with more than two states: Numba's functions and draws are those of NumPy, which test_units holds to 400 digits.
+
+ONE_ARGUMENT = [
+    "lnexprel",
+    "exprel_mean",
+    "exprel_variance",
+    "lnmills",
+    "mills_mean",
+    "mills_variance",
+    "neg",
+    "nonzero",
+    "pos",
+]
+POSITIVE = ["bose", "log1mexp", "lognorm", "lnbessel", "bessel_slope", "bessel_curvature"]
+COUNTED = ["lngeomsum", "geomsum_mean", "geomsum_variance"]
+CALLS = [
+    *(f"{name}(x)" for name in ONE_ARGUMENT),
+    *(f"{name}(abs(x))" for name in POSITIVE),
+    *(f"{name}(5, x)" for name in COUNTED),
+    "logsumexp(-x, real(0.5), x)",
+    "softmax(3, -x, real(0.5), x)",
+]
+
+
+def _looped(calls: list[str], signature: str, loop: str) -> Any:
+    """A compiled loop, as generated modules write them, that stores the value of each call."""
+    lines = [f"            out[{k}, i, j] = {call}" for k, call in enumerate(calls)]
+    source = "\n".join([f"def made({signature}):", "    real = out.dtype.type", *loop.splitlines(), *lines])
+    scope: dict[str, Any] = {name: getattr(runtime_numba, name) for name in runtime_numba.__all__}
+    exec(source, scope)
+    return njit(error_model="numpy", fastmath={"reassoc", "nsz", "contract"}, nogil=True)(scope["made"])
+
+
+_ROWS_AND_UNITS = "    for i in range(out.shape[1]):\n        for j in range(out.shape[2]):"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_functions_of_many_states_are_those_of_numpy(dtype: type) -> None:
+    x = 10.0 ** np.linspace(-8, 4, 97)
+    x = np.stack([x, -x]).astype(dtype)
+    out = np.empty((len(CALLS), *x.shape), dtype)
+    calls = [call.replace("x)", "x[i, j])").replace("-x,", "-x[i, j],") for call in CALLS]
+    _looped(calls, "x, out", _ROWS_AND_UNITS)(x, out)
+    wide = x.astype(np.float64)
+    names = {name: getattr(runtime_numpy, name) for name in runtime_numpy.__all__} | {"real": float, "abs": np.abs}
+    for call, values in zip(CALLS, out, strict=True):
+        expected = eval(call, {**names, "x": wide})
+        # Both are within a few units in the last place of the exact value; lnmills crosses 0 at x = −0.3, where its
+        # error is that of its terms.
+        tolerance = 4e-15 if dtype is np.float64 else 2.5e-7
+        smallest = 1e-290 if dtype is np.float64 else 1e-36
+        crossing = 1.0 if call.startswith("lnmills") else 0.0
+        size = np.maximum(np.abs(expected), crossing)
+        assert (np.abs(values - expected) <= tolerance * size + smallest).all(), call
+
+
+# Arguments in terms of a field x, plain numbers, and the function that gives the same in NumPy.
+DRAWS = [
+    "binomial(9, x)",
+    "binomial(1100, x)",
+    "exponential(abs(x))",
+    "finite(x, -x, real(0.5), -1, 0, 2)",
+    "gamma(abs(x), 2.5)",
+    "gamma(abs(x), 0.3)",
+    "gaussian(x, abs(x))",
+    "geometric(abs(x))",
+    "integer(7, x)",
+    "poisson(x)",
+    "poisson(4 + abs(x))",
+    "rectified(3 * x, abs(x))",
+    "spike_and_slab(x, 2 * x, abs(x))",
+    "two_sided(x, 3 * x, abs(x), -x, 0.5)",
+    "uniform(5 * x)",
+    "von_mises(3 * x, abs(x) - 1)",
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_draws_from_many_states_are_those_of_numpy(dtype: type) -> None:
+    rows, units, key, first_row = 40, 60, 77, 5
+    x = (np.random.default_rng(3).normal(size=(rows, units)) * 2).astype(dtype)
+    streams = runtime.row_streams(key, first_row, rows)
+    calls = [
+        f"draw_{call.replace('(', '(s0[i], s1[i], j, x[i, j], ', 1)}".replace("x)", "x[i, j])")
+        .replace("x,", "x[i, j],")
+        .replace("real(", "float(")
+        for call in DRAWS
+    ]
+    out = np.empty((len(DRAWS), rows, units), dtype)
+    _looped(calls, "s0, s1, x, out", _ROWS_AND_UNITS)(*streams, x, out)
+    names = {name: getattr(runtime_numpy, name) for name in runtime_numpy.__all__} | {"real": float, "abs": np.abs}
+    for call, values in zip(DRAWS, out, strict=True):
+        expected = eval(f"draw_{call.replace('(', '(streams, ', 1)}", {**names, "x": x, "streams": streams})
+        assert expected.dtype == dtype
+        if dtype is np.float32:  # 3x is rounded to float32 by NumPy and not inside the loop
+            assert (np.abs(values - expected) <= 1e-4 * (1 + np.abs(expected))).mean() > 0.99, call
+        else:
+            np.testing.assert_allclose(values, expected, rtol=1e-10, atol=1e-12, err_msg=call)
+
+
+def test_draws_called_from_python_are_those_of_the_row() -> None:
+    streams = runtime.row_streams(9, 0, 1)
+    like = np.float64(0)
+    expected = runtime_numpy.draw_gamma(streams, np.full((1, 4), 2.0), 1.5)[0, 3]
+    assert runtime_numba.draw_gamma(streams[0][0], streams[1][0], 3, like, 2.0, 1.5) == expected
+    assert runtime_numba.fine_uniform(streams[0][0], streams[1][0], 3) == runtime_numpy.fine_uniform(streams, 4)[0, 3]
+
+
+def test_draws_of_arrays_are_those_of_numpy() -> None:
+    x = np.random.default_rng(4).normal(size=(5, 6))
+    u = runtime_array_api.fine_uniforms(3, 2, x.shape, x)
+    streams = runtime.row_streams(3, 2, 5)
+    np.testing.assert_array_equal(u, runtime_numpy.fine_uniform(streams, 6))
+    for name, arguments in {
+        "finite": (x, 0.0, -x, -1, 0, 1),
+        "gaussian": (x, 0.5),
+        "integer": (4, x),
+        "rectified": (-30 * x, 2.0),
+        "two_sided": (x, x, 1.0, -x, 1.0),
+        "uniform": (x,),
+    }.items():
+        drawn = getattr(runtime_array_api, f"draw_{name}")(u, *arguments)
+        np.testing.assert_array_equal(drawn, getattr(runtime_numpy, f"draw_{name}")(streams, *arguments))
+
+
+def test_fine_numbers_are_uniform_and_unrelated() -> None:
+    streams = runtime.row_streams(1, 0, 400)
+    numbers = [runtime_numpy.fine_uniform(streams, 500, step) for step in range(4)]
+    for one in numbers:
+        assert one.min() > 0
+        assert one.max() < 1
+        assert len(np.unique(one)) == one.size  # 200,000 of 2^52
+        # The low bits too: 1,023 degrees of freedom, standard deviation 45.2; five of them.
+        for part in (one, one * 2.0**26 % 1):
+            counts = np.bincount((part * 1024).astype(int).ravel(), minlength=1024)
+            expected = one.size / 1024
+            assert abs(((counts - expected) ** 2).sum() / expected - 1023) < 226
+    for one, other in itertools.combinations(numbers, 2):
+        assert abs(correlation(one, other)) < 5
+        assert abs(correlation(one[:, 1:], other[:, :-1])) < 5

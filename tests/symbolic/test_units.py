@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -237,3 +239,10 @@ def test_functions_of_states() -> None:
             np.testing.assert_array_equal(
                 getattr(module, function.__name__)(values), [float(function.at(k)) for k in (-2, 0, 3)]
             )
+
+
+def test_the_page_on_units_shows_every_row() -> None:
+    """What it shows is compared with the table when the page is run."""
+    page = (Path(__file__).parents[2] / "docs" / "units.md").read_text(encoding="utf-8")
+    for name in (*TABLE, *FAMILIES):
+        assert re.search(rf"^{name}(\(.*\))?: s in |`{name}\(", page, re.MULTILINE) or name == "categorical", name
