@@ -6,15 +6,16 @@ array of uniform numbers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from symbolic.codegen import runtime_array_api
 from symbolic.codegen.functions import Function, Program
-from symbolic.codegen.ir import Contract, Draw, Node
-from symbolic.codegen.numpy_target import Body
+from symbolic.codegen.ir import Contract, Draw, Node, Sample
+from symbolic.codegen.numpy_target import SUMS, Body
 from symbolic.codegen.passes import as_matmul
-from symbolic.codegen.source import Dialect, Text, constants, header, imported
+from symbolic.codegen.source import Dialect, Text, constants, header, imports, runtime_names
+from symbolic.language.functions import by_name
 
 __all__ = ["emit"]
 
@@ -24,24 +25,36 @@ _OWN = (
     "diagonal",
     "draw",
     "einsum",
-    "log2cosh",
     "namespace",
     "repeated",
-    "sigmoid",
-    "softplus",
 )
 
 
 def emit(program: Program) -> str:
     """The source of the module."""
+    program = _served(program)
     text = "\n\n\n".join(_Body(_with_uniforms(function), program).source() for function in program.functions)
-    used = [name for name in _OWN if re.search(rf"\b{name}\(", text)]
+    imported = imports({"runtime_array_api": ((*_OWN, *runtime_names(program)), text), "runtime_sums": (SUMS, text)})
     parts = [
         header(program, "Kernels, for arrays that follow the array API standard, of the energy"),
-        imported("symbolic.codegen.runtime_array_api", used),
+        "\n".join(imported),
         constants(program, "array-api"),
     ]
     return "\n\n".join(parts) + "\n\n\n" + text + "\n"
+
+
+def _served(program: Program) -> Program:
+    """The program without the functions whose samplers the standard does not suffice for."""
+    refused = dict(program.refused)
+    for function in program.functions:
+        for sampler in sorted(function.samplers):
+            if not hasattr(runtime_array_api, f"draw_{sampler}"):
+                refused[function.name] = (
+                    f'units with the sampler {sampler!r} cannot be drawn with the target "array-api", whose functions '
+                    'do not suffice for it; use "numpy" or "numba".'
+                )
+    functions = tuple(function for function in program.functions if function.name not in refused)
+    return replace(program, functions=functions, refused=refused)
 
 
 def _with_uniforms(function: Function) -> Function:
@@ -85,16 +98,15 @@ _FUNCTIONS = {
     "log": "xp.log",
     "sqrt": "xp.sqrt",
     "tanh": "xp.tanh",
-    "softplus": "softplus",
-    "sigmoid": "sigmoid",
-    "log2cosh": "log2cosh",
+    **{name: name for name in by_name()},
 }
 
 
 class _Body(Body):
     dialect = _Dialect()
     functions = _FUNCTIONS
-    taken = ("xp", "total", "uniform", *_OWN)
+    streams = "uniform"
+    taken = ("xp", "total", "uniform", *_OWN, *SUMS, *by_name())
 
     def _begin(self) -> None:
         pass
@@ -103,6 +115,13 @@ class _Body(Body):
         if any("xp." in line for line in self.lines):
             self.lines.insert(0, f"    xp = namespace({', '.join(self.shapes)})")
 
+    def _copied(self, name: str) -> str:
+        return f"repeated({name}, {name}.shape, {name})"
+
+    def _drawn_at(self, root: Node, index: str) -> str:
+        self.streams = f"uniform[:, {self.one}]"
+        return self._computed(root).source
+
     def _randomness(self) -> str:
         return "The numbers in uniform, shaped like the states and between 0 and 1, decide the draws."
 
@@ -110,7 +129,10 @@ class _Body(Body):
         return Text(f"repeated({text.source}, {shape}, {self._some_array()})")
 
     def _drawn(self, mean: Text, node: Draw) -> Text:
-        return Text(f"draw({mean.source}, uniform, {node.low}, {node.high})")
+        return Text(f"draw({mean.source}, {self.streams}, {node.low}, {node.high})")
 
-    def _enumeration(self, layers: str) -> tuple[str, str]:
-        return "LogSumExp()", f"configurations({layers}, {self._some_array()})"
+    def _sampled(self, node: Sample, args: list[Text]) -> Text:
+        return Text(f"draw_{node.sampler}({', '.join([self.streams, *(arg.source for arg in args)])})")
+
+    def _enumeration(self, layers: str) -> str:
+        return f"configurations({layers}, {self._some_array()})"

@@ -70,6 +70,10 @@ class NumpyArrays:
         """The arguments of a sampler that decide its draws."""
         return {"key": key_of(rng), "first_row": row_number(first_row, rows)}
 
+    def joined(self, parts: list[Any]) -> Any:
+        """One array of the parts' rows."""
+        return np.concatenate(parts)
+
     def result(self, value: Any) -> Any:
         """A sum over rows that is a single number, which NumPy gives as a scalar, as an array."""
         return np.asarray(value)
@@ -138,6 +142,13 @@ class ForeignArrays:
         self.check({"the states": like, "rng": rng})
         _check_rows("rng", rng, (rows, units))
         return {"uniform": rng}
+
+    def joined(self, parts: list[Any]) -> Any:
+        """One array of the parts' rows."""
+        from symbolic.codegen.runtime_array_api import namespace
+
+        xp = namespace(parts[0])
+        return xp.concat(parts) if hasattr(xp, "concat") else xp.concatenate(parts)
 
     def result(self, value: Any) -> Any:
         """The array as it is."""

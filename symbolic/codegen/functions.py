@@ -6,35 +6,61 @@ tied together) is left out, and the reason kept for whoever asks for it.
 
 from __future__ import annotations
 
+import itertools
 import keyword
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
-from symbolic.codegen.ir import Axis, Draw, Load, Node, walk
-from symbolic.codegen.lower import ROW, ROW_WEIGHTS, Lowering, LoweringError
-from symbolic.codegen.passes import optimise
-from symbolic.derivation.marginal import free_energy, phase
-from symbolic.errors import NotSeparableError, SymbolicError
-from symbolic.language.energy import Energy
-from symbolic.language.layers import Index, Layer
-from symbolic.language.probability import LogPartition
+from sympy import Expr, exp, log
 
-__all__ = ["ARGUMENTS", "RESERVED", "SERVED_UNITS", "Function", "Program", "program"]
+from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Node, Sample, walk
+from symbolic.codegen.lower import CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError
+from symbolic.codegen.passes import optimise
+from symbolic.derivation.marginal import AUTO, CLOSED, ENUMERATION, SINGLE_SITE, conditional, free_energy, phase
+from symbolic.derivation.separation import separate, single_out
+from symbolic.derivation.trace import Derivation
+from symbolic.errors import NotSeparableError, SymbolicError
+from symbolic.language.binders import ConfigSum
+from symbolic.language.energy import Energy
+from symbolic.language.functions import by_name
+from symbolic.language.layers import Configuration, Index, Layer, Parameter
+from symbolic.language.probability import FreeEnergy, LogPartition
+from symbolic.units import lookup
+
+__all__ = ["ARGUMENTS", "RESERVED", "Condition", "Function", "Program", "program"]
 
 _BODIES = """
-    FUSED LogSumExp configurations diagonal draw einsum exp exponent first_row key len log log2cosh namespace njit np
-    repeated row_streams row_weights sigmoid softplus sqrt streams tanh total uniform xp
+    FUSED LogSumExp RowLogSumExp configurations diagonal draw einsum exp exponent first_row key len log log_base
+    namespace njit np positive range real repeated row_streams row_weights sqrt streams tanh total uniform xp
 """
 _METHODS = "layer of parameter rng self states v_model x"
 
 # What the bodies of generated functions refer to, and the arguments they add.
-RESERVED = frozenset(_BODIES.split())
-# Units whose sums, means and draws the targets know.
-SERVED_UNITS = ("binary", "spin")
+RESERVED = frozenset(_BODIES.split()) | by_name().keys()
 # Arguments of the methods of Kernels, beside which parameters are passed by name.
 ARGUMENTS = frozenset(_METHODS.split())
+
+# Sets of layers to sum out in closed form are tried one by one up to this many layers; of more, layer by layer.
+_FEW_LAYERS = 6
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What must be positive for a function's sums to be finite.
+
+    Attributes:
+        name: of the constant that holds the text in the module, such as ``"RATE_OF_V"``.
+        text: what it is, for messages.
+        parameters: those that set it, for messages.
+        node: its values.
+    """
+
+    name: str
+    text: str
+    parameters: str
+    node: Node
 
 
 @dataclass(frozen=True)
@@ -48,6 +74,8 @@ class Function:
         outputs: (name, node) of the arrays computed.
         phases: parameters in the dictionary returned, if it returns one, before the other outputs.
         arguments: names in order.
+        conditions: what has to be positive.
+        sweep: the layer whose units are drawn one after the other, each given all others as they are by then.
     """
 
     name: str
@@ -56,10 +84,17 @@ class Function:
     outputs: tuple[tuple[str, Node], ...]
     phases: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    sweep: str = ""
 
     @property
     def draws(self) -> bool:
-        return any(isinstance(node, Draw) for node in walk(*(node for _, node in self.outputs)))
+        return any(isinstance(node, (Draw, Sample)) for node in walk(*(node for _, node in self.outputs)))
+
+    @property
+    def samplers(self) -> set[str]:
+        """The samplers it calls, by name."""
+        return {node.sampler for node in walk(*(node for _, node in self.outputs)) if isinstance(node, Sample)}
 
 
 @dataclass(frozen=True)
@@ -69,10 +104,11 @@ class Program:
     Attributes:
         energy: the energy as text.
         layers: unit by layer, visible layers first.
-        visible, hidden: names of the layers.
+        visible, hidden, given: names of the layers.
         parameters: for each parameter the layers of its axes.
         functions: in the order of the module.
         refused: by function name, why there is none.
+        methods: how a function's sums are done, where that is not in closed form.
     """
 
     energy: str
@@ -82,68 +118,132 @@ class Program:
     parameters: dict[str, tuple[str, ...]]
     functions: tuple[Function, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
+    methods: dict[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
 
 def program(energy: Energy) -> Program:
     """All functions of an energy.
 
     Raises:
-        LoweringError: an expression or a layer's unit has no counterpart in generated code, or a name of the energy is
-            one that the generated functions need for themselves.
+        LoweringError: the energy has no counterpart in generated code, or a name in it is one that the generated
+            functions need for themselves.
     """
     names = [*energy.layers, *energy.parameters]
-    clash = [name for name in names if name in RESERVED or keyword.iskeyword(name)]
+    clash = [name for name in names if name in RESERVED or keyword.iskeyword(name) or name.startswith("draw_")]
     clash += [name for name in energy.parameters if name in ARGUMENTS]
     if clash:
         raise LoweringError(f"the name {clash[0]} has a meaning of its own in generated code; choose another.")
-    for layer in energy.layers.values():
-        if layer.unit not in SERVED_UNITS:
-            raise LoweringError(
-                f"layer {layer.name} has {layer.unit} units, for which no code is generated; there is code for "
-                f"{' and '.join(SERVED_UNITS)} units."
-            )
-    if energy.given:
-        raise LoweringError(f"layer {energy.given[0].name} is given; no code is generated for conditional models.")
     return _Writer(energy).program()
 
 
 class _Writer:
     def __init__(self, energy: Energy):
         self.energy = energy
+        self.summable = energy.visible + energy.hidden
         self.lowering = Lowering(energy)
-        self.conditional = cache(energy.conditional)
+        self.conditional = cache(partial(conditional, energy, method=AUTO))
         self.phases = cache(partial(phase, energy))
         # What two functions of the module have in common is derived and lowered once.
         self.sample, self.phase = cache(self._sample), cache(self._phase)
         self.memos: dict[Any, dict[Node, Node]] = {}
         self.functions: list[Function] = []
         self.refused: dict[str, str] = {}
+        self.methods: dict[str, str] = {}
+        self._separable: dict[frozenset[Layer], bool] = {}
 
     def program(self) -> Program:
         energy = self.energy
+        kept_sets = self._kept_sets()
         self._add("energy", self._energy)
-        for summed in energy.layers.values():
-            kept = tuple(layer for layer in energy.layers.values() if layer != summed)
-            if kept:
-                self._add(f"free_energy_of_{_joined(kept)}", partial(self._free_energy, kept, summed))
-        for layer in energy.layers.values():
+        for kept in kept_sets:
+            self._add(f"free_energy_of_{_joined(kept)}", partial(self._free_energy, kept))
+        for layer in self.summable:
             self._add(f"mean_of_{layer.name}", partial(self._mean, layer))
             self._add(f"sample_of_{layer.name}", partial(self.sample, layer))
-        for summed in energy.layers.values():
-            kept = tuple(layer for layer in energy.layers.values() if layer != summed)
-            if kept:
-                self._add(f"phase_of_{_joined(kept)}", partial(self.phase, kept, summed))
-                self._add(f"phase_and_sample_of_{_joined(kept)}", partial(self._phase_and_sample, kept, summed))
+        for kept in kept_sets:
+            self._add(f"phase_of_{_joined(kept)}", partial(self.phase, kept))
+            summed = self._rest(kept)
+            if len(summed) == 1:
+                self._add(f"phase_and_sample_of_{_joined(kept)}", partial(self._phase_and_sample, kept, *summed))
         self._add("log_partition", self._log_partition)
         return Program(
             energy=f"E({', '.join(energy.layers)}) = {energy.expression}",
             layers={name: layer.unit for name, layer in energy.layers.items()},
             visible=tuple(layer.name for layer in energy.visible),
             hidden=tuple(layer.name for layer in energy.hidden),
+            given=tuple(layer.name for layer in energy.given),
             parameters={name: tuple(x.name for x in p.layers) for name, p in energy.parameters.items()},
             functions=tuple(self.functions),
             refused=self.refused,
+            methods=self.methods,
         )
+
+    # Which layers are summed out
+
+    def _rest(self, layers: Iterable[Layer]) -> tuple[Layer, ...]:
+        """The layers that are neither among these nor given."""
+        layers = tuple(layers)
+        return tuple(layer for layer in self.summable if layer not in layers)
+
+    def _separates(self, layers: Iterable[Layer]) -> bool:
+        """Whether the layers are independent of each other, given the rest, and their units too."""
+        key = frozenset(layers)
+        if key not in self._separable:
+            try:
+                separate(self.energy.function, tuple(layer for layer in self.summable if layer in key))
+            except NotSeparableError:
+                self._separable[key] = False
+            else:
+                self._separable[key] = True
+        return self._separable[key]
+
+    def _kept_sets(self) -> list[tuple[Layer, ...]]:
+        """The sets of layers that functions are generated for which sum all others out: each all but one, the visible
+        ones, and where several can be summed out at once, those that leave one layer or as few as there must be."""
+        found = dict.fromkeys(self._rest([layer]) for layer in self.summable)
+        if self.energy.hidden:
+            found[self.energy.visible] = None
+        for layer in self.summable:
+            most = [layer]
+            for other in self.summable:
+                if other not in most and self._separates([*most, other]):
+                    most.append(other)
+            for summed in (most, self._rest([layer])):
+                if len(summed) > 1 and self._separates(summed):
+                    found[self._rest(summed)] = None
+        return [kept for kept in found if kept]
+
+    def _in_closed_form(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+        """Of the layers, as many as are independent given the rest, hidden ones first; the others are enumerated.
+
+        Raises:
+            NotSeparableError: layers whose states cannot be listed would be among the others.
+        """
+        endless = tuple(layer for layer in layers if not lookup(layer.unit).is_finite)
+        if len(layers) <= _FEW_LAYERS:
+            sets = [s for size in range(len(layers), 0, -1) for s in itertools.combinations(layers, size)]
+            sets.sort(key=lambda s: (-len(s), -sum(layer in self.energy.hidden for layer in s)))
+        else:
+            most: list[Layer] = []
+            for layer in sorted(layers, key=lambda layer: (layer not in endless, layer not in self.energy.hidden)):
+                if self._separates([*most, layer]):
+                    most.append(layer)
+            sets = [tuple(layer for layer in layers if layer in most)]
+        for chosen in sets:
+            if set(endless) <= set(chosen) and self._separates(chosen):
+                return chosen
+        if endless:
+            units = ", ".join(f"{layer.name} ({lookup(layer.unit).domain})" for layer in endless)
+            raise NotSeparableError(
+                f"the sum over the layers {', '.join(layer.name for layer in layers)} has no closed form, and the "
+                f"states of the following cannot be listed one by one: {units}. Estimate it from samples, for instance "
+                "by annealed importance sampling, or take a model in which these layers are independent given layers "
+                "of finitely many states."
+            )
+        return ()
+
+    # The list of functions
 
     def _add(self, name: str, write: Callable[[], Function]) -> None:
         try:
@@ -153,47 +253,64 @@ class _Writer:
                 raise
             self.refused[name] = str(error)
             return
-        roots = optimise(tuple(node for _, node in function.outputs), self.memos)
-        outputs = tuple((n, root) for (n, _), root in zip(function.outputs, roots, strict=True))
+        nodes = (*(node for _, node in function.outputs), *(condition.node for condition in function.conditions))
+        roots = optimise(nodes, self.memos)
+        outputs = tuple((n, root) for (n, _), root in zip(function.outputs, roots, strict=False))
+        left = zip(function.conditions, roots[len(outputs) :], strict=True)
+        conditions = tuple(replace(condition, node=root) for condition, root in left)
         used = {node.name for node in walk(*roots) if isinstance(node, Load)}
-        used |= self._needed_for_shape(roots)
+        try:
+            used |= self._needed_for_shape(roots, name)
+        except LoweringError as error:
+            self.refused[name] = str(error)
+            return
         states = tuple(n for n in self.energy.layers if n in used)
         weights = (ROW_WEIGHTS,) if ROW_WEIGHTS in used else ()
         parameters = tuple(n for n in self.energy.parameters if n in used)
-        random = ("key", "first_row") if any(isinstance(n, Draw) for n in walk(*roots)) else ()
-        self.functions.append(
-            Function(
-                name,
-                function.purpose,
-                function.formulas,
-                outputs,
-                function.phases,
-                (*states, *weights, *random, *parameters),
-            )
-        )
+        random = ("key", "first_row") if function.draws else ()
+        arguments = (*states, *weights, *random, *parameters)
+        self.functions.append(replace(function, outputs=outputs, conditions=conditions, arguments=arguments))
 
-    def _needed_for_shape(self, roots: tuple[Node, ...]) -> set[str]:
+    def _needed_for_shape(self, roots: tuple[Node, ...], name: str) -> set[str]:
         """Arguments that only tell how long an axis is."""
         loads = [node for node in walk(*roots) if isinstance(node, Load)]
         known = {axis.layer or axis.name for node in loads for axis in node.axes}
-        wanted = {axis.layer or axis.name for node in walk(*roots) for axis in node.axes}
+        wanted = {axis.layer or axis.name for node in walk(*roots) for axis in node.axes} - {CONFIGURATION.name}
         names: set[str] = set()
-        for missing in wanted - known:
+        for missing in sorted(wanted - known):
             if missing == ROW.name:
-                names.add(next(iter(self.energy.layers)))
-            elif missing in self.energy.layers:
-                for parameter in self.energy.parameters.values():
-                    if missing in (layer.name for layer in parameter.layers):
-                        names.add(parameter.name)
-                        break
-                else:
-                    raise LoweringError(
-                        f"no parameter has an axis over layer {missing}, so its number of units is unknown."
-                    )
+                drawn = name.removeprefix("sample_of_").removeprefix("mean_of_")
+                others = [layer for layer in self.energy.layers if layer != drawn]
+                names.add((others or [drawn])[0])
+                continue
+            for parameter in self.energy.parameters.values():
+                if missing in (layer.name for layer in parameter.layers):
+                    names.add(parameter.name)
+                    break
+            else:
+                raise LoweringError(
+                    f"no parameter has an axis over layer {missing}, so its number of units is unknown."
+                )
         return names
 
     def _free(self, layer: Layer) -> dict[Index, Axis]:
         return self.lowering.axes_of((self.energy.unit_state(layer).index,))
+
+    def _conditions(self, found: Iterable[Expr], summed: Sequence[Layer]) -> tuple[Condition, ...]:
+        """The conditions of derivations, each once."""
+        conditions = []
+        for expression in dict.fromkeys(found):
+            indices = sorted((s for s in expression.free_symbols if isinstance(s, Index)), key=lambda i: i.name)
+            layer = indices[0].layer if indices else summed[0]
+            what = "precision" if lookup(layer.unit).degree == 2 else "rate"
+            free = {c: Configuration(c.layer) for c in expression.free_symbols if isinstance(c, Configuration)}
+            text = f"{expression.xreplace(free)}, the {what} of the {layer.unit} units of layer {layer.name},"
+            parameters = " or ".join(sorted(p.name for p in expression.atoms(Parameter)))
+            node = self.lowering.lower(expression, self.lowering.axes_of(tuple(indices)))
+            conditions.append(Condition(f"{what}_of_{layer.name}".upper(), text, parameters, node))
+        return tuple(conditions)
+
+    # One function each
 
     def _energy(self) -> Function:
         expression = self.energy.expression
@@ -201,76 +318,147 @@ class _Writer:
         formula = f"E({', '.join(self.energy.layers)}) = {expression}"
         return Function("energy", "Energy of each row.", (formula,), (("energy", node),))
 
-    def _free_energy(self, kept: tuple[Layer, ...], summed: Layer) -> Function:
-        derivation = free_energy(self.energy, kept)
-        node = self.lowering.spread(self.lowering.lower(derivation.result), (ROW,))
+    def _free_energy(self, kept: tuple[Layer, ...]) -> Function:
+        name, summed = f"free_energy_of_{_joined(kept)}", self._rest(kept)
+        try:
+            derivation = free_energy(self.energy, kept)
+            subject, result, found = derivation.subject, derivation.result, derivation.conditions
+        except NotSeparableError:
+            if kept != self.energy.visible:
+                raise
+            subject = FreeEnergy(self.energy.function, *map(Configuration, (*kept, *self.energy.given)))
+            result, found = self._enumerated(summed, kept)
+            self.methods[name] = ENUMERATION
+        node = self.lowering.spread(self.lowering.lower(result), (ROW,))
         return Function(
-            f"free_energy_of_{_joined(kept)}",
-            f"Free energy of each row, with layer {summed.name} summed out.",
-            (f"{derivation.subject} = {derivation.result}",),
+            name,
+            f"Free energy of each row, with {_layers(summed)} summed out.",
+            (f"{subject} = {result}",),
             (("free_energy", node),),
+            conditions=self._conditions(found, summed),
         )
+
+    def _enumerated(self, layers: tuple[Layer, ...], kept: tuple[Layer, ...]) -> tuple[Expr, tuple[Expr, ...]]:
+        """−ln Σ e^{−E} over layers of which some are summed in closed form and the rest is enumerated, and the
+        conditions of the former."""
+        chosen = self._in_closed_form(layers)
+        function = self.energy.function
+        listed = tuple(layer for layer in layers if layer not in chosen)
+        labels = {Configuration(layer): function.bound(layer) for layer in listed}
+        if not chosen:
+            return -log(ConfigSum(exp(-function(*labels.values())), *labels.values())), ()
+        derivation = free_energy(self.energy, tuple(x for x in self.summable if x in kept or x in listed))
+        found = tuple(condition.xreplace(labels) for condition in derivation.conditions)
+        if not listed:
+            return derivation.result, found
+        return -log(ConfigSum(exp(-derivation.result.xreplace(labels)), *labels.values())), found
 
     def _mean(self, layer: Layer) -> Function:
-        derivation, free = self.conditional(layer), self._free(layer)
+        derivation, free = self._conditional(f"mean_of_{layer.name}", layer), self._free(layer)
         node = self.lowering.spread(self.lowering.lower(derivation.mean, free), (ROW, *free.values()))
+        rest = "all other units" if derivation.method == SINGLE_SITE else "the rest"
         return Function(
             f"mean_of_{layer.name}",
-            f"Mean of each unit of layer {layer.name}, given the rest of its row.",
-            (f"{derivation['mean'].subject} = {derivation.mean}",),
+            f"Mean of each unit of layer {layer.name}, given {rest} of its row.",
+            (f"{_mean_of(derivation)} = {derivation.mean}",),
             ((f"mean_{layer.name}", node),),
+            conditions=self._conditions(derivation.conditions, (layer,)),
         )
+
+    def _conditional(self, name: str, layer: Layer) -> Derivation:
+        derivation = self.conditional(layer)
+        if derivation.method != CLOSED:
+            self.methods[name] = derivation.method
+        return derivation
 
     def _sample(self, layer: Layer) -> Function:
-        derivation, free = self.conditional(layer), self._free(layer)
+        derivation, free = self._conditional(f"sample_of_{layer.name}", layer), self._free(layer)
+        one_by_one = derivation.method == SINGLE_SITE
+        unit, state = lookup(layer.unit), self.energy.unit_state(layer)
+        if unit.is_finite and len(unit.states) == 2 and unit.base is None:
+            node = self.lowering.draw(derivation.mean, layer, free)
+            formula = f"drawn with mean {_mean_of(derivation)} = {derivation.mean}"
+        else:
+            function = self.energy.function
+            separation = single_out(function, state) if one_by_one else separate(function, layer, free=True)
+            if getattr(unit, 'sampler', None) is None:
+                raise LoweringError(f"the {unit.name} units of layer {layer.name} have no sampler.")
+            arguments = unit.sampler.arguments(separation.unit_potential(state))
+            node = self.lowering.sample(unit.sampler.name, arguments, free)
+            formula = f"{state} drawn from {unit.sampler.name}({', '.join(map(str, arguments))})"
+        purpose = f"Random states of layer {layer.name}, given the rest of each row."
+        if one_by_one:
+            purpose = f"Random states of layer {layer.name}, unit by unit, each given all others as they are by then."
         return Function(
             f"sample_of_{layer.name}",
-            f"Random states of layer {layer.name}, given the rest of each row.",
-            (f"drawn with mean {derivation['mean'].subject} = {derivation.mean}",),
-            ((f"state_{layer.name}", self.lowering.draw(derivation.mean, layer, free)),),
+            purpose,
+            (formula,),
+            ((f"state_{layer.name}", node),),
+            conditions=self._conditions(derivation.conditions, (layer,)),
+            sweep=layer.name if one_by_one else "",
         )
 
-    def _phase(self, kept: tuple[Layer, ...], summed: Layer) -> Function:
-        formulas, outputs = [], []
+    def _phase(self, kept: tuple[Layer, ...]) -> Function:
+        formulas, outputs, found, summed = [], [], [], self._rest(kept)
         for parameter in self.energy.parameters.values():
             entry = self.energy.entry(parameter)
             derivation = self.phases(entry, kept)
             free = self.lowering.axes_of(entry.indices)
             outputs.append((parameter.name, self.lowering.over_rows(derivation.result, free)))
             formulas.append(f"{parameter.name}: {derivation.subject} = {derivation.result}")
+        found = free_energy(self.energy, kept).conditions
         return Function(
             f"phase_of_{_joined(kept)}",
-            f"Weighted sum over rows of <-dE/dtheta>, layer {summed.name} averaged, for each parameter theta.",
+            f"Weighted sum over rows of <-dE/dtheta>, {_layers(summed)} averaged, for each parameter theta.",
             tuple(formulas),
             tuple(outputs),
             phases=tuple(self.energy.parameters),
+            conditions=self._conditions(found, summed),
         )
 
     def _phase_and_sample(self, kept: tuple[Layer, ...], summed: Layer) -> Function:
-        phase, sample = self.phase(kept, summed), self.sample(summed)
+        phase, sample = self.phase(kept), self.sample(summed)
+        if sample.sweep:
+            raise NotSeparableError(f"the units of layer {summed.name} are drawn one by one.")
         return Function(
             f"phase_and_sample_of_{_joined(kept)}",
             f"The phase of {_joined(kept)} and random states of layer {summed.name}, from one field.",
             phase.formulas + sample.formulas,
             phase.outputs + sample.outputs,
             phases=phase.phases,
+            conditions=phase.conditions + tuple(c for c in sample.conditions if c not in phase.conditions),
         )
 
     def _log_partition(self) -> Function:
-        try:
-            derivation = self.energy.log_partition()
-            subject, result = derivation.subject, derivation.result
-        except NotSeparableError:
-            subject = LogPartition(self.energy.function)
-            result = subject.definition()
-        node = self.lowering.lower(result)
+        subject = LogPartition(self.energy.function)
+        result, found = self._enumerated(self.summable, ())
+        node = self.lowering.lower(-result)
+        if any(isinstance(part, Configurations) for part in walk(node)):
+            self.methods["log_partition"] = ENUMERATION
+        if self.energy.given:
+            node = self.lowering.spread(node, (ROW,))
+        where = "ln Z of each row" if self.energy.given else "ln Z"
         return Function(
             "log_partition",
-            "ln Z, summed over all configurations.",
-            (f"{subject} = {result}",),
+            f"{where}, summed over all configurations.",
+            (f"{subject} = {-result}",),
             (("log_partition", node),),
+            conditions=self._conditions(found, self.summable),
         )
 
 
-def _joined(layers: tuple[Layer, ...]) -> str:
+def _mean_of(derivation: Derivation) -> str:
+    if derivation.method == SINGLE_SITE:
+        return f"<{derivation['one unit'].subject.state}>_rest"
+    return str(derivation["mean"].subject)
+
+
+def _joined(layers: Iterable[Layer]) -> str:
     return "_".join(layer.name for layer in layers)
+
+
+def _layers(layers: Sequence[Layer]) -> str:
+    names = [layer.name for layer in layers]
+    if len(names) == 1:
+        return f"layer {names[0]}"
+    return f"layers {', '.join(names[:-1])} and {names[-1]}"

@@ -25,10 +25,13 @@ __all__ = [
     "Const",
     "Contract",
     "Draw",
+    "Equal",
     "Load",
+    "LogBase",
     "Map",
     "Node",
     "Reduce",
+    "Sample",
     "Size",
     "children",
     "rebuild",
@@ -106,6 +109,32 @@ class Configurations(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class LogBase(Node):
+    """Σ_i ln μ(v_i) of every configuration that is enumerated, where a layer's units have a base measure.
+
+    Attributes:
+        arg: the configurations.
+        weights: ln μ of each state.
+    """
+
+    arg: Configurations
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Equal(Node):
+    """Kronecker's delta of two indices of a layer: 1 where they are the same unit, else 0.
+
+    Attributes:
+        layer: its name.
+        index: the axes, or one axis and the number of a unit.
+    """
+
+    layer: str
+    index: tuple[Axis | int, Axis | int]
+
+
+@dataclass(frozen=True, eq=False)
 class Const(Node):
     """A number."""
 
@@ -124,8 +153,9 @@ class Map(Node):
     """A function applied entry by entry; an argument without one of the axes is repeated along it.
 
     Attributes:
-        function: ``add``, ``mul``, ``neg``, ``div``, ``pow``, ``exp``, ``log``, ``sqrt``, ``tanh``, ``softplus``,
-            ``sigmoid``, ``log2cosh``, or ``copy``, which repeats its argument along the axes it lacks.
+        function: ``add``, ``mul``, ``neg``, ``div``, ``pow``, ``exp``, ``log``, ``sqrt``, ``tanh``, the name of a
+            function of :mod:`symbolic.language.functions`, or ``copy``, which repeats its argument along the axes it
+            lacks.
         args: what it is applied to.
     """
 
@@ -158,11 +188,24 @@ class Draw(Node):
     high: StateValue
 
 
+@dataclass(frozen=True, eq=False)
+class Sample(Node):
+    """Random states of units of any other kind.
+
+    Attributes:
+        sampler: the name of the unit's sampler; the targets' runtimes have a function ``draw_<name>`` for it.
+        args: the parameters of the distribution.
+    """
+
+    sampler: str
+    args: tuple[Node, ...]
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes that ``node`` is computed from."""
-    if isinstance(node, (Map, Contract)):
+    if isinstance(node, (Map, Contract, Sample)):
         return node.args
-    if isinstance(node, Reduce):
+    if isinstance(node, (Reduce, LogBase)):
         return (node.arg,)
     return (node.mean,) if isinstance(node, Draw) else ()
 
@@ -198,7 +241,7 @@ def rebuild(root: Node, rewrite: Callable[[Node], Node], memo: dict[Node, Node] 
         new = root
         if above != below:
             match root:
-                case Map() | Contract():
+                case Map() | Contract() | Sample():
                     new = replace(root, args=above)
                 case Reduce():
                     new = replace(root, arg=above[0])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +19,18 @@ __all__ = ["Kernels"]
 Array = npt.NDArray[Any]
 
 
-# What unpickling cut-off or foreign bytes raises; the call is made once more with machine code that is made anew.
-_DAMAGED = (
-    pickle.UnpicklingError,
-    EOFError,
-    MemoryError,
-    AttributeError,
-    ImportError,
-    IndexError,
-    KeyError,
-    UnicodeDecodeError,
-)
+# Rows that an enumeration is carried out for at a time: each makes an array over all configurations of a block.
+_ROWS_ENUMERATED = 4
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Whether an exception comes out of Numba's reading of its own files, where cut-off or foreign bytes end up."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_globals.get("__name__") == "numba.core.caching":
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 class Kernels:
@@ -49,14 +49,19 @@ class Kernels:
         target: ``"numba"``, ``"numpy"`` or ``"array-api"``.
         source: the generated module's text.
         path: of its file, which a person can open and read.
-        layers: unit by layer, visible layers first.
-        visible, hidden: names of the layers.
+        layers: unit by layer, visible layers first, those that are given last.
+        visible, hidden, given: names of the layers. Those given are clamped in every call: their states are passed with
+            the others', and nothing sums over them or draws them.
         parameters: for each parameter the layers of its axes.
+        methods: for each function how its sums are done: ``"closed form"``, ``"single-site"`` (one unit given all
+            others) or ``"enumeration"``.
 
     Raises:
         TypeError: an argument is not an array, or not of the common dtype.
         ValueError: a parameter is missing or unknown, or an array has the wrong shape or is not contiguous; or there is
-            no such function, since the energy ties units of a layer together.
+            no such function, and the message says why, such as that the energy ties units of a layer together.
+        DivergentError: a unit's weights have no finite sum with these parameters (a precision or a rate is not
+            positive), so the model does not exist.
     """
 
     def __init__(self, module: types.ModuleType, path: Path, source: str):
@@ -67,8 +72,14 @@ class Kernels:
         self.layers: dict[str, str] = dict(module.LAYERS)
         self.visible: tuple[str, ...] = module.VISIBLE
         self.hidden: tuple[str, ...] = module.HIDDEN
+        self.given: tuple[str, ...] = getattr(module, "GIVEN", ())
         self.parameters: dict[str, tuple[str, ...]] = dict(module.PARAMETERS)
         self._refused: dict[str, str] = getattr(module, "REFUSED", {})
+        methods: dict[str, str] = getattr(module, "METHODS", {})
+        summing = ("free_energy_of_", "mean_of_", "sample_of_", "phase_of_", "phase_and_sample_of_", "log_partition")
+        self.methods = {
+            name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)
+        }
         self._arguments: dict[str, tuple[str, ...]] = {}
         self._arrays: NumpyArrays | ForeignArrays = ForeignArrays() if self.target == "array-api" else NumpyArrays()
 
@@ -103,32 +114,36 @@ class Kernels:
     def free_energy(
         self, x: Array | Mapping[str, Array], of: str | Sequence[str] | None = None, **parameters: Array
     ) -> Array:
-        """F of each row: −ln Σ e^−E over the one layer that is not given.
+        """F of each row: −ln Σ e^−E over all layers that are not kept.
 
         Args:
-            x: states of the layer that is given, shape (rows, units); for several layers a dictionary of them.
-            of: the layer (or layers) given; by default the visible ones.
+            x: states of the layer that is kept, shape (rows, units); for several layers a dictionary of them.
+            of: the layer (or layers) kept; by default the visible ones.
             parameters: every parameter, by name.
 
         Returns:
             shape (rows,).
         """
-        kept = self._kept(of)
-        return self._call(f"free_energy_of_{'_'.join(kept)}", x, kept, parameters)
+        kept = self._kept("free_energy_of", of)
+        name = f"free_energy_of_{'_'.join(kept)}"
+        if self.methods.get(name) == "enumeration":
+            return self._row_by_row(name, x, (*kept, *self.given), parameters)
+        return self._call(name, x, (*kept, *self.given), parameters)
 
     def mean(self, layer: str, x: Array | Mapping[str, Array], **parameters: Array) -> Array:
-        """The mean of every unit of ``layer`` given all other layers.
+        """The mean of every unit of ``layer`` given all other layers, and where they are not independent, given all
+        other units of the layer too (``methods`` says which).
 
         Args:
             layer: whose units are averaged.
-            x: states of the other layer, shape (rows, units); a dictionary if there are several.
+            x: states of the other layer, shape (rows, units); a dictionary if there are several. It holds the layer's
+                own states too where its units are not independent.
             parameters: every parameter, by name.
 
         Returns:
             shape (rows, units of the layer).
         """
-        given = self._others(layer)
-        return self._call(f"mean_of_{layer}", x, given, parameters)
+        return self._call(f"mean_of_{layer}", x, self._needed(f"mean_of_{layer}", layer), parameters)
 
     def sample(
         self,
@@ -140,9 +155,13 @@ class Kernels:
     ) -> Array:
         """Random states of ``layer`` given all other layers.
 
+        Where its units are not independent they are drawn one after the other, each given all others as they are by
+        then: one sweep of Gibbs sampling over the layer, from the states in ``x``.
+
         Args:
             layer: whose units are drawn.
-            x: states of the other layer, shape (rows, units); a dictionary if there are several.
+            x: states of the other layer, shape (rows, units); a dictionary if there are several. It holds the layer's
+                own states too where its units are not independent.
             rng: a generator, from which one 64-bit key is taken, or such a key.
             first_row: the number of row 0. Rows drawn in several calls under one key, each with its own number, are
                 what one call would have drawn.
@@ -151,7 +170,7 @@ class Kernels:
         Returns:
             shape (rows, units of the layer), the unit's states as floats.
         """
-        given = self._others(layer)
+        given = self._needed(f"sample_of_{layer}", layer)
         return self._call(f"sample_of_{layer}", x, given, parameters, drawn=layer, rng=rng, first_row=first_row)
 
     def phase(
@@ -161,19 +180,20 @@ class Kernels:
         row_weights: Array | None = None,
         **parameters: Array,
     ) -> dict[str, Array]:
-        """Σ_t row_weights[t] ⟨−∂E/∂θ⟩ given row t, for every parameter θ, the layer that is not given averaged exactly.
+        """Σ_t row_weights[t] ⟨−∂E/∂θ⟩ given row t, for every parameter θ, all layers that are not kept averaged exactly.
 
         Args:
-            x: states of the layer that is given, shape (rows, units); for several layers a dictionary of them.
-            of: the layer (or layers) given; by default the visible ones.
+            x: states of the layer that is kept, shape (rows, units); for several layers a dictionary of them.
+            of: the layer (or layers) kept; by default the visible ones.
             row_weights: shape (rows,); 1 each by default.
             parameters: every parameter, by name.
 
         Returns:
             by parameter, an array of its shape.
         """
-        kept = self._kept(of)
-        result = self._call(f"phase_of_{'_'.join(kept)}", x, kept, parameters, row_weights=row_weights)
+        kept = self._kept("phase_of", of)
+        given = (*kept, *self.given)
+        result = self._call(f"phase_of_{'_'.join(kept)}", x, given, parameters, row_weights=row_weights)
         return self._phases(result)
 
     def phase_and_sample(
@@ -185,12 +205,12 @@ class Kernels:
         row_weights: Array | None = None,
         **parameters: Array,
     ) -> tuple[dict[str, Array], Array]:
-        """:meth:`phase` and :meth:`sample` of the layer that is not given, from one computation of its field."""
-        kept = self._kept(of)
+        """:meth:`phase` and :meth:`sample` of the one layer that is not kept, from one computation of its field."""
+        kept = self._kept("phase_and_sample_of", of)
         name = f"phase_and_sample_of_{'_'.join(kept)}"
-        (drawn,) = (layer for layer in self.layers if layer not in kept)
+        drawn = next(layer for layer in self.layers if layer not in (*kept, *self.given))
         more = {"drawn": drawn, "rng": rng, "first_row": first_row, "row_weights": row_weights}
-        phase, states = self._call(name, x, kept, parameters, **more)
+        phase, states = self._call(name, x, (*kept, *self.given), parameters, **more)
         return self._phases(phase), states
 
     def gradient(
@@ -225,12 +245,29 @@ class Kernels:
         difference: Array = terms[0] - terms[1]
         return difference
 
-    def log_partition(self, **parameters: Array) -> float:
-        """ln Z, by enumerating configurations; for small models only.
+    @overload
+    def log_partition(self, x: None = None, **parameters: Array) -> float: ...
+
+    @overload
+    def log_partition(self, x: Array | Mapping[str, Array], **parameters: Array) -> Array: ...
+
+    def log_partition(self, x: Array | Mapping[str, Array] | None = None, **parameters: Array) -> float | Array:
+        """ln Z, with as many layers in closed form as can be, by enumerating the others; for small models only.
+
+        Args:
+            x: states of the layers that are given, for a conditional model.
+            parameters: every parameter, by name.
+
+        Returns:
+            a number; for a conditional model one a row, shape (rows,).
 
         Raises:
-            ValueError: there are too many configurations; the message says how many and what to do.
+            ValueError: there are too many configurations, or no list of them; the message says what to do.
         """
+        if self.given:
+            return self._row_by_row("log_partition", {} if x is None else x, self.given, parameters)
+        if x is not None:
+            raise TypeError("log_partition takes parameters alone: the model has no layers that are given.")
         return float(self._call("log_partition", {}, (), parameters))
 
     # What stands in front of every call.
@@ -260,7 +297,9 @@ class Kernels:
         arguments = [available[argument] for argument in self._arguments[name]]
         try:
             return function(*arguments)
-        except _DAMAGED:
+        except Exception as error:
+            if not _is_damage(error):
+                raise
             # Numba unpickles its machine code from disk without looking whether all of it is there and is its own.
             self._module = cache.load_afresh(self.path)
             return self._function(name)(*arguments)
@@ -274,20 +313,45 @@ class Kernels:
             self._arguments[name] = tuple(inspect.signature(function).parameters)
         return function
 
-    def _kept(self, of: str | Sequence[str] | None) -> tuple[str, ...]:
-        kept = self.visible if of is None else (of,) if isinstance(of, str) else tuple(of)
-        unknown = [name for name in kept if name not in self.layers]
-        if unknown:
-            raise ValueError(f"of names the layers given, out of {', '.join(self.layers)}. Got {unknown[0]!r}.")
-        if len(kept) != len(self.layers) - 1:
-            names = ", ".join(self.layers)
-            raise ValueError(f"of names all layers but the one summed out, of {names}. Got {', '.join(kept)}.")
-        return tuple(name for name in self.layers if name in kept)
+    def _row_by_row(
+        self, name: str, x: Array | Mapping[str, Array], layers: tuple[str, ...], parameters: dict[str, Array]
+    ) -> Array:
+        """What enumerates configurations for every row, for a few rows at a time."""
+        states = self._states(x, layers)
+        self._check(states, parameters)
+        rows = len(next(iter(states.values())))
+        if rows <= _ROWS_ENUMERATED:
+            return self._call(name, states, layers, parameters)
+        parts = [
+            self._call(name, {key: s[row : row + _ROWS_ENUMERATED, :] for key, s in states.items()}, layers, parameters)
+            for row in range(0, rows, _ROWS_ENUMERATED)
+        ]
+        return self._arrays.joined(parts)
 
-    def _others(self, layer: str) -> tuple[str, ...]:
+    def _kept(self, what: str, of: str | Sequence[str] | None) -> tuple[str, ...]:
+        named = self.visible if of is None else (of,) if isinstance(of, str) else tuple(of)
+        summable = self.visible + self.hidden
+        unknown = [name for name in named if name not in summable]
+        if unknown:
+            raise ValueError(f"of names the layers kept, out of {', '.join(summable)}. Got {unknown[0]!r}.")
+        kept = tuple(name for name in summable if name in named)
+        name = f"{what}_{'_'.join(kept)}"
+        if name not in self.methods and name not in self._refused:
+            others = [n.removeprefix(f"{what}_").replace("_", ", ") for n in self.methods if n.startswith(f"{what}_")]
+            raise ValueError(
+                f"of names layers given which all others can be summed out, one of: {'; '.join(others) or 'none'}. Got "
+                f"{', '.join(kept)}."
+            )
+        return kept
+
+    def _needed(self, name: str, layer: str) -> tuple[str, ...]:
+        """The layers whose states are passed for ``layer``: all others, and its own for a single unit's distribution."""
         if layer not in self.layers:
             raise ValueError(f"there is no layer {layer!r}; there are: {', '.join(self.layers)}.")
-        return tuple(name for name in self.layers if name != layer)
+        if layer in self.given:
+            raise ValueError(f"layer {layer} is given; its units have no distribution in this model.")
+        alone = len(self.layers) == 1
+        return tuple(n for n in self.layers if n != layer or alone or self.methods.get(name) == "single-site")
 
     def _states(self, x: Array | Mapping[str, Array], layers: tuple[str, ...]) -> dict[str, Array]:
         states = dict(x) if isinstance(x, Mapping) else dict.fromkeys(layers[:1], x)

@@ -8,33 +8,47 @@ computed is for the passes and targets to say.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from sympy import Add, Expr, Mul, Pow, S, Symbol, exp, log, tanh
 
-from symbolic.codegen.ir import Axis, Configurations, Const, Contract, Draw, Load, Map, Node, Reduce, Size
+from symbolic.codegen.ir import (
+    Axis,
+    Configurations,
+    Const,
+    Contract,
+    Draw,
+    Equal,
+    Load,
+    LogBase,
+    Map,
+    Node,
+    Reduce,
+    Sample,
+    Size,
+    walk,
+)
 from symbolic.errors import SymbolicError
-from symbolic.language.binders import ConfigSum, IndexSum
+from symbolic.language.binders import ConfigSum, IndexBinder, IndexSum
 from symbolic.language.energy import Energy
-from symbolic.language.functions import StableFunction, log2cosh, sigmoid, softplus
-from symbolic.language.layers import Configuration, Entry, Index, Layer, State
+from symbolic.language.functions import StableFunction, by_name
+from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
 from symbolic.language.probability import EnergyCall, FreeEnergy, LogPartition
 from symbolic.units import lookup
 
-__all__ = ["CONFIGURATION", "ROW", "ROW_WEIGHTS", "Lowering", "LoweringError"]
+__all__ = ["CONFIGURATION", "ROW", "ROW_WEIGHTS", "Lowering", "LoweringError", "factored"]
 
 ROW = Axis("t")
 CONFIGURATION = Axis("c")
 ROW_WEIGHTS = "row_weights"
 
-_LETTERS = {"visible": "ikmp", "hidden": "jlnq"}
-_FUNCTIONS = {
+_LETTERS = {"visible": "ikmp", "hidden": "jlnq", "given": "doeg"}
+_FUNCTIONS: dict[type, str] = {
     exp: "exp",
     log: "log",
     tanh: "tanh",
-    softplus: "softplus",
-    sigmoid: "sigmoid",
-    log2cosh: "log2cosh",
+    **{kind: name for name, kind in by_name().items()},
 }
 
 
@@ -53,7 +67,7 @@ class Lowering:
         self._order = {name: place for place, name in enumerate(energy.layers)}
         self._letters = {
             layer.name: (side, place)
-            for side, layers in (("visible", energy.visible), ("hidden", energy.hidden))
+            for side, layers in (("visible", energy.visible), ("hidden", energy.hidden), ("given", energy.given))
             for place, layer in enumerate(layers)
         }
         self._memo: dict[object, Node] = {}
@@ -80,38 +94,40 @@ class Lowering:
         Raises:
             LoweringError: a part of it has no counterpart.
         """
-        return self._lower(expression, dict(free or {}), ROW)
+        return self._lower(factored(expression), dict(free or {}))
 
     def over_rows(self, expression: Expr, free: Mapping[Index, Axis]) -> Node:
         """Σ_t row_weights[t] · ``expression`` at row t, as an array over the axes in ``free``, in that order."""
         axes = tuple(free.values())
         weight = Load((ROW,), ROW_WEIGHTS, "weight", (ROW,))
         terms = []
-        for term in Add.make_args(expression.expand(deep=False)):
+        for term in Add.make_args(factored(expression).expand(deep=False)):
             coefficient, factors = term.as_coeff_mul()
             args = tuple(self.lower(factor, free) for factor in factors)
-            missing = set(axes) - {axis for arg in args for axis in arg.axes}
-            if missing:
-                names = ", ".join(sorted(axis.layer for axis in missing))
-                raise LoweringError(f"the term {term} is the same for all units of layer {names}.")
-            total = Contract(axes, (weight, *args))
-            terms.append(_scaled(float(coefficient), total))
+            # What is the same for all rows multiplies their sum.
+            constant = tuple(arg for arg in args if ROW not in arg.axes)
+            varying = tuple(arg for arg in args if ROW in arg.axes)
+            spanned = tuple(axis for axis in axes if any(axis in arg.axes for arg in varying))
+            total: Node = Contract(spanned, (weight, *varying))
+            if constant:
+                spanned = tuple(axis for axis in axes if any(axis in arg.axes for arg in args))
+                total = Map(spanned, "mul", (total, *constant))
+            terms.append(_scaled(float(coefficient), self.spread(total, axes)))
         return terms[0] if len(terms) == 1 else Map(axes, "add", tuple(terms))
 
     def draw(self, mean: Expr, layer: Layer, free: Mapping[Index, Axis]) -> Node:
-        """Random states of a layer whose units have the given mean.
-
-        Raises:
-            LoweringError: the layer's units have more than two states, so their mean does not fix their distribution.
-        """
-        states = lookup(layer.unit).states
-        if len(states) != 2:
-            raise LoweringError(f"layer {layer.name} has {len(states)}-state units; two-state units can be drawn.")
-        node = self.lower(mean, free)
+        """Random states of a layer whose units have two states and the given mean, which fixes their distribution."""
+        low, high = lookup(layer.unit).states
         axes = (ROW, *free.values())
-        if node.axes != axes:
-            node = Map(axes, "copy", (node,))
-        return Draw(axes, node, *states)
+        return Draw(axes, self.spread(self.lower(mean, free), axes), low, high)
+
+    def sample(self, sampler: str, arguments: tuple[Expr, ...], free: Mapping[Index, Axis]) -> Node:
+        """Random states of units whose distribution has the given parameters."""
+        axes = (ROW, *free.values())
+        args = [self.lower(argument, free) for argument in arguments]
+        if not any(arg.axes == axes for arg in args):
+            args[0] = self.spread(args[0], axes)
+        return Sample(axes, sampler, tuple(args))
 
     def spread(self, node: Node, axes: tuple[Axis, ...]) -> Node:
         """``node`` repeated along the axes it lacks."""
@@ -123,43 +139,45 @@ class Lowering:
     def _map(self, function: str, args: tuple[Node, ...]) -> Node:
         return Map(self._sorted({axis for arg in args for axis in arg.axes}), function, args)
 
-    def _lower(self, expression: Expr, env: dict[Index, Axis], row: Axis) -> Node:
+    def _lower(self, expression: Expr, env: dict[Index, Axis]) -> Node:
         free = expression.free_symbols
-        key = (expression, tuple((i, a) for i, a in env.items() if i in free), row)
+        key = (expression, tuple((i, a) for i, a in env.items() if i in free))
         if key not in self._memo:
-            self._memo[key] = self._lower_new(expression, env, row)
+            self._memo[key] = self._lower_new(expression, env)
         return self._memo[key]
 
-    def _lower_new(self, expression: Expr, env: dict[Index, Axis], row: Axis) -> Node:
-        if expression.is_Number or expression.is_NumberSymbol:
-            return Const((), float(expression))
+    def _lower_new(self, expression: Expr, env: dict[Index, Axis]) -> Node:
+        if not expression.free_symbols and (number := _number(expression)) is not None:
+            return Const((), number)
         match expression:
             case State():
-                return self._state(expression, env, row)
+                return self._state(expression, env)
             case Entry():
                 index = tuple(_place(i, env) for i in expression.indices)
                 axes = tuple(dict.fromkeys(i for i in index if isinstance(i, Axis)))
                 return Load(axes, expression.parameter.name, "parameter", index)
+            case Delta() if all(isinstance(arg, Index) or arg.is_Integer for arg in expression.args):
+                return self._delta(expression, env)
             case IndexSum():
-                return self._index_sum(expression, env, row)
+                return self._index_sum(expression, env)
             case Add():
-                terms = [self._lower(term, env, row) for term in expression.args]
+                terms = [self._lower(term, env) for term in expression.args]
                 # Large arrays come first and subtracted ones last, as one would write it.
                 terms.sort(key=lambda n: (isinstance(n, Map) and n.function == "neg", -len(n.axes)))
                 return self._map("add", tuple(terms))
             case Mul():
-                return self._product(expression, env, row)
+                return self._product(expression, env)
             case Pow():
-                return self._power(expression, env, row)
+                return self._power(expression, env)
             case log() if isinstance(expression.args[0], ConfigSum):
                 return self._log_config_sum(expression.args[0], env)
             case EnergyCall() | FreeEnergy() | LogPartition():
-                return self._lower(expression.definition(), env, row)
+                return self._lower(expression.definition(), env)
             case exp() | log() | tanh() | StableFunction():
                 function = _FUNCTIONS.get(type(expression))
-                argument = expression.args[0] if function else expression.definition()
-                node = self._lower(argument, env, row)
-                return self._map(function, (node,)) if function else node
+                if function is None:
+                    return self._lower(expression.definition(), env)
+                return self._map(function, tuple(self._lower(argument, env) for argument in expression.args))
             case Symbol():
                 for name in self._order:
                     if expression.name == f"n_{name}":
@@ -169,20 +187,26 @@ class Lowering:
             "of it first."
         )
 
-    def _state(self, state: State, env: dict[Index, Axis], row: Axis) -> Node:
+    def _state(self, state: State, env: dict[Index, Axis]) -> Node:
         configuration: Configuration = state.configuration
         name = configuration.layer.name
-        if (row == CONFIGURATION) != bool(configuration.label):
-            raise LoweringError(
-                f"{state} mixes a given configuration with a sum over configurations; sum the layer out in closed form."
-            )
         unit = _place(state.index, env)
+        row = CONFIGURATION if configuration.label else ROW
         axes = (row, unit) if isinstance(unit, Axis) else (row,)
         if configuration.label:
-            return Configurations(axes, name, lookup(configuration.layer.unit).states, (row, unit))
+            return Configurations(axes, name, _states(configuration.layer), (row, unit))
         return Load(axes, name, "state", (row, unit))
 
-    def _index_sum(self, total: IndexSum, env: dict[Index, Axis], row: Axis) -> Node:
+    def _delta(self, delta: Delta, env: dict[Index, Axis]) -> Node:
+        first, second = (_place(i, env) for i in delta.args)
+        if first == second:
+            return Const((), 1.0)
+        layer = next(i.layer.name for i in delta.args if isinstance(i, Index))
+        axes = self._sorted({place for place in (first, second) if isinstance(place, Axis)})
+        index = (first, second) if isinstance(first, Axis) else (second, first)
+        return Equal(axes, layer, axes if len(axes) == 2 else index)  # type: ignore[arg-type]
+
+    def _index_sum(self, total: IndexSum, env: dict[Index, Axis]) -> Node:
         taken = {env[i] for i in total.free_symbols if isinstance(i, Index) and i in env}
         inner = dict(env)
         over: list[Axis] = []
@@ -193,7 +217,7 @@ class Lowering:
             inner[index] = self.axis(index.layer, place)
             taken.add(inner[index])
             over.append(inner[index])
-        factors = [self._lower(f, inner, row) for f in Mul.make_args(total.body)]
+        factors = [self._lower(f, inner) for f in Mul.make_args(total.body)]
         present = {axis for factor in factors for axis in factor.axes}
         axes = self._sorted(present - set(over))
         if len(factors) > 1:
@@ -203,43 +227,93 @@ class Lowering:
             node = Reduce(tuple(a for a in node.axes if a != axis), "sum", node, axis)
         return node
 
-    def _product(self, product: Mul, env: dict[Index, Axis], row: Axis) -> Node:
+    def _product(self, product: Mul, env: dict[Index, Axis]) -> Node:
         coefficient, factors = product.as_coeff_mul()
         below = [f for f in factors if f.is_Pow and f.exp.is_negative]
-        above = [self._lower(f, env, row) for f in factors if f not in below]
+        above = [self._lower(f, env) for f in factors if f not in below]
         if not above or coefficient not in (1, -1):
             above.insert(0, Const((), abs(float(coefficient))))
         node = above[0] if len(above) == 1 else self._map("mul", tuple(above))
         if below:
-            node = self._map("div", (node, self._lower(Mul(*(1 / f for f in below)), env, row)))
+            node = self._map("div", (node, self._lower(Mul(*(1 / f for f in below)), env)))
         return self._map("neg", (node,)) if coefficient < 0 else node
 
-    def _power(self, power: Pow, env: dict[Index, Axis], row: Axis) -> Node:
+    def _power(self, power: Pow, env: dict[Index, Axis]) -> Node:
         base, exponent = power.as_base_exp()
         if exponent.is_negative:
-            return self._map("div", (Const((), 1.0), self._lower(1 / power, env, row)))
-        node = self._lower(base, env, row)
+            return self._map("div", (Const((), 1.0), self._lower(1 / power, env)))
+        node = self._lower(base, env)
         if exponent.is_Integer and exponent <= 4:
             return self._map("mul", (node,) * int(exponent))
         if exponent == S.Half:
             return self._map("sqrt", (node,))
-        return self._map("pow", (node, self._lower(exponent, env, row)))
+        return self._map("pow", (node, self._lower(exponent, env)))
 
     def _log_config_sum(self, total: ConfigSum, env: dict[Index, Axis]) -> Node:
         if not isinstance(total.body, exp):
             raise LoweringError(f"{total} can be summed in logarithms only if its terms are exponentials.")
-        exponent = self._lower(total.body.args[0], env, CONFIGURATION)
-        used = {node.layer for node in _configurations(exponent)}
+        exponent = self._lower(total.body.args[0], env)
+        used = {node.layer: node for node in walk(exponent) if isinstance(node, Configurations)}
+        bases = []
         for configuration in total.configurations:
-            if configuration.layer.name not in used:
+            name = configuration.layer.name
+            if name not in used:
                 raise LoweringError(f"{total} runs over {configuration}, which does not occur in it.")
-        return Reduce((), "logsumexp", exponent, CONFIGURATION)
+            unit = lookup(configuration.layer.unit)
+            if unit.base is not None:
+                weights = tuple(float(log(unit.base(S(state)))) for state in unit.states)
+                every = (CONFIGURATION, self.axis(configuration.layer))
+                bases.append(LogBase((CONFIGURATION,), Configurations(every, name, used[name].states, every), weights))
+        if bases:
+            exponent = self._map("add", (exponent, *bases))
+        axes = tuple(axis for axis in exponent.axes if axis != CONFIGURATION)
+        return Reduce(axes, "logsumexp", exponent, CONFIGURATION)
 
 
-def _configurations(root: Node) -> list[Configurations]:
-    from symbolic.codegen.ir import walk
+def _states(layer: Layer) -> tuple[int | float, ...]:
+    return tuple(int(s) if s == int(s) else float(s) for s in lookup(layer.unit).states)
 
-    return [node for node in walk(root) if isinstance(node, Configurations)]
+
+def _number(expression: Expr) -> float | None:
+    """The value of an expression of numbers alone."""
+    if isinstance(expression, (IndexSum, ConfigSum)):
+        return None
+    named = expression.atoms(StableFunction)
+    while named:
+        expression = expression.xreplace({function: function.definition() for function in named})
+        named = expression.atoms(StableFunction)
+    value = float(expression)
+    return value if math.isfinite(value) else None
+
+
+def factored(expression: Expr) -> Expr:
+    """``expression`` with the denominators that all terms of a sum share taken out: (a/s² + x/s²)·s² → a + x."""
+    if not any(power.exp.is_negative for power in expression.atoms(Pow)):
+        return expression
+    return _factored(expression)
+
+
+def _factored(node: Expr) -> Expr:
+    if isinstance(node, IndexBinder):
+        body, fresh = node.open()
+        new = _factored(body)
+        return node if new == body else type(node)(new, *fresh)
+    if not node.args or isinstance(node, (State, Entry)):
+        return node
+    args = [_factored(arg) if isinstance(arg, Expr) else arg for arg in node.args]
+    if any(new is not old for new, old in zip(args, node.args, strict=True)):
+        node = node.func(*args)
+    if isinstance(node, Add):
+        powers = [term.as_powers_dict() for term in node.args]
+        shared = [
+            base**exponent
+            for base, exponent in powers[0].items()
+            if exponent.is_negative and not base.is_Number and all(p.get(base) == exponent for p in powers[1:])
+        ]
+        if shared:
+            common = Mul(*shared)
+            return Mul(common, Add(*(term / common for term in node.args)))
+    return node
 
 
 def _place(index: Expr, env: Mapping[Index, Axis]) -> Axis | int:

@@ -9,46 +9,57 @@ that are the same but for names are written once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from symbolic.codegen.functions import Function, Program
+from symbolic.codegen.functions import Condition, Function, Program
 from symbolic.codegen.ir import (
     Axis,
     Configurations,
     Const,
     Contract,
     Draw,
+    Equal,
     Load,
+    LogBase,
     Map,
     Node,
     Reduce,
+    Sample,
     Size,
     children,
+    rebuild,
     walk,
 )
 from symbolic.codegen.lower import CONFIGURATION, ROW
+from symbolic.codegen.numpy_target import SUMS, before_enumeration
 from symbolic.codegen.source import (
     Dialect,
     Names,
     Text,
     arithmetic,
+    base_constant,
     constants,
     count_uses,
     docstring,
     enumerated,
     header,
-    imported,
+    imports,
     length,
     returned,
+    runtime_names,
     shapes,
+    states_text,
     suggested_name,
 )
+from symbolic.codegen.sweep import Sweep, planned, summed_in_loops
+from symbolic.language.functions import by_name
 from symbolic.units import StateValue
 
 __all__ = ["emit"]
 
 _SHARED = ("LogSumExp", "configurations", "row_streams")
-_OWN = ("exp", "log", "log2cosh", "sigmoid", "softplus", "sqrt", "tanh", "uniform")
+_OWN = ("exp", "log", "sqrt", "tanh", "uniform", *by_name())
 
 _DIALECT = Dialect()
 
@@ -62,15 +73,17 @@ def emit(program: Program) -> str:
     loops = _Loops()
     drivers = [_Driver(function, program, loops).source() for function in program.functions]
     text = "\n\n\n".join([*loops.sources(), *drivers])
-    imports = ["import numpy as np", "from numba import njit", ""]
     compiled = "\n".join(loops.sources())
-    for module, names, code in (("runtime", _SHARED, text), ("runtime_numba", _OWN, compiled)):
-        used = [name for name in names if re.search(rf"\b{name}\(", code)]
-        if used:
-            imports.append(imported(f"symbolic.codegen.{module}", used))
+    imported = imports(
+        {
+            "runtime": (_SHARED, text),
+            "runtime_numba": (("exp", "log", "sqrt", "tanh", "uniform", *runtime_names(program)), compiled),
+            "runtime_sums": (SUMS, text),
+        }
+    )
     parts = [
         header(program, "Numba kernels of the energy"),
-        "\n".join(imports),
+        "\n".join(["import numpy as np", "from numba import njit", "", *imported]),
         constants(program, "numba"),
         _FLAGS,
     ]
@@ -79,12 +92,24 @@ def emit(program: Program) -> str:
 
 def _in_driver(node: Node) -> bool:
     """Whether NumPy computes the node: a contraction, or a sum over rows."""
-    return isinstance(node, Contract) or (isinstance(node, Reduce) and node.over in (ROW, CONFIGURATION))
+    return isinstance(node, (Contract, LogBase)) or (isinstance(node, Reduce) and node.over in (ROW, CONFIGURATION))
+
+
+def _reads(node: Node, kept: Mapping[Node, Node], own: Load) -> bool:
+    """Whether the node depends on the layer's states, or on an array that is kept up to date with them."""
+    if isinstance(node, Load):
+        return node.name == own.name and node.kind == "state"
+    if node in kept:
+        return any(_reads(part, {}, own) for part in walk(node))
+    return any(_reads(child, kept, own) for child in children(node))
 
 
 def _is_leaf(node: Node) -> bool:
-    return isinstance(node, (Load, Const, Size, Configurations))
+    return isinstance(node, (Load, Const, Size, Configurations, Equal))
 
+
+# What gets a name of its own within a loop.
+_NAMED = ("add", "sigmoid", "tanh", "bose", "exprel_mean", "geomsum_mean")
 
 # Compiled loops
 
@@ -199,12 +224,18 @@ class _Loop:
                 return self._sum(node, arg, over)
             case Draw(mean=mean, low=low, high=high):
                 return self._draw(node, mean, low, high)
+            case Sample(sampler=sampler, args=args):
+                return self._sample(node, sampler, args)
+            case Equal(index=(first, second)):
+                places = (self._axis(i) if isinstance(i, Axis) else str(i) for i in (first, second))
+                return Text(f"real(1.0) if {' == '.join(places)} else real(0.0)", 0)
         assert isinstance(node, Map)
         if node.function == "copy":
             return self._text(node.args[0])
         texts = [self._text(arg) for arg in node.args]
-        text = arithmetic(node, texts) or Text(f"{node.function}({texts[0].source})")
-        named = node.function in ("add", "sigmoid", "tanh") and any(axis.layer for axis in node.axes)
+        called = f"{node.function}({', '.join(text.source for text in texts)})"
+        text = arithmetic(node, texts) or Text(called)
+        named = node.function in _NAMED and any(axis.layer for axis in node.axes)
         if self.uses[node] > 1 or (named and node not in self.outputs):
             return self._assign(node, text.source)
         return text
@@ -242,6 +273,16 @@ class _Loop:
             u = f"real({low}.0) + real({high - low}.0) * {u}"
         return Text(f"real({high}.0) if {u} < {p} else real({low}.0)", 0)
 
+    def _sample(self, node: Sample, sampler: str, args: tuple[Node, ...]) -> Text:
+        texts = [self._text(arg).source for arg in args]
+        place = next((n for n, arg in enumerate(args) if not isinstance(arg, (Const, Size))), 0)
+        if not texts[place].isidentifier():
+            texts[place] = self._assign(args[place], texts[place]).source
+        unit = next(axis for axis in node.axes if axis != ROW)
+        first, second = self._argument("stream_0"), self._argument("stream_1")
+        streams = f"{first}[t], {second}[t], {self._axis(unit)}, {texts[place]}"
+        return Text(f"draw_{sampler}({', '.join([streams, *texts])})")
+
     def _loop(self, axis: Axis, body: list[str]) -> list[str]:
         return [f"for {self._axis(axis)} in range({self._length(axis)}):", *(f"    {line}" for line in body)]
 
@@ -264,6 +305,53 @@ class _Loop:
             assert scope.axis is not None
             lines = self._loop(scope.axis, [*scope.lines, *lines])
         return [f"    {line}" for line in [*self.stack[0].lines, *lines]]
+
+
+class _SweepLoop(_Loop):
+    """The units of a layer drawn one after the other, row by row, each given all others as they are by then."""
+
+    def __init__(self, plan: Sweep, inputs: set[Node], own: Load):
+        super().__init__({plan.draw: f"sweep_of_{plan.layer}"}, inputs, {plan.draw: own})
+        self.plan = plan
+        self.own = own
+
+    def emit(self) -> tuple[str, str, list[str]]:
+        for axis in self.axes:
+            self.stack.append(_Scope(axis))
+            self._axis(axis)
+        here = self._entry(self._argument(self.own), self.axes)
+        value = self._text(self.plan.draw).source
+        lines = self.stack[-1].lines
+        if self.plan.tracked:
+            change = self.names.new("change")
+            lines += [f"{change} = ({value}) - {here}", f"{here} += {change}"]
+        else:
+            lines.append(f"{here} = {value}")
+        for tracked in self.plan.tracked:
+            target = self._entry(self._argument(tracked.product), tracked.product.axes)
+            other = self._entry(self._argument(tracked.change), tracked.change.index)
+            body = [f"{target} += {change} * {other}"]
+            for axis in reversed(tracked.product.axes[1:]):
+                body = self._loop(axis, body)
+            lines += body
+        body = self._closed()
+        if any("real(" in line for line in body):
+            body.insert(0, f"    real = {self._argument(self.own)}.dtype.type")
+        summary = "Each unit in turn drawn in place, given all others as they are by then."
+        return "_sweep", ", ".join(self.arguments.values()), [f'    """{summary}"""', *body]
+
+    def _argument(self, key: object) -> str:
+        # The states read are those being drawn, whatever index they are read under.
+        if isinstance(key, Load) and key.kind == "state" and key.name == self.own.name:
+            key = self.own
+        return super()._argument(key)
+
+    def _scope(self, node: Node) -> _Scope:
+        # What the last draw has changed is not kept for the next unit.
+        return self.stack[-1] if node in self.plan.volatile else super()._scope(node)
+
+    def _sum(self, node: Node, arg: Node, over: Axis) -> Text:
+        return Text(f"real({super()._sum(node, arg, over).source})")
 
 
 def _neutral(key: object) -> str:
@@ -302,9 +390,9 @@ class _Driver:
         self.program = program
         self.loops = loops
         self.roots = tuple(node for _, node in function.outputs)
-        self.uses = count_uses(self.roots)
+        self.uses = count_uses((*self.roots, *(condition.node for condition in function.conditions)))
         self.shapes = shapes(function, program)
-        self.names = Names({*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN})
+        self.names = Names({*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN, *SUMS})
         self.known: dict[Node, str] = {}
         self.lines: list[str] = []
         self.indent = "    "
@@ -314,31 +402,60 @@ class _Driver:
         function = self.function
         if function.draws:
             self._line(f"streams = row_streams(key, first_row, len({function.arguments[0]}))")
-        root = self.roots[0]
-        if isinstance(root, Reduce) and root.over == CONFIGURATION:
-            results = [self._log_sum_exp(root)]
-        else:
-            self._compute(self.roots)
-            results = [self._array(node) for node in self.roots]
+        self._check(tuple(c for c in function.conditions if CONFIGURATION not in c.node.axes))
+        for node in walk(*self.roots):
+            if isinstance(node, Reduce) and node.over == CONFIGURATION:
+                self._log_sum_exp(node)
+        if function.sweep:
+            self._sweep()
+        self._compute(self.roots)
+        results = [self._array(node) for node in self.roots]
         for line in returned(function, results):
             self._line(line)
         signature = f"def {function.name}({', '.join(function.arguments)}):"
         return "\n".join([signature, *docstring(function, self.program), *self.lines])
 
+    def _sweep(self) -> None:
+        (root,) = self.roots
+        plan = planned(root, self.function.sweep)
+        self._line(f"{plan.layer} = {plan.layer}.copy()")
+        tracked = tuple(found.product for found in plan.tracked)
+        self._compute((*plan.before, *tracked))
+        memo: dict[Node, Node] = dict(zip((*plan.before, *tracked), (*plan.before, *tracked), strict=True))
+        draw = rebuild(root, summed_in_loops, memo)
+        assert isinstance(draw, (Draw, Sample))
+        own = Load(draw.axes, plan.layer, "state", draw.axes)
+        plan = replace(plan, draw=draw, volatile=frozenset(node for node in walk(draw) if _reads(node, memo, own)))
+        loop = _SweepLoop(plan, {*memo, *(node for node in walk(draw) if isinstance(node, Load))}, own)
+        name = self.loops.name(*loop.emit())
+        passed = [self._passed(key) for key in loop.arguments if key != "stream_1"]
+        self._line(f"{name}({', '.join(passed)})")
+        self.known[root] = plan.layer
+
     def _line(self, text: str) -> None:
         self.lines.append(self.indent + text)
+
+    def _check(self, conditions: tuple[Condition, ...]) -> None:
+        """What must be positive is computed and looked at before anything that relies on it."""
+        self._compute(tuple(condition.node for condition in conditions))
+        for condition in conditions:
+            self._line(f"positive({self._array(condition.node)}, *{condition.name})")
 
     def _array(self, node: Node) -> str:
         if node in self.known:
             return self.known[node]
         if isinstance(node, (Load, Configurations)):
             return _DIALECT.load(node).source
+        if isinstance(node, Equal):
+            return _DIALECT.equal(node, length(node.layer, self.shapes), self._some_array()).source
         return self._numpy(node)
 
     def _numpy(self, node: Node) -> str:
         """A node that NumPy computes, as an expression."""
         if isinstance(node, Contract):
             source = _DIALECT.contraction(node, self._operand, self.shapes).source
+        elif isinstance(node, LogBase):
+            return f"log_base({node.arg.layer}, {states_text(node.arg.states)}, {base_constant(node)})"
         else:
             assert isinstance(node, Reduce)
             source = _DIALECT.total(Text(self._operand(node.arg)), node.arg.axes.index(node.over)).source
@@ -358,7 +475,7 @@ class _Driver:
             ]
             stage[node] = max(below, default=0)
         for number in range(max(stage.values(), default=0) + 1):
-            here = [node for node in walk(*roots) if stage[node] == number and node in stored]
+            here = [n for n in walk(*roots) if stage[n] == number and n in stored and n not in self.known]
             loops: dict[tuple[Axis, ...], list[Node]] = {}
             for node in here:
                 if not _in_driver(node):
@@ -390,6 +507,7 @@ class _Driver:
         inputs = self._inputs(outputs, stored)
         in_place = self._in_place(outputs, inputs, roots)
         wanted = {node: name for name, node in self.function.outputs}
+        wanted |= {c.node: f"{c.name.partition('_')[0].lower()}_{outputs[0].axes[-1].layer}" for c in self.function.conditions if c.node in outputs and outputs[0].axes}
         names = {node: wanted.get(node) or self._called(node, roots) for node in outputs}
         loop = _Loop({node: _kind(node, name) for node, name in names.items()}, inputs, in_place)
         name = self.loops.name(*loop.emit())
@@ -474,16 +592,22 @@ class _Driver:
     def _some_array(self) -> str:
         return next(iter(self.shapes))
 
-    def _log_sum_exp(self, node: Reduce) -> str:
+    def _log_sum_exp(self, node: Reduce) -> None:
+        for part in before_enumeration(node):
+            self._compute((part,))
+            if part not in self.known:
+                self.known[part] = self.names.new(suggested_name(part))
+                self._line(f"{self.known[part]} = {self._numpy(part)}")
         layers = enumerated(node.arg)
-        sizes = ", ".join(f"({length(c.layer, self.shapes)}, {c.states})" for c in layers)
+        sizes = ", ".join(f"({length(c.layer, self.shapes)}, {states_text(c.states)})" for c in layers)
         names = ", ".join(c.layer for c in layers)
         self.enumerated = layers[0].layer
-        self._line("total = LogSumExp()")
+        self._line(f"total = {'RowLogSumExp' if ROW in node.axes else 'LogSumExp'}()")
         targets = f"({names},)" if len(layers) == 1 else names
         self._line(f"for {targets} in configurations(({sizes},), {self._some_array()}.dtype):")
         outer, self.indent = self.indent, self.indent + "    "
+        self._check(tuple(c for c in self.function.conditions if CONFIGURATION in c.node.axes))
         self._compute((node.arg,))
         self._line(f"total.add({self._array(node.arg)})")
         self.indent = outer
-        return "total.value"
+        self.known[node] = "total.value"

@@ -33,6 +33,7 @@ __all__ = [
     "cancel_signs",
     "fold_constants",
     "optimise",
+    "quotients",
     "stable_forms",
 ]
 
@@ -40,7 +41,7 @@ __all__ = [
 def optimise(roots: tuple[Node, ...], memos: dict[Any, dict[Node, Node]] | None = None) -> tuple[Node, ...]:
     """All passes, over trees that share nodes; ``memos`` remembers for the next trees what each pass has done."""
     memos = {} if memos is None else memos
-    for rewrite in (fold_constants, cancel_signs, stable_forms, binary_contractions):
+    for rewrite in (fold_constants, cancel_signs, stable_forms, binary_contractions, quotients):
         memo = memos.setdefault(rewrite, {})
         roots = tuple([rebuild(root, rewrite, memo) for root in roots])
     return roots
@@ -62,16 +63,21 @@ _ARITHMETIC: dict[str, Callable[..., float]] = {
 
 
 def fold_constants(node: Node) -> Node:
-    """A function of numbers alone → the number."""
+    """A function of numbers alone → the number; in a sum or a product of several, those taken together."""
     if isinstance(node, Map) and node.function in _ARITHMETIC:
         numbers = [arg.value for arg in node.args if isinstance(arg, Const)]
         if len(numbers) == len(node.args):
             return Const((), float(_ARITHMETIC[node.function](*numbers)))
+        if len(numbers) > 1 and node.function in ("add", "mul"):
+            together = Const((), float(_ARITHMETIC[node.function](*numbers)))
+            rest = tuple(arg for arg in node.args if not isinstance(arg, Const))
+            args = (*rest, together) if node.function == "add" else (together, *rest)
+            return Map(node.axes, node.function, args)
     return node
 
 
 def cancel_signs(node: Node) -> Node:
-    """−(−x) → x, and −(−x − y + z) → x + y − z where that leaves fewer signs."""
+    """−(−x) → x, −(−x − y + z) → x + y − z where that leaves fewer signs, and −x − y → −(x + y) for a unit's field."""
     match node:
         case Map(function="neg", args=(Map(function="neg", args=(x,)),)):
             return x
@@ -79,6 +85,10 @@ def cancel_signs(node: Node) -> Node:
             if 2 * sum(map(_is_negation, terms)) > len(terms):
                 turned = sorted(map(_negated, terms), key=_is_negation)
                 return Map(total.axes, "add", tuple(turned))
+        case Map(function="add", args=terms) if all(map(_is_negation, terms)) and _has_units(node):
+            return _negated(Map(node.axes, "add", tuple(sorted(map(_negated, terms), key=lambda n: -len(n.axes)))))
+        case Map(function="div", args=(above, Map(function="neg", args=(below,)))):
+            return _negated(Map(node.axes, "div", (above, below)))
     return node
 
 
@@ -118,6 +128,10 @@ def _is_negation(node: Node) -> bool:
     return isinstance(node, Map) and node.function == "neg"
 
 
+def _has_units(node: Node) -> bool:
+    return any(axis.layer for axis in node.axes)
+
+
 def _negated(node: Node) -> Node:
     return node.args[0] if isinstance(node, Map) and node.function == "neg" else Map(node.axes, "neg", (node,))
 
@@ -135,7 +149,7 @@ def binary_contractions(node: Node) -> Node:
     """
     if not isinstance(node, Contract):
         return node
-    args = sorted(node.args, key=_loads_first)
+    args = sorted(_summed_alone(node), key=_loads_first)
     while len(args) > 2:
         pairs = itertools.combinations(range(len(args)), 2)
         first, second = min(pairs, key=lambda pair: _cost(args, pair, node.axes))
@@ -145,6 +159,15 @@ def binary_contractions(node: Node) -> Node:
     if len(args) == 1:
         return _summed(args[0], node.axes)
     return _product_of_two(args[0], args[1], node.axes)
+
+
+def _summed_alone(node: Contract) -> list[Node]:
+    """The factors, summed over the axes that no other factor and no result has."""
+    found = []
+    for place, arg in enumerate(node.args):
+        others = {axis for other in (*node.args[:place], *node.args[place + 1 :]) for axis in other.axes}
+        found.append(_summed(arg, tuple(axis for axis in arg.axes if axis in others or axis in node.axes)))
+    return found
 
 
 _KINDS = {"weight": 0, "state": 1, "parameter": 2}
@@ -209,6 +232,31 @@ def _summed(node: Node, out: tuple[Axis, ...]) -> Node:
         if axis not in out:
             node = Reduce(tuple(a for a in node.axes if a != axis), "sum", node, axis)
     return node
+
+
+# Quotients
+
+
+def quotients(node: Node) -> Node:
+    """x · (1 / y) → x / y."""
+    if isinstance(node, Map) and node.function == "mul":
+        below = [arg.args[1] for arg in node.args if _is_reciprocal(arg)]
+        above = [arg for arg in node.args if not _is_reciprocal(arg)]
+        if below and above:
+            return Map(node.axes, "div", (_multiplied(above), _multiplied(below)))
+    return node
+
+
+def _is_reciprocal(node: Node) -> bool:
+    return isinstance(node, Map) and node.function == "div" and _is_one(node.args[0])
+
+
+def _multiplied(factors: list[Node]) -> Node:
+    if len(factors) == 1:
+        return factors[0]
+    axes = max((factor.axes for factor in factors), key=len)
+    axes += tuple(dict.fromkeys(axis for factor in factors for axis in factor.axes if axis not in axes))
+    return Map(axes, "mul", tuple(factors))
 
 
 # Matrix products

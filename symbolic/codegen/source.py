@@ -6,14 +6,31 @@ where they are needed.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from symbolic.codegen.functions import Function, Program
-from symbolic.codegen.ir import Axis, Configurations, Contract, Draw, Load, Map, Node, Reduce, children, walk
+from symbolic.codegen.ir import (
+    Axis,
+    Configurations,
+    Contract,
+    Draw,
+    Equal,
+    Load,
+    LogBase,
+    Map,
+    Node,
+    Reduce,
+    Sample,
+    children,
+    walk,
+)
 from symbolic.codegen.lower import ROW_WEIGHTS, LoweringError
 from symbolic.codegen.passes import Operand, as_matmul
+from symbolic.language.functions import by_name
+from symbolic.units import StateValue
 
 __all__ = [
     "ADD",
@@ -25,15 +42,20 @@ __all__ = [
     "Names",
     "Text",
     "arithmetic",
+    "base_constant",
     "constants",
     "count_uses",
     "docstring",
     "enumerated",
+    "folded",
     "header",
     "imported",
+    "imports",
     "length",
     "returned",
+    "runtime_names",
     "shapes",
+    "states_text",
     "suggested_name",
 ]
 
@@ -98,7 +120,9 @@ def suggested_name(node: Node, *, with_layer: bool = True) -> str:
             return layer
         case Contract():
             return ("product" if units else "linear") + suffix
-        case Draw():
+        case Equal():
+            return "delta" + suffix
+        case Draw() | Sample():
             return "state" + suffix
         case Reduce():
             return "total" + suffix
@@ -106,10 +130,11 @@ def suggested_name(node: Node, *, with_layer: bool = True) -> str:
             return "pairs" + suffix
         case Map(function="add"):
             return "field" + suffix
-        case Map(function="sigmoid" | "tanh"):
+        case Map(function="sigmoid" | "tanh" | "bose" | "exprel_mean" | "geomsum_mean"):
             return "mean" + suffix
         case Map(function="mul") if any(isinstance(arg, Load) and arg.kind == "weight" for arg in node.args):
-            return "weighted_mean" + suffix
+            plain = all(isinstance(arg, Load) for arg in node.args)
+            return ("weighted" if plain else "weighted_mean") + suffix
     return "value" + suffix
 
 
@@ -211,6 +236,11 @@ class Dialect:
         inputs = ",".join(subscripts(arg.axes) for arg in node.args)
         return self.einsum(f"{inputs}->{subscripts(node.axes)}", [printed(arg) for arg in node.args])
 
+    def equal(self, node: Equal, size: str, like: str) -> Text:
+        """Kronecker's delta as an array over its axes."""
+        place = node.index[1]
+        return Text(f"identity({size}, {like}){'' if isinstance(place, Axis) else f'[{place}, :]'}")
+
     def load(self, node: Load | Configurations) -> Text:
         """An argument, or an enumerated layer, as an array over its axes: single units and diagonals picked out."""
         name = node.name if isinstance(node, Load) else node.layer
@@ -228,6 +258,19 @@ class Dialect:
 def _size(axis: Axis, arrays: dict[str, tuple[str, ...]]) -> str:
     # The number of rows is what is left over, so that no rows at all come out as no rows.
     return length(axis.layer, arrays) if axis.layer else "-1"
+
+
+def base_constant(node: LogBase) -> str:
+    """The name of the constant that holds a layer's base measure."""
+    return f"LOG_BASE_OF_{node.arg.layer}".upper()
+
+
+def states_text(states: tuple[StateValue, ...]) -> str:
+    """The states of one unit, as they stand in source."""
+    first, last = states[0], states[-1]
+    if len(states) > 3 and states == tuple(range(int(first), int(last) + 1)):
+        return f"range({first}, {int(last) + 1})"
+    return str(states)
 
 
 def enumerated(root: Node) -> tuple[Configurations, ...]:
@@ -267,21 +310,86 @@ def constants(program: Program, target: str) -> str:
     """What a person, and the Kernels object, can ask of a module."""
     lines = [
         f"TARGET = {_literal(target)}",
-        f"ENERGY = {_literal(program.energy)}",
+        *_text_constant("ENERGY", program.energy),
         f"LAYERS = {_literal(program.layers)}",
         f"VISIBLE = {_literal(program.visible)}",
         f"HIDDEN = {_literal(program.hidden)}",
+        *([f"GIVEN = {_literal(program.given)}"] if program.given else []),
         f"PARAMETERS = {_literal(program.parameters)}",
     ]
+    if program.methods:
+        lines.append(f"METHODS = {_literal(program.methods)}")
+    for name, (text, parameters) in _conditions(program).items():
+        lines += _wrapped(f"{name} = (", f"{_literal(text)}, {_literal(parameters)}", ")", text, parameters)
+    nodes = walk(*(node for function in program.functions for _, node in function.outputs))
+    for node in dict.fromkeys(node for node in nodes if isinstance(node, LogBase)):
+        weights = ", ".join(repr(weight) for weight in node.weights)
+        lines += [f"{base_constant(node)} = (", *textwrap.wrap(f"{weights},", 108, initial_indent="    ",
+                  subsequent_indent="    "), ")"]
     if program.refused:
         reasons = {reason: f"REASON_{n}" for n, reason in enumerate(dict.fromkeys(program.refused.values()), 1)}
         for reason, name in reasons.items():
-            parts = textwrap.wrap(reason, 108, break_long_words=False, break_on_hyphens=False)
-            quoted = [_literal(part + " ") for part in parts[:-1]] + [_literal(parts[-1])]
-            lines += [f"{name} = (", *(f"    {part}" for part in quoted), ")"]
+            lines += [f"{name} = (", *(f"    {part}" for part in _quoted(reason, 108)), ")"]
         entries = (f"    {_literal(name)}: {reasons[reason]}," for name, reason in program.refused.items())
         lines += ["REFUSED = {", *entries, "}"]
     return "\n".join(lines)
+
+
+def _conditions(program: Program) -> dict[str, tuple[str, str]]:
+    """The text of every condition and the parameters that set it, by the name of the constant."""
+    return {c.name: (c.text, c.parameters) for function in program.functions for c in function.conditions}
+
+
+def _wrapped(start: str, whole: str, end: str, text: str, parameters: str) -> list[str]:
+    if len(start + whole + end) <= 112:
+        return [start + whole + end]
+    quoted = _quoted(text, 104)
+    return [start, *(f"    {part}" for part in quoted[:-1]), f"    {quoted[-1]},", f"    {_literal(parameters)},", end]
+
+
+def _text_constant(name: str, text: str) -> list[str]:
+    line = f"{name} = {_literal(text)}"
+    return [line] if len(line) <= 120 else [f"{name} = (", *(f"    {part}" for part in _quoted(text, 108)), ")"]
+
+
+def _quoted(text: str, width: int) -> list[str]:
+    """Literals that together make the text, each on a line of its own."""
+    parts = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [_literal(part + " ") for part in parts[:-1]] + [_literal(parts[-1])]
+
+
+def folded(line: str, width: int = 112) -> list[str]:
+    """A statement as one line, or with each term of its sum on a line of its own if it is too long for one."""
+    indent = line[: len(line) - len(line.lstrip())]
+    start, assigned, value = line.strip().partition(" = ")
+    if len(line) <= width or not assigned:
+        return [line]
+    depth, begin, terms = 0, 0, []
+    for place, sign in enumerate(value):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0 and value[place : place + 3] in (" + ", " - "):
+            terms.append(value[begin:place])
+            begin = place + 1
+    if not terms:
+        return [line]
+    terms.append(value[begin:])
+    return [f"{indent}{start} = (", *(f"{indent}    {term}" for term in terms), f"{indent})"]
+
+
+def imports(modules: dict[str, tuple[Iterable[str], str]]) -> list[str]:
+    """The statements that import what is called: for each module the names it has, and the code to look for them in."""
+    found = []
+    for module, (names, code) in modules.items():
+        used = sorted({name for name in names if re.search(rf"\b{name}\(", code)})
+        if used:
+            found.append(imported(f"symbolic.codegen.{module}", used))
+    return found
+
+
+def runtime_names(program: Program) -> tuple[str, ...]:
+    """The functions and the samplers that a target's runtime brings under their own names."""
+    samplers = sorted({f"draw_{name}" for function in program.functions for name in function.samplers})
+    return (*by_name(), *samplers)
 
 
 def _literal(value: object) -> str:
@@ -322,6 +430,9 @@ def docstring(function: Function, program: Program, randomness: str = DRAWS) -> 
         sizes = ", ".join(f"n_{layer}" if layer else "rows" for layer in dimensions)
         arrays.append(f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})")
     lines += textwrap.wrap(f"Shapes: {', '.join(arrays)}.", 104)
+    if function.conditions:
+        texts = "; ".join(dict.fromkeys(condition.text for condition in function.conditions))
+        lines += textwrap.wrap(f"Raises DivergentError unless positive: {texts}.", 104)
     if function.draws:
         lines.append(randomness)
     lines.append('"""')
