@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from symbolic.codegen import runtime_array_api
 from symbolic.codegen.functions import Function, Program
-from symbolic.codegen.ir import Contract, Draw, Node, Sample
+from symbolic.codegen.ir import Contract, Draw, Node, Sample, Uniform
 from symbolic.codegen.numpy_target import SUMS, Body
 from symbolic.codegen.passes import as_matmul
 from symbolic.codegen.source import Dialect, Text, constants, header, imports, runtime_names
@@ -62,7 +62,8 @@ def _with_uniforms(function: Function) -> Function:
     if not function.draws:
         return function
     place = function.arguments.index("key")
-    arguments = (*function.arguments[:place], "uniform", *function.arguments[place + 2 :])
+    name = "uniform" if any(isinstance(node, Draw) for _, node in function.outputs) else "fine_uniform"
+    arguments = (*function.arguments[:place], name, *function.arguments[place + 2 :])
     return replace(function, arguments=arguments)
 
 
@@ -98,7 +99,7 @@ _FUNCTIONS = {
     "log": "xp.log",
     "sqrt": "xp.sqrt",
     "tanh": "xp.tanh",
-    **{name: name for name in by_name()},
+    **{name.lower(): name.lower() for name in by_name()},
 }
 
 
@@ -106,7 +107,7 @@ class _Body(Body):
     dialect = _Dialect()
     functions = _FUNCTIONS
     streams = "uniform"
-    taken = ("xp", "total", "uniform", *_OWN, *SUMS, *by_name())
+    taken = ("xp", "total", "uniform", "fine_uniform", *_OWN, *SUMS, *_FUNCTIONS)
 
     def _begin(self) -> None:
         pass
@@ -119,11 +120,11 @@ class _Body(Body):
         return f"repeated({name}, {name}.shape, {name})"
 
     def _drawn_at(self, root: Node, index: str) -> str:
-        self.streams = f"uniform[:, {self.one}]"
+        self.streams = f"{self._numbers()}[:, {self.one}]"
         return self._computed(root).source
 
     def _randomness(self) -> str:
-        return "The numbers in uniform, shaped like the states and between 0 and 1, decide the draws."
+        return f"The numbers in {self._numbers()}, shaped like the states and between 0 and 1, decide the draws."
 
     def _repeated(self, text: Text, shape: str) -> Text:
         return Text(f"repeated({text.source}, {shape}, {self._some_array()})")
@@ -131,8 +132,14 @@ class _Body(Body):
     def _drawn(self, mean: Text, node: Draw) -> Text:
         return Text(f"draw({mean.source}, {self.streams}, {node.low}, {node.high})")
 
+    def _numbers(self) -> str:
+        return "fine_uniform" if "fine_uniform" in self.function.arguments else "uniform"
+
+    def _uniform(self, node: Uniform) -> Text:
+        return Text(self.streams if self.site else self._numbers())
+
     def _sampled(self, node: Sample, args: list[Text]) -> Text:
-        return Text(f"draw_{node.sampler}({', '.join([self.streams, *(arg.source for arg in args)])})")
+        return Text(f"draw_{node.sampler}({', '.join([self.streams if self.site else self._numbers(), *(arg.source for arg in args)])})")
 
     def _enumeration(self, layers: str) -> str:
         return f"configurations({layers}, {self._some_array()})"

@@ -66,7 +66,7 @@ class NumpyArrays:
         _check_rows("row_weights", row_weights, (rows,))
         return np.ascontiguousarray(row_weights)
 
-    def bits(self, rng: Any, first_row: int, rows: int, units: int, like: Any) -> dict[str, Any]:
+    def bits(self, rng: Any, first_row: int, rows: int, units: int, like: Any, *way: Any) -> dict[str, Any]:
         """The arguments of a sampler that decide its draws."""
         return {"key": key_of(rng), "first_row": row_number(first_row, rows)}
 
@@ -133,15 +133,36 @@ class ForeignArrays:
         _check_rows("row_weights", row_weights, (rows,))
         return row_weights
 
-    def bits(self, rng: Any, first_row: int, rows: int, units: int, like: Any) -> dict[str, Any]:
-        """The arguments of a sampler that decide its draws: uniform numbers, made here unless they are given."""
-        from symbolic.codegen.runtime_array_api import uniforms
+    def bits(
+        self, rng: Any, first_row: int, rows: int, units: int, like: Any, fine: str, one_by_one: bool
+    ) -> dict[str, Any]:
+        """The arguments of a sampler that decide its draws: uniform numbers, made here unless they are given.
 
-        if not hasattr(rng, "shape") or isinstance(rng, np.integer):
-            return {"uniform": uniforms(key_of(rng), row_number(first_row, rows), (rows, units), like)}
-        self.check({"the states": like, "rng": rng})
-        _check_rows("rng", rng, (rows, units))
-        return {"uniform": rng}
+        Args:
+            rng: a generator, a key or the numbers.
+            first_row, rows, units: the numbers of the first row, of rows and of units.
+            like: an array of the library.
+            fine: ``"fine_"`` for numbers of float64 in any case.
+            one_by_one: whether the units are drawn one after the other, each from streams of its own.
+        """
+        from symbolic.codegen import runtime_array_api
+        from symbolic.codegen.runtime import row_streams
+        from symbolic.codegen.runtime_numpy import fine_uniform
+        from symbolic.codegen.runtime_sums import unit_streams
+
+        if hasattr(rng, "shape") and not isinstance(rng, np.integer):
+            self.check({"the states": like, "rng": rng})
+            _check_rows("rng", rng, (rows, units))
+            return {f"{fine}uniform": rng}
+        key, first = key_of(rng), row_number(first_row, rows)
+        if not fine:
+            return {"uniform": runtime_array_api.uniforms(key, first, (rows, units), like)}
+        if not one_by_one:
+            return {"fine_uniform": runtime_array_api.fine_uniforms(key, first, (rows, units), like)}
+        streams = row_streams(key, first, rows)
+        columns = [fine_uniform(unit_streams(streams, unit), 1) for unit in range(units)]
+        numbers = np.concatenate([np.empty((rows, 0)), *columns], axis=1)
+        return {"fine_uniform": runtime_array_api._moved(numbers, like)}
 
     def joined(self, parts: list[Any]) -> Any:
         """One array of the parts' rows."""

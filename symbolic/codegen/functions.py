@@ -16,7 +16,7 @@ from typing import Any
 from sympy import Expr, exp, log
 
 from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Node, Sample, walk
-from symbolic.codegen.lower import CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError
+from symbolic.codegen.lower import CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError, factored
 from symbolic.codegen.passes import optimise
 from symbolic.derivation.marginal import AUTO, CLOSED, ENUMERATION, SINGLE_SITE, conditional, free_energy, phase
 from symbolic.derivation.separation import separate, single_out
@@ -32,13 +32,14 @@ from symbolic.units import lookup
 __all__ = ["ARGUMENTS", "RESERVED", "Condition", "Function", "Program", "program"]
 
 _BODIES = """
-    FUSED LogSumExp RowLogSumExp configurations diagonal draw einsum exp exponent first_row key len log log_base
-    namespace njit np positive range real repeated row_streams row_weights sqrt streams tanh total uniform xp
+    FUSED LogSumExp RowLogSumExp as_states configurations diagonal draw einsum exp exponent fine_uniform first_row
+    identity key len log log_base namespace njit np positive range real repeated row_streams row_weights slice sqrt
+    streams tanh total uniform unit_streams xp
 """
 _METHODS = "layer of parameter rng self states v_model x"
 
 # What the bodies of generated functions refer to, and the arguments they add.
-RESERVED = frozenset(_BODIES.split()) | by_name().keys()
+RESERVED = frozenset(_BODIES.split()) | {name.lower() for name in by_name()}
 # Arguments of the methods of Kernels, beside which parameters are passed by name.
 ARGUMENTS = frozenset(_METHODS.split())
 
@@ -94,7 +95,8 @@ class Function:
     @property
     def samplers(self) -> set[str]:
         """The samplers it calls, by name."""
-        return {node.sampler for node in walk(*(node for _, node in self.outputs)) if isinstance(node, Sample)}
+        nodes = walk(*(node for _, node in self.outputs))
+        return {node.sampler for node in nodes if isinstance(node, Sample) and node.sampler != "quantile"}
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,7 @@ class _Writer:
             layer = indices[0].layer if indices else summed[0]
             what = "precision" if lookup(layer.unit).degree == 2 else "rate"
             free = {c: Configuration(c.layer) for c in expression.free_symbols if isinstance(c, Configuration)}
-            text = f"{expression.xreplace(free)}, the {what} of the {layer.unit} units of layer {layer.name},"
+            text = f"{expression.xreplace(free)}, the {what} of the {layer.unit} units of layer {layer.name}"
             parameters = " or ".join(sorted(p.name for p in expression.atoms(Parameter)))
             node = self.lowering.lower(expression, self.lowering.axes_of(tuple(indices)))
             conditions.append(Condition(f"{what}_of_{layer.name}".upper(), text, parameters, node))
@@ -333,7 +335,7 @@ class _Writer:
         return Function(
             name,
             f"Free energy of each row, with {_layers(summed)} summed out.",
-            (f"{subject} = {result}",),
+            (f"{subject} = {factored(result)}",),
             (("free_energy", node),),
             conditions=self._conditions(found, summed),
         )
@@ -360,7 +362,7 @@ class _Writer:
         return Function(
             f"mean_of_{layer.name}",
             f"Mean of each unit of layer {layer.name}, given {rest} of its row.",
-            (f"{_mean_of(derivation)} = {derivation.mean}",),
+            (f"{_mean_of(derivation)} = {factored(derivation.mean)}",),
             ((f"mean_{layer.name}", node),),
             conditions=self._conditions(derivation.conditions, (layer,)),
         )
@@ -375,17 +377,20 @@ class _Writer:
         derivation, free = self._conditional(f"sample_of_{layer.name}", layer), self._free(layer)
         one_by_one = derivation.method == SINGLE_SITE
         unit, state = lookup(layer.unit), self.energy.unit_state(layer)
-        if unit.is_finite and len(unit.states) == 2 and unit.base is None:
+        if unit.sampler is not None and unit.sampler.name == "two_states":
             node = self.lowering.draw(derivation.mean, layer, free)
-            formula = f"drawn with mean {_mean_of(derivation)} = {derivation.mean}"
+            formula = f"drawn with mean {_mean_of(derivation)} = {factored(derivation.mean)}"
         else:
             function = self.energy.function
             separation = single_out(function, state) if one_by_one else separate(function, layer, free=True)
-            if getattr(unit, 'sampler', None) is None:
-                raise LoweringError(f"the {unit.name} units of layer {layer.name} have no sampler.")
+            if unit.sampler is None:
+                raise LoweringError(
+                    f"the {unit.name} units of layer {layer.name} have no sampler; give their row in the table of units "
+                    "one (symbolic.units.Sampler)."
+                )
             arguments = unit.sampler.arguments(separation.unit_potential(state))
             node = self.lowering.sample(unit.sampler.name, arguments, free)
-            formula = f"{state} drawn from {unit.sampler.name}({', '.join(map(str, arguments))})"
+            formula = f"{state} drawn from {unit.sampler.name}({', '.join(map(str, map(factored, arguments)))})"
         purpose = f"Random states of layer {layer.name}, given the rest of each row."
         if one_by_one:
             purpose = f"Random states of layer {layer.name}, unit by unit, each given all others as they are by then."
@@ -405,7 +410,7 @@ class _Writer:
             derivation = self.phases(entry, kept)
             free = self.lowering.axes_of(entry.indices)
             outputs.append((parameter.name, self.lowering.over_rows(derivation.result, free)))
-            formulas.append(f"{parameter.name}: {derivation.subject} = {derivation.result}")
+            formulas.append(f"{parameter.name}: {derivation.subject} = {factored(derivation.result)}")
         found = free_energy(self.energy, kept).conditions
         return Function(
             f"phase_of_{_joined(kept)}",
@@ -441,7 +446,7 @@ class _Writer:
         return Function(
             "log_partition",
             f"{where}, summed over all configurations.",
-            (f"{subject} = {-result}",),
+            (f"{subject} = {factored(-result)}",),
             (("log_partition", node),),
             conditions=self._conditions(found, self.summable),
         )

@@ -33,6 +33,7 @@ __all__ = [
     "Reduce",
     "Sample",
     "Size",
+    "Uniform",
     "children",
     "rebuild",
     "walk",
@@ -189,11 +190,17 @@ class Draw(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Uniform(Node):
+    """One random number between 0 and 1 for every row and unit."""
+
+
+@dataclass(frozen=True, eq=False)
 class Sample(Node):
     """Random states of units of any other kind.
 
     Attributes:
-        sampler: the name of the unit's sampler; the targets' runtimes have a function ``draw_<name>`` for it.
+        sampler: the name of the unit's sampler; the targets' runtimes have a function ``draw_<name>`` for it. The
+            argument of ``"quantile"`` is the state itself, as a function of :class:`Uniform`.
         args: the parameters of the distribution.
     """
 

@@ -287,7 +287,8 @@ class Kernels:
         rows = 0 if one is None else one.shape[0]
         if "drawn" in more:
             units = sizes.get(more.pop("drawn"), 0)
-            more |= self._arrays.bits(more.pop("rng"), more.pop("first_row"), rows, units, one)
+            way = ("fine_" if "fine_uniform" in self._arguments[name] else "", self.methods[name] == "single-site")
+            more |= self._arrays.bits(more.pop("rng"), more.pop("first_row"), rows, units, one, *way)
         if "row_weights" in more:
             given = more["row_weights"]
             more["row_weights"] = (

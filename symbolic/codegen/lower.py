@@ -27,6 +27,7 @@ from symbolic.codegen.ir import (
     Reduce,
     Sample,
     Size,
+    Uniform,
     walk,
 )
 from symbolic.errors import SymbolicError
@@ -35,7 +36,7 @@ from symbolic.language.energy import Energy
 from symbolic.language.functions import StableFunction, by_name
 from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
 from symbolic.language.probability import EnergyCall, FreeEnergy, LogPartition
-from symbolic.units import lookup
+from symbolic.units import lookup, uniform_number
 
 __all__ = ["CONFIGURATION", "ROW", "ROW_WEIGHTS", "Lowering", "LoweringError", "factored"]
 
@@ -48,8 +49,12 @@ _FUNCTIONS: dict[type, str] = {
     exp: "exp",
     log: "log",
     tanh: "tanh",
-    **{kind: name for name, kind in by_name().items()},
+    **{kind: name.lower() for name, kind in by_name().items()},
 }
+
+
+# The place of the argument that is a field, where it is not the first.
+_FIELD = {"binomial": 1, "integer": 1}
 
 
 class LoweringError(SymbolicError):
@@ -124,9 +129,12 @@ class Lowering:
     def sample(self, sampler: str, arguments: tuple[Expr, ...], free: Mapping[Index, Axis]) -> Node:
         """Random states of units whose distribution has the given parameters."""
         axes = (ROW, *free.values())
+        self._memo[uniform_number(), ()] = Uniform(axes)
         args = [self.lower(argument, free) for argument in arguments]
         if not any(arg.axes == axes for arg in args):
-            args[0] = self.spread(args[0], axes)
+            varying = [place for place, arg in enumerate(args) if not isinstance(arg, Const)]
+            place = varying[0] if varying else _FIELD.get(sampler, 0)
+            args[place] = self.spread(args[place], axes)
         return Sample(axes, sampler, tuple(args))
 
     def spread(self, node: Node, axes: tuple[Axis, ...]) -> Node:

@@ -9,7 +9,7 @@ that are the same but for names are written once.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
 from symbolic.codegen.functions import Condition, Function, Program
@@ -27,13 +27,15 @@ from symbolic.codegen.ir import (
     Reduce,
     Sample,
     Size,
+    Uniform,
     children,
     rebuild,
     walk,
 )
 from symbolic.codegen.lower import CONFIGURATION, ROW
-from symbolic.codegen.numpy_target import SUMS, before_enumeration
+from symbolic.codegen.numpy_target import SUMS, Body, before_enumeration
 from symbolic.codegen.source import (
+    ADD,
     Dialect,
     Names,
     Text,
@@ -43,6 +45,7 @@ from symbolic.codegen.source import (
     count_uses,
     docstring,
     enumerated,
+    folded,
     header,
     imports,
     length,
@@ -59,7 +62,9 @@ from symbolic.units import StateValue
 __all__ = ["emit"]
 
 _SHARED = ("LogSumExp", "configurations", "row_streams")
-_OWN = ("exp", "log", "sqrt", "tanh", "uniform", *by_name())
+_OWN = ("exp", "log", "sqrt", "tanh", "uniform", "fine_uniform", *(name.lower() for name in by_name()))
+# Functions whose first argument is a whole number.
+_COUNTED = ("softmax", "lngeomsum", "geomsum_mean", "geomsum_variance")
 
 _DIALECT = Dialect()
 
@@ -95,12 +100,12 @@ def _in_driver(node: Node) -> bool:
     return isinstance(node, (Contract, LogBase)) or (isinstance(node, Reduce) and node.over in (ROW, CONFIGURATION))
 
 
-def _reads(node: Node, kept: Mapping[Node, Node], own: Load) -> bool:
+def _reads(node: Node, kept: Set[Node], own: Load) -> bool:
     """Whether the node depends on the layer's states, or on an array that is kept up to date with them."""
     if isinstance(node, Load):
         return node.name == own.name and node.kind == "state"
     if node in kept:
-        return any(_reads(part, {}, own) for part in walk(node))
+        return any(_reads(part, set(), own) for part in walk(node))
     return any(_reads(child, kept, own) for child in children(node))
 
 
@@ -108,6 +113,8 @@ def _is_leaf(node: Node) -> bool:
     return isinstance(node, (Load, Const, Size, Configurations, Equal))
 
 
+# Arguments of a draw that are longer get names.
+_LONG = 24
 # What gets a name of its own within a loop.
 _NAMED = ("add", "sigmoid", "tanh", "bose", "exprel_mean", "geomsum_mean")
 
@@ -129,7 +136,7 @@ class _Loops:
 
     def sources(self) -> list[str]:
         return [
-            "\n".join(["@njit(**FUSED)", f"def {name}({signature}):", *body])
+            "\n".join(["@njit(**FUSED)", f"def {name}({signature}):", *(part for line in body for part in folded(line))])
             for (signature, *body), name in self.by_text.items()
         ]
 
@@ -159,7 +166,7 @@ class _Loop:
         self.names = Names({"np", "njit", "real", "t", "c", *_OWN})
         self.arguments: dict[object, str] = {}
         self.stack = [_Scope(None)]
-        self.axis_names: dict[Axis, str] = {ROW: "t", CONFIGURATION: "t"}
+        self.axis_names: dict[Axis, str] = {ROW: "t", CONFIGURATION: "c" if ROW in self.axes else "t"}
         self.uses = count_uses(outputs)
 
     def emit(self) -> tuple[str, str, list[str]]:
@@ -224,8 +231,12 @@ class _Loop:
                 return self._sum(node, arg, over)
             case Draw(mean=mean, low=low, high=high):
                 return self._draw(node, mean, low, high)
+            case Sample(sampler="quantile", args=(state,)):
+                return Text(f"real({self._text(state).source})")
             case Sample(sampler=sampler, args=args):
                 return self._sample(node, sampler, args)
+            case Uniform():
+                return Text(f"fine_uniform({self._stream(node)})")
             case Equal(index=(first, second)):
                 places = (self._axis(i) if isinstance(i, Axis) else str(i) for i in (first, second))
                 return Text(f"real(1.0) if {' == '.join(places)} else real(0.0)", 0)
@@ -233,6 +244,8 @@ class _Loop:
         if node.function == "copy":
             return self._text(node.args[0])
         texts = [self._text(arg) for arg in node.args]
+        if node.function in _COUNTED and isinstance(node.args[0], Const):
+            texts[0] = Text(str(int(node.args[0].value)))
         called = f"{node.function}({', '.join(text.source for text in texts)})"
         text = arithmetic(node, texts) or Text(called)
         named = node.function in _NAMED and any(axis.layer for axis in node.axes)
@@ -265,10 +278,8 @@ class _Loop:
         p = self._text(mean).source
         if not p.isidentifier():
             p = self._assign(mean, p).source
-        unit = next(axis for axis in node.axes if axis != ROW)
-        first, second = self._argument("stream_0"), self._argument("stream_1")
         u = self.names.new("u")
-        self._scope(node).lines.append(f"{u} = uniform({first}[t], {second}[t], {self._axis(unit)}, {p})")
+        self._scope(node).lines.append(f"{u} = uniform({self._stream(node)}, {p})")
         if (low, high) != (0, 1):
             u = f"real({low}.0) + real({high - low}.0) * {u}"
         return Text(f"real({high}.0) if {u} < {p} else real({low}.0)", 0)
@@ -278,10 +289,16 @@ class _Loop:
         place = next((n for n, arg in enumerate(args) if not isinstance(arg, (Const, Size))), 0)
         if not texts[place].isidentifier():
             texts[place] = self._assign(args[place], texts[place]).source
+        for n, arg in enumerate(args):
+            if len(texts[n]) > _LONG:
+                texts[n] = self._assign(arg, texts[n]).source
+        numbers = (f"{arg.value:.17g}" if isinstance(arg, Const) else text for arg, text in zip(args, texts, strict=True))
+        return Text(f"draw_{sampler}({', '.join([self._stream(node), texts[place], *numbers])})")
+
+    def _stream(self, node: Node) -> str:
+        """The arguments that say which random bits are meant: the row's two words, and the unit."""
         unit = next(axis for axis in node.axes if axis != ROW)
-        first, second = self._argument("stream_0"), self._argument("stream_1")
-        streams = f"{first}[t], {second}[t], {self._axis(unit)}, {texts[place]}"
-        return Text(f"draw_{sampler}({', '.join([streams, *texts])})")
+        return f"{self._argument('stream_0')}[t], {self._argument('stream_1')}[t], {self._axis(unit)}"
 
     def _loop(self, axis: Axis, body: list[str]) -> list[str]:
         return [f"for {self._axis(axis)} in range({self._length(axis)}):", *(f"    {line}" for line in body)]
@@ -320,13 +337,13 @@ class _SweepLoop(_Loop):
             self.stack.append(_Scope(axis))
             self._axis(axis)
         here = self._entry(self._argument(self.own), self.axes)
-        value = self._text(self.plan.draw).source
+        value = self._text(self.plan.draw)
         lines = self.stack[-1].lines
         if self.plan.tracked:
             change = self.names.new("change")
-            lines += [f"{change} = ({value}) - {here}", f"{here} += {change}"]
+            lines += [f"{change} = {value.within(ADD)} - {here}", f"{here} += {change}"]
         else:
-            lines.append(f"{here} = {value}")
+            lines.append(f"{here} = {value.source}")
         for tracked in self.plan.tracked:
             target = self._entry(self._argument(tracked.product), tracked.product.axes)
             other = self._entry(self._argument(tracked.change), tracked.change.index)
@@ -349,6 +366,10 @@ class _SweepLoop(_Loop):
     def _scope(self, node: Node) -> _Scope:
         # What the last draw has changed is not kept for the next unit.
         return self.stack[-1] if node in self.plan.volatile else super()._scope(node)
+
+    def _stream(self, node: Node) -> str:
+        unit = next(axis for axis in node.axes if axis != ROW)
+        return f"{self._argument('stream_0')}[t] + {self._axis(unit)}, {self._argument('stream_1')}[t], 0"
 
     def _sum(self, node: Node, arg: Node, over: Axis) -> Text:
         return Text(f"real({super()._sum(node, arg, over).source})")
@@ -397,6 +418,7 @@ class _Driver:
         self.lines: list[str] = []
         self.indent = "    "
         self.enumerated = ""
+        self.lasting: set[Node] = set()
 
     def source(self) -> str:
         function = self.function
@@ -408,7 +430,8 @@ class _Driver:
                 self._log_sum_exp(node)
         if function.sweep:
             self._sweep()
-        self._compute(self.roots)
+        else:
+            self._compute(self.roots)
         results = [self._array(node) for node in self.roots]
         for line in returned(function, results):
             self._line(line)
@@ -419,27 +442,37 @@ class _Driver:
         (root,) = self.roots
         plan = planned(root, self.function.sweep)
         self._line(f"{plan.layer} = {plan.layer}.copy()")
-        tracked = tuple(found.product for found in plan.tracked)
-        self._compute((*plan.before, *tracked))
-        memo: dict[Node, Node] = dict(zip((*plan.before, *tracked), (*plan.before, *tracked), strict=True))
-        draw = rebuild(root, summed_in_loops, memo)
+        arrays = {*plan.before, *(found.product for found in plan.tracked)}
+        for node in plan.before + tuple(found.product for found in plan.tracked):
+            self._materialise(node)
+        draw = rebuild(root, lambda node: node if node in arrays else summed_in_loops(node), {a: a for a in arrays})
         assert isinstance(draw, (Draw, Sample))
         own = Load(draw.axes, plan.layer, "state", draw.axes)
-        plan = replace(plan, draw=draw, volatile=frozenset(node for node in walk(draw) if _reads(node, memo, own)))
-        loop = _SweepLoop(plan, {*memo, *(node for node in walk(draw) if isinstance(node, Load))}, own)
+        plan = replace(plan, draw=draw, volatile=frozenset(node for node in walk(draw) if _reads(node, arrays, own)))
+        loop = _SweepLoop(plan, {*arrays, *(node for node in walk(draw) if isinstance(node, Load))}, own)
         name = self.loops.name(*loop.emit())
         passed = [self._passed(key) for key in loop.arguments if key != "stream_1"]
         self._line(f"{name}({', '.join(passed)})")
         self.known[root] = plan.layer
 
     def _line(self, text: str) -> None:
-        self.lines.append(self.indent + text)
+        self.lines += folded(self.indent + text)
 
     def _check(self, conditions: tuple[Condition, ...]) -> None:
         """What must be positive is computed and looked at before anything that relies on it."""
-        self._compute(tuple(condition.node for condition in conditions))
         for condition in conditions:
-            self._line(f"positive({self._array(condition.node)}, *{condition.name})")
+            node, sign = condition.node, ""
+            if {ROW, CONFIGURATION} & set(node.axes):
+                if isinstance(node, Map) and node.function == "neg":
+                    (node,), sign = node.args, "-"
+                self._compute((node,))
+                values = sign + self._array(node)
+            else:
+                # Of parameters alone: nothing that a compiled loop would be worth its while for.
+                body = Body(self.function, self.program)
+                values = body.text(condition.node)
+                self.lines += body.lines
+            self._line(f"positive({values}, *{condition.name})")
 
     def _array(self, node: Node) -> str:
         if node in self.known:
@@ -487,10 +520,21 @@ class _Driver:
             for group in loops.values():
                 self._loop(group, stored, roots)
 
+    def _materialise(self, node: Node) -> None:
+        """Compute the node as an array under a name, which several loops read."""
+        self._compute((node,))
+        if node not in self.known:
+            source = self._array(node)
+            self.known[node] = self.names.new(suggested_name(node))
+            self._line(f"{self.known[node]} = {source}")
+        self.lasting.add(node)
+
     def _stored(self, roots: tuple[Node, ...]) -> set[Node]:
         """The nodes that become arrays: results, products, and what NumPy needs whole."""
         stored = {node for node in roots if not _is_leaf(node)}
         for node in walk(*roots):
+            if node in self.known:
+                stored.add(node)
             if _in_driver(node):
                 stored.add(node)
                 stored |= {child for child in children(node) if not _is_leaf(child)}
@@ -505,9 +549,10 @@ class _Driver:
 
     def _loop(self, outputs: list[Node], stored: set[Node], roots: tuple[Node, ...]) -> None:
         inputs = self._inputs(outputs, stored)
-        in_place = self._in_place(outputs, inputs, roots)
-        wanted = {node: name for name, node in self.function.outputs}
-        wanted |= {c.node: f"{c.name.partition('_')[0].lower()}_{outputs[0].axes[-1].layer}" for c in self.function.conditions if c.node in outputs and outputs[0].axes}
+        in_place = self._in_place(outputs, inputs, roots, self._needed_later(outputs))
+        wanted = {c.node: c.name.lower().replace("_of_", "_") for c in self.function.conditions}
+        for name, node in self.function.outputs:
+            wanted[node] = f"phase_{name}" if name in self.function.phases else name
         names = {node: wanted.get(node) or self._called(node, roots) for node in outputs}
         loop = _Loop({node: _kind(node, name) for node, name in names.items()}, inputs, in_place)
         name = self.loops.name(*loop.emit())
@@ -523,7 +568,7 @@ class _Driver:
         self._line(f"{name}({', '.join(passed)})")
 
     def _called(self, node: Node, roots: tuple[Node, ...]) -> str:
-        return "exponent" if node in roots else suggested_name(node)
+        return "exponent" if node in roots and self.enumerated else suggested_name(node)
 
     def _rename(self, node: Node, name: str) -> None:
         """Call an array by what it is going to hold."""
@@ -559,18 +604,28 @@ class _Driver:
             visit(node)
         return found
 
-    def _in_place(self, outputs: list[Node], inputs: set[Node], roots: tuple[Node, ...]) -> dict[Node, Node]:
+    def _needed_later(self, outputs: list[Node]) -> set[Node]:
+        """The arrays that are read by what is still to be computed after this loop."""
+        roots = (*self.roots, *(condition.node for condition in self.function.conditions))
+        stored = self._stored(roots) | set(outputs)
+        left = [node for node in stored if node not in self.known and node not in outputs]
+        needed = self._inputs([node for node in left if not _in_driver(node)], stored)
+        return needed | {child for node in left if _in_driver(node) for child in children(node)}
+
+    def _in_place(
+        self, outputs: list[Node], inputs: set[Node], roots: tuple[Node, ...], later: set[Node]
+    ) -> dict[Node, Node]:
         """Outputs that take the memory of a product which only this loop reads."""
-        inside = count_uses(outputs)
         places: dict[Node, Node] = {}
         free = [
             node
             for node in walk(*outputs)
             if node in inputs
-            and isinstance(node, Contract)
+            and node in self.known
             and node not in roots
+            and node not in self.lasting
+            and node not in later
             and node.axes == outputs[0].axes
-            and inside[node] == self.uses[node]
         ]
         for output, place in zip(outputs, free, strict=False):
             places[output] = place
@@ -594,10 +649,7 @@ class _Driver:
 
     def _log_sum_exp(self, node: Reduce) -> None:
         for part in before_enumeration(node):
-            self._compute((part,))
-            if part not in self.known:
-                self.known[part] = self.names.new(suggested_name(part))
-                self._line(f"{self.known[part]} = {self._numpy(part)}")
+            self._materialise(part)
         layers = enumerated(node.arg)
         sizes = ", ".join(f"({length(c.layer, self.shapes)}, {states_text(c.states)})" for c in layers)
         names = ", ".join(c.layer for c in layers)
@@ -611,3 +663,7 @@ class _Driver:
         self._line(f"total.add({self._array(node.arg)})")
         self.indent = outer
         self.known[node] = "total.value"
+        self.lasting.add(node)
+        for root in self.roots:
+            if isinstance(root, Map) and root.function == "neg" and root.args == (node,):
+                self.known[root] = "-total.value"

@@ -17,6 +17,7 @@ from symbolic.codegen.ir import (
     Reduce,
     Sample,
     Size,
+    Uniform,
     children,
     walk,
 )
@@ -54,10 +55,10 @@ _FUNCTIONS = {
     "log": "np.log",
     "sqrt": "np.sqrt",
     "tanh": "np.tanh",
-    **{name: name for name in by_name()},
+    **{name.lower(): name.lower() for name in by_name()},
 }
 _SHARED = ("LogSumExp", "configurations", "row_streams")
-SUMS = ("RowLogSumExp", "identity", "log_base", "positive", "unit_streams")
+SUMS = ("RowLogSumExp", "as_states", "identity", "log_base", "positive", "unit_streams")
 
 
 def emit(program: Program) -> str:
@@ -86,7 +87,7 @@ class Body:
     streams = "streams"
     one = "one"
     functions = _FUNCTIONS
-    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *by_name())
+    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *_FUNCTIONS)
 
     def __init__(self, function: Function, program: Program):
         self.function = function
@@ -130,7 +131,11 @@ class Body:
         return "\n".join([signature, *docstring(function, self.program, self._randomness()), *self.lines])
 
     def _check(self, condition: Condition) -> None:
-        self._line(f"positive({self._text(condition.node).source}, *{condition.name})")
+        self._line(f"positive({self.text(condition.node)}, *{condition.name})")
+
+    def text(self, node: Node) -> str:
+        """The source of a node; what deserves a name is assigned in the lines before."""
+        return self._text(node).source
 
     def _sweep(self) -> None:
         """Draw the units of a layer one after the other, for all rows at once."""
@@ -216,6 +221,11 @@ class Body:
     def _drawn(self, mean: Text, node: Draw) -> Text:
         return Text(f"draw({mean.source}, {self.streams}, {node.low}, {node.high})")
 
+    def _uniform(self, node: Uniform) -> Text:
+        unit = node.axes[-1]
+        size = "1" if unit == self.site else length(unit.layer, self.shapes)
+        return Text(f"fine_uniform({self.streams}, {size})")
+
     def _sampled(self, node: Sample, args: list[Text]) -> Text:
         return Text(f"draw_{node.sampler}({', '.join([self.streams, *(arg.source for arg in args)])})")
 
@@ -287,6 +297,10 @@ class Body:
                 return self._log_sum_exp(node)
             case Draw(mean=mean):
                 return self._drawn(self._text(mean), node)
+            case Uniform():
+                return self._uniform(node)
+            case Sample(sampler="quantile", args=(state,)):
+                return Text(f"as_states({self._text(state).source}, {self._some_array()})")
             case Sample(args=args):
                 texts = [self.dialect.aligned(self._text(arg), arg.axes, node.axes) for arg in args]
                 return self._sampled(node, texts)

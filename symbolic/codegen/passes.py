@@ -238,7 +238,11 @@ def _summed(node: Node, out: tuple[Axis, ...]) -> Node:
 
 
 def quotients(node: Node) -> Node:
-    """x · (1 / y) → x / y."""
+    """x · (1 / y) → x / y, and x / √(1 / y) → x · √y."""
+    match node:
+        case Map(function="div", args=(above, Map(function="sqrt", args=(Map() as inner,)))) if _is_reciprocal(inner):
+            root = Map(inner.axes, "sqrt", (inner.args[1],))
+            return root if _is_one(above) else Map(node.axes, "mul", (above, root))
     if isinstance(node, Map) and node.function == "mul":
         below = [arg.args[1] for arg in node.args if _is_reciprocal(arg)]
         above = [arg for arg in node.args if not _is_reciprocal(arg)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from symbolic.errors import DivergentError
 
-__all__ = ["RowLogSumExp", "identity", "log_base", "positive", "unit_streams"]
+__all__ = ["RowLogSumExp", "as_states", "identity", "log_base", "positive", "unit_streams"]
 
 
 def _namespace(x: Any) -> Any:
@@ -43,7 +43,7 @@ def positive(values: Any, what: str, parameters: str) -> None:
     names = ("row", "unit") if len(place) == 2 else ("unit",)
     where = ", ".join(f"{name} {k}" for name, k in zip(names, place, strict=False))
     raise DivergentError(
-        f"{what} must be positive and finite, or the sum over the states has no end and there is no such distribution. "
+        f"{what}, must be positive and finite, or the sum over the states has no end and there is no such distribution. "
         f"Got {numbers[place]:.6g}{f' at {where}' if where else ''}; change {parameters} so that it is positive for "
         "every unit."
     )
@@ -54,6 +54,13 @@ def identity(size: int, like: Any) -> Any:
     if isinstance(like, np.ndarray):
         return np.eye(size, dtype=like.dtype)
     return _namespace(like).eye(size, dtype=like.dtype, device=like.device)
+
+
+def as_states(values: Any, like: Any) -> Any:
+    """Numbers in float64 in the type of the array ``like``."""
+    if isinstance(values, np.ndarray):
+        return values.astype(like.dtype, copy=False)
+    return _namespace(values).astype(values, like.dtype)
 
 
 def unit_streams(streams: tuple[Any, Any], unit: int) -> tuple[Any, Any]:
@@ -86,11 +93,14 @@ class RowLogSumExp:
     def __init__(self) -> None:
         self._top: Any = None
         self._sum: Any = None
+        self._type: Any = None
 
     def add(self, x: Any) -> None:
-        """Take in a block."""
+        """Take in a block; it is added up in float64."""
         xp = _namespace(x)
-        top = xp.max(x, axis=0) if xp is np or not hasattr(xp, "amax") else xp.amax(x, 0)
+        self._type = x.dtype
+        x = x.astype(np.float64) if xp is np else xp.astype(x, xp.float64)
+        top = xp.max(x, axis=0) if xp is np else _largest(xp, x)
         if self._top is not None:
             top = xp.where(top > self._top, top, self._top)
         here = xp.sum(xp.exp(x - top), axis=0)
@@ -99,5 +109,12 @@ class RowLogSumExp:
 
     @property
     def value(self) -> Any:
-        """The logarithms of the sums so far, shape (rows,)."""
-        return self._top + _namespace(self._top).log(self._sum)
+        """The logarithms of the sums so far, shape (rows,), in the type of the blocks."""
+        xp = _namespace(self._top)
+        value = self._top + xp.log(self._sum)
+        return value.astype(self._type) if xp is np else xp.astype(value, self._type)
+
+
+def _largest(xp: Any, x: Any) -> Any:
+    """The largest number of every column; PyTorch's own max gives places too."""
+    return xp.amax(x, 0) if hasattr(xp, "amax") else xp.max(x, axis=0)

@@ -134,7 +134,7 @@ def suggested_name(node: Node, *, with_layer: bool = True) -> str:
             return "mean" + suffix
         case Map(function="mul") if any(isinstance(arg, Load) and arg.kind == "weight" for arg in node.args):
             plain = all(isinstance(arg, Load) for arg in node.args)
-            return ("weighted" if plain else "weighted_mean") + suffix
+            return ("weighted_states" if plain else "weighted_mean") + suffix
     return "value" + suffix
 
 
@@ -389,7 +389,7 @@ def imports(modules: dict[str, tuple[Iterable[str], str]]) -> list[str]:
 def runtime_names(program: Program) -> tuple[str, ...]:
     """The functions and the samplers that a target's runtime brings under their own names."""
     samplers = sorted({f"draw_{name}" for function in program.functions for name in function.samplers})
-    return (*by_name(), *samplers)
+    return (*(name.lower() for name in by_name()), "fine_uniform", *samplers)
 
 
 def _literal(value: object) -> str:
