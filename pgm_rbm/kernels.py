@@ -56,8 +56,11 @@ def pairwise_kernels(visible: str = "binary", hidden: str = "binary", target: st
 
 
 def serves(kernels: Kernels, function: str) -> bool:
-    """Whether there is such a generated function; one is left out where the energy ties units of a layer together."""
-    return f"\ndef {function}(" in kernels.source
+    """Whether there is such a generated function in closed form, the units of each layer independent given the rest.
+
+    Where the energy ties units together there may be one all the same, which draws them one by one or enumerates.
+    """
+    return kernels.methods.get(function) == "closed form"
 
 
 def checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:

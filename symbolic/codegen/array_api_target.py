@@ -12,10 +12,10 @@ from dataclasses import replace
 from symbolic.codegen import runtime_array_api
 from symbolic.codegen.functions import Function, Program
 from symbolic.codegen.ir import Contract, Draw, Node, Sample, Uniform
+from symbolic.codegen.lower import CALLED
 from symbolic.codegen.numpy_target import SUMS, Body
 from symbolic.codegen.passes import as_matmul
 from symbolic.codegen.source import Dialect, Text, constants, header, imports, runtime_names
-from symbolic.language.functions import by_name
 
 __all__ = ["emit"]
 
@@ -99,7 +99,9 @@ _FUNCTIONS = {
     "log": "xp.log",
     "sqrt": "xp.sqrt",
     "tanh": "xp.tanh",
-    **{name.lower(): name.lower() for name in by_name()},
+    "cos": "xp.cos",
+    "sin": "xp.sin",
+    **CALLED,
 }
 
 
@@ -107,7 +109,7 @@ class _Body(Body):
     dialect = _Dialect()
     functions = _FUNCTIONS
     streams = "uniform"
-    taken = ("xp", "total", "uniform", "fine_uniform", *_OWN, *SUMS, *_FUNCTIONS)
+    taken = ("xp", "total", "uniform", "fine_uniform", *_OWN, *SUMS, *CALLED.values())
 
     def _begin(self) -> None:
         pass
@@ -139,7 +141,8 @@ class _Body(Body):
         return Text(self.streams if self.site else self._numbers())
 
     def _sampled(self, node: Sample, args: list[Text]) -> Text:
-        return Text(f"draw_{node.sampler}({', '.join([self.streams if self.site else self._numbers(), *(arg.source for arg in args)])})")
+        numbers = self.streams if self.site else self._numbers()
+        return Text(f"draw_{node.sampler}({', '.join([numbers, *(arg.source for arg in args)])})")
 
     def _enumeration(self, layers: str) -> str:
         return f"configurations({layers}, {self._some_array()})"

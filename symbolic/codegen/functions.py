@@ -16,7 +16,7 @@ from typing import Any
 from sympy import Expr, exp, log
 
 from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Node, Sample, walk
-from symbolic.codegen.lower import CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError, factored
+from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError, factored
 from symbolic.codegen.passes import optimise
 from symbolic.derivation.marginal import AUTO, CLOSED, ENUMERATION, SINGLE_SITE, conditional, free_energy, phase
 from symbolic.derivation.separation import separate, single_out
@@ -24,7 +24,6 @@ from symbolic.derivation.trace import Derivation
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
 from symbolic.language.energy import Energy
-from symbolic.language.functions import by_name
 from symbolic.language.layers import Configuration, Index, Layer, Parameter
 from symbolic.language.probability import FreeEnergy, LogPartition
 from symbolic.units import lookup
@@ -32,14 +31,14 @@ from symbolic.units import lookup
 __all__ = ["ARGUMENTS", "RESERVED", "Condition", "Function", "Program", "program"]
 
 _BODIES = """
-    FUSED LogSumExp RowLogSumExp as_states configurations diagonal draw einsum exp exponent fine_uniform first_row
-    identity key len log log_base namespace njit np positive range real repeated row_streams row_weights slice sqrt
+    FUSED LogSumExp RowLogSumExp as_states configurations cos diagonal draw einsum exp exponent fine_uniform first_row
+    identity key len log log_base namespace njit np positive range real repeated row_streams row_weights sin slice sqrt
     streams tanh total uniform unit_streams xp
 """
 _METHODS = "layer of parameter rng self states v_model x"
 
 # What the bodies of generated functions refer to, and the arguments they add.
-RESERVED = frozenset(_BODIES.split()) | {name.lower() for name in by_name()}
+RESERVED = frozenset(_BODIES.split()) | set(CALLED.values())
 # Arguments of the methods of Kernels, beside which parameters are passed by name.
 ARGUMENTS = frozenset(_METHODS.split())
 
@@ -356,6 +355,8 @@ class _Writer:
         return -log(ConfigSum(exp(-derivation.result.xreplace(labels)), *labels.values())), found
 
     def _mean(self, layer: Layer) -> Function:
+        if not lookup(layer.unit).has_mean:
+            raise LoweringError(f"the mean of the {layer.unit} units of layer {layer.name} says nothing of them.")
         derivation, free = self._conditional(f"mean_of_{layer.name}", layer), self._free(layer)
         node = self.lowering.spread(self.lowering.lower(derivation.mean, free), (ROW, *free.values()))
         rest = "all other units" if derivation.method == SINGLE_SITE else "the rest"
@@ -385,8 +386,8 @@ class _Writer:
             separation = single_out(function, state) if one_by_one else separate(function, layer, free=True)
             if unit.sampler is None:
                 raise LoweringError(
-                    f"the {unit.name} units of layer {layer.name} have no sampler; give their row in the table of units "
-                    "one (symbolic.units.Sampler)."
+                    f"the {unit.name} units of layer {layer.name} have no sampler; give their row in the table of "
+                    "units one (symbolic.units.Sampler)."
                 )
             arguments = unit.sampler.arguments(separation.unit_potential(state))
             node = self.lowering.sample(unit.sampler.name, arguments, free)
@@ -404,7 +405,7 @@ class _Writer:
         )
 
     def _phase(self, kept: tuple[Layer, ...]) -> Function:
-        formulas, outputs, found, summed = [], [], [], self._rest(kept)
+        formulas, outputs, summed = [], [], self._rest(kept)
         for parameter in self.energy.parameters.values():
             entry = self.energy.entry(parameter)
             derivation = self.phases(entry, kept)

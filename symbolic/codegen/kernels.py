@@ -77,9 +77,7 @@ class Kernels:
         self._refused: dict[str, str] = getattr(module, "REFUSED", {})
         methods: dict[str, str] = getattr(module, "METHODS", {})
         summing = ("free_energy_of_", "mean_of_", "sample_of_", "phase_of_", "phase_and_sample_of_", "log_partition")
-        self.methods = {
-            name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)
-        }
+        self.methods = {name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)}
         self._arguments: dict[str, tuple[str, ...]] = {}
         self._arrays: NumpyArrays | ForeignArrays = ForeignArrays() if self.target == "array-api" else NumpyArrays()
 
@@ -180,7 +178,7 @@ class Kernels:
         row_weights: Array | None = None,
         **parameters: Array,
     ) -> dict[str, Array]:
-        """Σ_t row_weights[t] ⟨−∂E/∂θ⟩ given row t, for every parameter θ, all layers that are not kept averaged exactly.
+        """Σ_t row_weights[t] ⟨−∂E/∂θ⟩ given row t, for every parameter θ, all layers not kept averaged exactly.
 
         Args:
             x: states of the layer that is kept, shape (rows, units); for several layers a dictionary of them.
@@ -338,7 +336,7 @@ class Kernels:
         kept = tuple(name for name in summable if name in named)
         name = f"{what}_{'_'.join(kept)}"
         if name not in self.methods and name not in self._refused:
-            others = [n.removeprefix(f"{what}_").replace("_", ", ") for n in self.methods if n.startswith(f"{what}_")]
+            others = [n.removeprefix(f"{what}_") for n in self.methods if n.startswith(f"{what}_")]
             raise ValueError(
                 f"of names layers given which all others can be summed out, one of: {'; '.join(others) or 'none'}. Got "
                 f"{', '.join(kept)}."
@@ -346,7 +344,7 @@ class Kernels:
         return kept
 
     def _needed(self, name: str, layer: str) -> tuple[str, ...]:
-        """The layers whose states are passed for ``layer``: all others, and its own for a single unit's distribution."""
+        """The layers whose states are passed for ``layer``: all others, and its own where single units are meant."""
         if layer not in self.layers:
             raise ValueError(f"there is no layer {layer!r}; there are: {', '.join(self.layers)}.")
         if layer in self.given:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from sympy import Add, Expr, Mul, Pow, S, Symbol, exp, log, tanh
+from sympy import Add, Expr, Mul, Pow, S, Symbol, cos, exp, log, sin, tanh
 
 from symbolic.codegen.ir import (
     Axis,
@@ -33,24 +33,28 @@ from symbolic.codegen.ir import (
 from symbolic.errors import SymbolicError
 from symbolic.language.binders import ConfigSum, IndexBinder, IndexSum
 from symbolic.language.energy import Energy
-from symbolic.language.functions import StableFunction, by_name
+from symbolic.language.functions import StableFunction, StateFunction
 from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
 from symbolic.language.probability import EnergyCall, FreeEnergy, LogPartition
-from symbolic.units import lookup, uniform_number
+from symbolic.units import StateValue, lookup, uniform_number
 
-__all__ = ["CONFIGURATION", "ROW", "ROW_WEIGHTS", "Lowering", "LoweringError", "factored"]
+__all__ = ["CALLED", "CONFIGURATION", "ROW", "ROW_WEIGHTS", "Lowering", "LoweringError", "factored"]
 
 ROW = Axis("t")
 CONFIGURATION = Axis("c")
 ROW_WEIGHTS = "row_weights"
 
 _LETTERS = {"visible": "ikmp", "hidden": "jlnq", "given": "doeg"}
-_FUNCTIONS: dict[type, str] = {
-    exp: "exp",
-    log: "log",
-    tanh: "tanh",
-    **{kind: name.lower() for name, kind in by_name().items()},
+_ELEMENTARY = {exp: "exp", log: "log", tanh: "tanh", cos: "cos", sin: "sin"}
+# neg is the change of sign here, so the function of states is called otherwise.
+_NAMED: dict[type, str] = {
+    kind: {"neg": "negative_part"}.get(kind.__name__, kind.__name__.lower())
+    for base in (StableFunction, StateFunction)
+    for kind in base.__subclasses__()
+    if kind.__module__ == base.__module__
 }
+# What the runtimes call the functions that are not elementary.
+CALLED = {name: {"negative_part": "neg"}.get(name, name) for name in _NAMED.values()}
 
 
 # The place of the argument that is a field, where it is not the first.
@@ -181,11 +185,12 @@ class Lowering:
                 return self._log_config_sum(expression.args[0], env)
             case EnergyCall() | FreeEnergy() | LogPartition():
                 return self._lower(expression.definition(), env)
-            case exp() | log() | tanh() | StableFunction():
-                function = _FUNCTIONS.get(type(expression))
-                if function is None:
+            case exp() | log() | tanh() | cos() | sin() | StableFunction() | StateFunction():
+                function = _ELEMENTARY.get(type(expression)) or _NAMED.get(type(expression))
+                if function is None and isinstance(expression, StableFunction):
                     return self._lower(expression.definition(), env)
-                return self._map(function, tuple(self._lower(argument, env) for argument in expression.args))
+                if function is not None:
+                    return self._map(function, tuple(self._lower(argument, env) for argument in expression.args))
             case Symbol():
                 for name in self._order:
                     if expression.name == f"n_{name}":
@@ -212,7 +217,7 @@ class Lowering:
         layer = next(i.layer.name for i in delta.args if isinstance(i, Index))
         axes = self._sorted({place for place in (first, second) if isinstance(place, Axis)})
         index = (first, second) if isinstance(first, Axis) else (second, first)
-        return Equal(axes, layer, axes if len(axes) == 2 else index)  # type: ignore[arg-type]
+        return Equal(axes, layer, axes if len(axes) == 2 else index)
 
     def _index_sum(self, total: IndexSum, env: dict[Index, Axis]) -> Node:
         taken = {env[i] for i in total.free_symbols if isinstance(i, Index) and i in env}
@@ -278,8 +283,8 @@ class Lowering:
         return Reduce(axes, "logsumexp", exponent, CONFIGURATION)
 
 
-def _states(layer: Layer) -> tuple[int | float, ...]:
-    return tuple(int(s) if s == int(s) else float(s) for s in lookup(layer.unit).states)
+def _states(layer: Layer) -> tuple[StateValue, ...]:
+    return tuple(int(s) if s == int(s) else s for s in lookup(layer.unit).states)
 
 
 def _number(expression: Expr) -> float | None:

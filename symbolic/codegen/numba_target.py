@@ -8,6 +8,7 @@ that are the same but for names are written once.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ from symbolic.codegen.ir import (
     rebuild,
     walk,
 )
-from symbolic.codegen.lower import CONFIGURATION, ROW
+from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW
 from symbolic.codegen.numpy_target import SUMS, Body, before_enumeration
 from symbolic.codegen.source import (
     ADD,
@@ -56,13 +57,13 @@ from symbolic.codegen.source import (
     suggested_name,
 )
 from symbolic.codegen.sweep import Sweep, planned, summed_in_loops
-from symbolic.language.functions import by_name
 from symbolic.units import StateValue
 
 __all__ = ["emit"]
 
 _SHARED = ("LogSumExp", "configurations", "row_streams")
-_OWN = ("exp", "log", "sqrt", "tanh", "uniform", "fine_uniform", *(name.lower() for name in by_name()))
+_OWN = ("exp", "log", "sqrt", "tanh", "uniform", "fine_uniform", *CALLED.values())
+_CALLS = {**CALLED, "cos": "np.cos", "sin": "np.sin"}
 # Functions whose first argument is a whole number.
 _COUNTED = ("softmax", "lngeomsum", "geomsum_mean", "geomsum_variance")
 
@@ -136,7 +137,7 @@ class _Loops:
 
     def sources(self) -> list[str]:
         return [
-            "\n".join(["@njit(**FUSED)", f"def {name}({signature}):", *(part for line in body for part in folded(line))])
+            "\n".join(["@njit(**FUSED)", f"def {name}({signature}):", *itertools.chain(*map(folded, body))])
             for (signature, *body), name in self.by_text.items()
         ]
 
@@ -246,7 +247,7 @@ class _Loop:
         texts = [self._text(arg) for arg in node.args]
         if node.function in _COUNTED and isinstance(node.args[0], Const):
             texts[0] = Text(str(int(node.args[0].value)))
-        called = f"{node.function}({', '.join(text.source for text in texts)})"
+        called = f"{_CALLS.get(node.function, node.function)}({', '.join(text.source for text in texts)})"
         text = arithmetic(node, texts) or Text(called)
         named = node.function in _NAMED and any(axis.layer for axis in node.axes)
         if self.uses[node] > 1 or (named and node not in self.outputs):
@@ -292,8 +293,11 @@ class _Loop:
         for n, arg in enumerate(args):
             if len(texts[n]) > _LONG:
                 texts[n] = self._assign(arg, texts[n]).source
-        numbers = (f"{arg.value:.17g}" if isinstance(arg, Const) else text for arg, text in zip(args, texts, strict=True))
-        return Text(f"draw_{sampler}({', '.join([self._stream(node), texts[place], *numbers])})")
+        like = texts[place]
+        for n, arg in enumerate(args):
+            if isinstance(arg, Const):
+                texts[n] = f"{arg.value:.17g}"
+        return Text(f"draw_{sampler}({', '.join([self._stream(node), like, *texts])})")
 
     def _stream(self, node: Node) -> str:
         """The arguments that say which random bits are meant: the row's two words, and the unit."""

@@ -21,7 +21,7 @@ from symbolic.codegen.ir import (
     children,
     walk,
 )
-from symbolic.codegen.lower import CONFIGURATION, ROW
+from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW
 from symbolic.codegen.source import (
     ATOM,
     DRAWS,
@@ -46,7 +46,6 @@ from symbolic.codegen.source import (
     suggested_name,
 )
 from symbolic.codegen.sweep import Tracked, planned
-from symbolic.language.functions import by_name
 
 __all__ = ["SUMS", "Body", "before_enumeration", "emit"]
 
@@ -55,7 +54,9 @@ _FUNCTIONS = {
     "log": "np.log",
     "sqrt": "np.sqrt",
     "tanh": "np.tanh",
-    **{name.lower(): name.lower() for name in by_name()},
+    "cos": "np.cos",
+    "sin": "np.sin",
+    **CALLED,
 }
 _SHARED = ("LogSumExp", "configurations", "row_streams")
 SUMS = ("RowLogSumExp", "as_states", "identity", "log_base", "positive", "unit_streams")
@@ -87,7 +88,7 @@ class Body:
     streams = "streams"
     one = "one"
     functions = _FUNCTIONS
-    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *_FUNCTIONS)
+    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *CALLED.values())
 
     def __init__(self, function: Function, program: Program):
         self.function = function

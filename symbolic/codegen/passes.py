@@ -22,6 +22,7 @@ from symbolic.codegen.ir import (
     Map,
     Node,
     Reduce,
+    children,
     rebuild,
 )
 
@@ -244,10 +245,10 @@ def quotients(node: Node) -> Node:
             root = Map(inner.axes, "sqrt", (inner.args[1],))
             return root if _is_one(above) else Map(node.axes, "mul", (above, root))
     if isinstance(node, Map) and node.function == "mul":
-        below = [arg.args[1] for arg in node.args if _is_reciprocal(arg)]
-        above = [arg for arg in node.args if not _is_reciprocal(arg)]
-        if below and above:
-            return Map(node.axes, "div", (_multiplied(above), _multiplied(below)))
+        below = [children(arg)[1] for arg in node.args if _is_reciprocal(arg)]
+        others = [arg for arg in node.args if not _is_reciprocal(arg)]
+        if below and others:
+            return Map(node.axes, "div", (_multiplied(others), _multiplied(below)))
     return node
 
 

@@ -36,16 +36,16 @@ def positive(values: Any, what: str, parameters: str) -> None:
         DivergentError: a value is zero, negative, infinite or NaN, so the unit's weights have no finite sum.
     """
     xp = _namespace(values)
-    if math.prod(values.shape) == 0 or (0 < float(xp.min(values)) and float(xp.max(values)) < math.inf):
+    if math.prod(values.shape) == 0 or (float(xp.min(values)) > 0 and float(xp.max(values)) < math.inf):
         return
     numbers = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     place = tuple(int(k) for k in np.argwhere(~((numbers > 0) & (numbers < math.inf)))[0])
     names = ("row", "unit") if len(place) == 2 else ("unit",)
     where = ", ".join(f"{name} {k}" for name, k in zip(names, place, strict=False))
     raise DivergentError(
-        f"{what}, must be positive and finite, or the sum over the states has no end and there is no such distribution. "
-        f"Got {numbers[place]:.6g}{f' at {where}' if where else ''}; change {parameters} so that it is positive for "
-        "every unit."
+        f"{what}, must be positive and finite, or the sum over the states has no end and there is no such "
+        f"distribution. Got {numbers[place]:.6g}{f' at {where}' if where else ''}; change {parameters} so that it "
+        "is positive for every unit."
     )
 
 

@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from symbolic.codegen.functions import Function, Program
 from symbolic.codegen.ir import (
@@ -27,9 +28,8 @@ from symbolic.codegen.ir import (
     children,
     walk,
 )
-from symbolic.codegen.lower import ROW_WEIGHTS, LoweringError
+from symbolic.codegen.lower import CALLED, ROW_WEIGHTS, LoweringError
 from symbolic.codegen.passes import Operand, as_matmul
-from symbolic.language.functions import by_name
 from symbolic.units import StateValue
 
 __all__ = [
@@ -270,7 +270,7 @@ def states_text(states: tuple[StateValue, ...]) -> str:
     first, last = states[0], states[-1]
     if len(states) > 3 and states == tuple(range(int(first), int(last) + 1)):
         return f"range({first}, {int(last) + 1})"
-    return str(states)
+    return f"({', '.join(repr(float(s)) if isinstance(s, Fraction) else str(s) for s in states)})"
 
 
 def enumerated(root: Node) -> tuple[Configurations, ...]:
@@ -324,8 +324,11 @@ def constants(program: Program, target: str) -> str:
     nodes = walk(*(node for function in program.functions for _, node in function.outputs))
     for node in dict.fromkeys(node for node in nodes if isinstance(node, LogBase)):
         weights = ", ".join(repr(weight) for weight in node.weights)
-        lines += [f"{base_constant(node)} = (", *textwrap.wrap(f"{weights},", 108, initial_indent="    ",
-                  subsequent_indent="    "), ")"]
+        lines += [
+            f"{base_constant(node)} = (",
+            *textwrap.wrap(f"{weights},", 108, initial_indent="    ", subsequent_indent="    "),
+            ")",
+        ]
     if program.refused:
         reasons = {reason: f"REASON_{n}" for n, reason in enumerate(dict.fromkeys(program.refused.values()), 1)}
         for reason, name in reasons.items():
@@ -389,7 +392,7 @@ def imports(modules: dict[str, tuple[Iterable[str], str]]) -> list[str]:
 def runtime_names(program: Program) -> tuple[str, ...]:
     """The functions and the samplers that a target's runtime brings under their own names."""
     samplers = sorted({f"draw_{name}" for function in program.functions for name in function.samplers})
-    return (*(name.lower() for name in by_name()), "fine_uniform", *samplers)
+    return (*CALLED.values(), "fine_uniform", *samplers)
 
 
 def _literal(value: object) -> str:

@@ -70,9 +70,9 @@ def test_wrong_rows_and_layers() -> None:
         KERNELS.energy(V, H, H, **parameters())
     with pytest.raises(ValueError, match=r"there is no layer 'x'; there are: v, h"):
         KERNELS.mean("x", V, **parameters())
-    with pytest.raises(ValueError, match=r"of names the layers given, out of v, h\. Got 'x'"):
+    with pytest.raises(ValueError, match=r"of names the layers kept, out of v, h\. Got 'x'"):
         KERNELS.free_energy(V, of="x", **parameters())
-    with pytest.raises(ValueError, match="all layers but the one summed out"):
+    with pytest.raises(ValueError, match=r"given which all others can be summed out, one of: h; v\. Got v, h"):
         KERNELS.free_energy({"v": V, "h": H}, of=("v", "h"), **parameters())
 
 

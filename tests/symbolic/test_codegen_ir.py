@@ -191,5 +191,12 @@ def test_a_layer_that_cannot_be_summed_out_is_left_out_with_the_reason() -> None
     i, k = v.index("i"), v.index("k")
     coupling = Parameter("J", v, v, symmetric=True)
     made = program(Energy(-Sum(coupling[i, k] * v[i] * v[k], i, k), visible=[v]))
-    assert [function.name for function in made.functions] == ["energy", "log_partition"]
-    assert "ties two units of layer v together" in made.refused["mean_of_v"]
+    assert [function.name for function in made.functions] == ["energy", "mean_of_v", "sample_of_v", "log_partition"]
+    assert made.methods == dict.fromkeys(("mean_of_v", "sample_of_v"), "single-site") | {"log_partition": "enumeration"}
+    v, h = Layer("v", "spin"), Layer("h")
+    pairs = Parameter("w", v, h)
+    tied = -Sum(coupling[i, k] * v[i] * v[k], i, k) - Sum(
+        pairs[i, h.index("j")] * v[i] * h[h.index("j")], i, h.index("j")
+    )
+    refused = program(Energy(tied, visible=[v], hidden=[h])).refused
+    assert "ties two units of layer v together" in refused["free_energy_of_h"]
