@@ -110,7 +110,7 @@ class Lowering:
         axes = tuple(free.values())
         weight = Load((ROW,), ROW_WEIGHTS, "weight", (ROW,))
         terms = []
-        for term in Add.make_args(factored(expression).expand(deep=False)):
+        for term in Add.make_args(_multiplied_out(factored(expression))):
             coefficient, factors = term.as_coeff_mul()
             args = tuple(self.lower(factor, free) for factor in factors)
             # What is the same for all rows multiplies their sum.
@@ -122,6 +122,8 @@ class Lowering:
                 spanned = tuple(axis for axis in axes if any(axis in arg.axes for arg in args))
                 total = Map(spanned, "mul", (total, *constant))
             terms.append(_scaled(float(coefficient), self.spread(total, axes)))
+        # Subtracted terms come last, as one would write it.
+        terms.sort(key=lambda term: isinstance(term, Map) and term.function == "neg")
         return terms[0] if len(terms) == 1 else Map(axes, "add", tuple(terms))
 
     def draw(self, mean: Expr, layer: Layer, free: Mapping[Index, Axis]) -> Node:
@@ -283,6 +285,11 @@ class Lowering:
         return Reduce(axes, "logsumexp", exponent, CONFIGURATION)
 
 
+def _multiplied_out(expression: Expr) -> Expr:
+    """The products of sums written as sums of products; nothing else is taken apart, e^{a + b} least of all."""
+    return expression.expand(deep=False, mul=True, power_base=False, power_exp=False, log=False, multinomial=False)
+
+
 def _states(layer: Layer) -> tuple[StateValue, ...]:
     return tuple(int(s) if s == int(s) else s for s in lookup(layer.unit).states)
 
@@ -340,6 +347,6 @@ def _place(index: Expr, env: Mapping[Index, Axis]) -> Axis | int:
 def _scaled(coefficient: float, node: Node) -> Node:
     if coefficient == 1:
         return node
-    if coefficient == -1:
-        return Map(node.axes, "neg", (node,))
+    if coefficient < 0:
+        return Map(node.axes, "neg", (_scaled(-coefficient, node),))
     return Map(node.axes, "mul", (Const((), coefficient), node))

@@ -469,8 +469,7 @@ class _Driver:
             if {ROW, CONFIGURATION} & set(node.axes):
                 if isinstance(node, Map) and node.function == "neg":
                     (node,), sign = node.args, "-"
-                self._compute((node,))
-                values = sign + self._array(node)
+                values = sign + self._named(node)
             else:
                 # Of parameters alone: nothing that a compiled loop would be worth its while for.
                 body = Body(self.function, self.program)
@@ -526,12 +525,17 @@ class _Driver:
 
     def _materialise(self, node: Node) -> None:
         """Compute the node as an array under a name, which several loops read."""
+        self._named(node)
+        self.lasting.add(node)
+
+    def _named(self, node: Node) -> str:
+        """The name of an array that holds the node, which is computed if it is not there yet."""
         self._compute((node,))
         if node not in self.known:
             source = self._array(node)
             self.known[node] = self.names.new(suggested_name(node))
             self._line(f"{self.known[node]} = {source}")
-        self.lasting.add(node)
+        return self.known[node]
 
     def _stored(self, roots: tuple[Node, ...]) -> set[Node]:
         """The nodes that become arrays: results, products, and what NumPy needs whole."""

@@ -59,6 +59,8 @@ _FUNCTIONS = {
     **CALLED,
 }
 _SHARED = ("LogSumExp", "configurations", "row_streams")
+# A result that is longer gets a line of its own.
+_LONG = 88
 SUMS = ("RowLogSumExp", "as_states", "identity", "log_base", "positive", "unit_streams")
 
 
@@ -120,11 +122,17 @@ class Body:
         wanted = dict(zip(self.roots, (name for name, _ in function.outputs), strict=True))
         results = []
         for name, node in function.outputs:
-            if len(wanted) > 1 and isinstance(node, Draw):
+            if len(wanted) > 1 and isinstance(node, (Draw, Sample)):
                 self._assign(node, self.names.new(name))
             if len(node.axes) > 2 and node not in self.known:
                 self._assign(node, self.names.new(f"phase_{name}"))
-            results.append(self._text(node).source)
+            text = self._text(node).source
+            if len(text) > _LONG:
+                wish = f"phase_{name}" if name in function.phases else name
+                self.known[node] = self.names.new(wish)
+                self._line(f"{self.known[node]} = {text}")
+                text = self.known[node]
+            results.append(text)
         for line in returned(function, results):
             self._line(line)
         self._finish()
@@ -334,8 +342,11 @@ class Body:
         for condition in self.function.conditions:
             if _is_enumerated(condition):
                 self._check(condition)
-        exponent = self._text(node.arg)
-        self._line(f"total.add({exponent.source})")
+        exponent = self._text(node.arg).source
+        if len(exponent) > _LONG:
+            self._line(f"exponent = {exponent}")
+            exponent = "exponent"
+        self._line(f"total.add({exponent})")
         self.indent = outer
         return Text("total.value")
 

@@ -248,7 +248,7 @@ def quotients(node: Node) -> Node:
         below = [children(arg)[1] for arg in node.args if _is_reciprocal(arg)]
         others = [arg for arg in node.args if not _is_reciprocal(arg)]
         if below and others:
-            return Map(node.axes, "div", (_multiplied(others), _multiplied(below)))
+            return Map(node.axes, "div", (_multiplied(others, node.axes), _multiplied(below, node.axes)))
     return node
 
 
@@ -256,11 +256,10 @@ def _is_reciprocal(node: Node) -> bool:
     return isinstance(node, Map) and node.function == "div" and _is_one(node.args[0])
 
 
-def _multiplied(factors: list[Node]) -> Node:
+def _multiplied(factors: list[Node], order: tuple[Axis, ...]) -> Node:
     if len(factors) == 1:
         return factors[0]
-    axes = max((factor.axes for factor in factors), key=len)
-    axes += tuple(dict.fromkeys(axis for factor in factors for axis in factor.axes if axis not in axes))
+    axes = tuple(axis for axis in order if any(axis in factor.axes for factor in factors))
     return Map(axes, "mul", tuple(factors))
 
 

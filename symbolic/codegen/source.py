@@ -126,6 +126,8 @@ def suggested_name(node: Node, *, with_layer: bool = True) -> str:
             return "state" + suffix
         case Reduce():
             return "total" + suffix
+        case Map(function="mul", args=(Load() as factor, *others)) if len(others) < 3 and set(others) == {factor}:
+            return ("square", "cube")[len(others) - 1] + suffix
         case Map(function="mul", args=(Load() | Configurations(), Load() | Configurations())) if len(units) > 1:
             return "pairs" + suffix
         case Map(function="add"):
@@ -269,7 +271,7 @@ def states_text(states: tuple[StateValue, ...]) -> str:
     """The states of one unit, as they stand in source."""
     first, last = states[0], states[-1]
     if len(states) > 3 and states == tuple(range(int(first), int(last) + 1)):
-        return f"range({first}, {int(last) + 1})"
+        return f"range({int(last) + 1})" if first == 0 else f"range({first}, {int(last) + 1})"
     return f"({', '.join(repr(float(s)) if isinstance(s, Fraction) else str(s) for s in states)})"
 
 
@@ -323,12 +325,10 @@ def constants(program: Program, target: str) -> str:
         lines += _wrapped(f"{name} = (", f"{_literal(text)}, {_literal(parameters)}", ")", text, parameters)
     nodes = walk(*(node for function in program.functions for _, node in function.outputs))
     for node in dict.fromkeys(node for node in nodes if isinstance(node, LogBase)):
-        weights = ", ".join(repr(weight) for weight in node.weights)
-        lines += [
-            f"{base_constant(node)} = (",
-            *textwrap.wrap(f"{weights},", 108, initial_indent="    ", subsequent_indent="    "),
-            ")",
-        ]
+        weights = f"{', '.join(repr(weight) for weight in node.weights)}"
+        line = f"{base_constant(node)} = ({weights})"
+        wrapped = textwrap.wrap(f"{weights},", 108, initial_indent="    ", subsequent_indent="    ")
+        lines += [line] if len(line) <= 112 else [f"{base_constant(node)} = (", *wrapped, ")"]
     if program.refused:
         reasons = {reason: f"REASON_{n}" for n, reason in enumerate(dict.fromkeys(program.refused.values()), 1)}
         for reason, name in reasons.items():

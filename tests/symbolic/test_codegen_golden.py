@@ -32,6 +32,18 @@ ENERGIES = {
         visible={"v": "binary"},
         hidden={"h": "binary", "g": "binary"},
     ),
+    "gaussian-binary": lambda: Energy.parse(
+        "sum((v[i]-a[i])^2/(2*s[i]^2), i) - sum(v[i]/s[i]^2*w[i,j]*h[j], i, j) - sum(b[j]*h[j], j)",
+        visible={"v": "gaussian"},
+        hidden={"h": "binary"},
+    ),
+    "semi-restricted-conditional": lambda: Energy.parse(
+        "-sum(v[i]*w[i,j]*h[j], i, j) - sum(L[i,k]*v[i]*v[k], i, k)/2 - sum(x[d]*A[d,i]*v[i], d, i)",
+        visible={"v": "binary"},
+        hidden={"h": "exponential"},
+        given={"x": "gaussian"},
+        symmetric=["L"],
+    ),
 }
 
 
