@@ -83,6 +83,21 @@ def test_damaged_machine_code_is_compiled_again(tmp_path: Path) -> None:
         assert again.split(" ", 1)[1] == first.split(" ", 1)[1]
 
 
+@pytest.mark.parametrize("error", [MemoryError, KeyError, IndexError])
+def test_errors_of_a_computation_are_not_taken_for_damage(error: type[Exception], fresh: Path) -> None:
+    kernels = build.ready_made("pairwise", target="numpy")
+    calls = []
+
+    def failing(v: np.ndarray, b: np.ndarray, w: np.ndarray) -> None:
+        calls.append(v)
+        raise error("no room")
+
+    kernels._module.mean_of_h = failing
+    with pytest.raises(error, match="no room"):
+        kernels.mean("h", np.ones((1, 3)), a=np.zeros(3), b=np.zeros(2), w=np.zeros((3, 2)))
+    assert len(calls) == 1
+
+
 def test_a_damaged_recipe_is_rebuilt(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = build.ready_made("pairwise", target="numpy")
     (recipe,) = fresh.glob("*.recipe")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
 from symbolic import DivergentError, Energy
+from symbolic.check.quadrature import points_of_domain
 from symbolic.codegen.build import Kernels, compile_energy
 from symbolic.units import Integers, Interval, lookup
 
@@ -307,3 +310,55 @@ def test_a_precision_that_is_not_positive_is_refused(target: str, wrong: float) 
 def test_the_docstring_says_what_must_be_positive() -> None:
     source = compile_energy(energy("gaussian", "binary"), "numpy").source
     assert "Raises DivergentError unless positive: p[i], the precision of the gaussian units of layer v." in source
+
+
+# Units whose energies hold other functions of the state than powers
+
+
+OTHERS = {
+    "drelu": (
+        "tp[j]*pos(h[j]) - gp[j]*pos(h[j])^2/2 + tn[j]*neg(h[j]) - gn[j]*neg(h[j])^2/2 + c[j]*h[j]",
+        lambda s, p, j: (p["tp"][j] - p["gp"][j] * s / 2 if s > 0 else p["tn"][j] - p["gn"][j] * s / 2) * s,
+    ),
+    "spike_and_slab": (
+        "c[j]*h[j] + t[j]*nonzero(h[j]) - q[j]*h[j]^2/2",
+        lambda s, p, j: (p["t"][j] if s != 0 else 0) - p["q"][j] * s**2 / 2,
+    ),
+    "von_mises": ("c[j]*cos(h[j]) + t[j]*sin(h[j])", lambda s, p, j: p["t"][j] * _MP.sin(s)),
+}
+_MP = mpmath.MPContext()
+_MP.dps = 40
+
+
+@pytest.mark.parametrize("target", ["numpy", "numba", "array-api"])
+@pytest.mark.parametrize("unit", OTHERS)
+def test_units_with_other_functions_of_their_states(unit: str, target: str) -> None:
+    text, own = OTHERS[unit]
+    basis, coupled = (_MP.cos, "cos(h[j])") if unit == "von_mises" else (lambda s: s, "h[j]")
+    made = Energy.parse(
+        f"-sum(v[i]*w[i,j]*{coupled}, i, j) - sum({text}, j)", visible={"v": "binary"}, hidden={"h": unit}
+    )
+    kernels = compile_energy(made, target)
+    rng = np.random.default_rng(3)
+    p = {
+        name: 0.5 + rng.random(tuple({"v": N_V, "h": N_H}[layer] for layer in layers))
+        for name, layers in kernels.parameters.items()
+    }
+    v = np.array([[1.0, 0.0, 1.0]])
+    field = (v @ p["w"] + p["c"])[0]
+
+    def average(f: Callable[[Any], Any], j: int) -> float:
+        return float(points_of_domain(lookup(unit), lambda s: f(s) * _MP.exp(own(s, p, j) + basis(s) * field[j])))
+
+    total = [average(lambda s: 1, j) for j in range(N_H)]
+    assert kernels.free_energy(v, **p)[0] == pytest.approx(-sum(map(math.log, total)), rel=1e-10)
+    mean = [average(basis, j) / total[j] for j in range(N_H)]
+    np.testing.assert_allclose(kernels.phase(v, **p)["c"], mean, rtol=1e-10)
+    if unit != "von_mises":
+        np.testing.assert_allclose(kernels.mean("h", v, **p)[0], mean, rtol=1e-10)
+    elif target == "array-api":
+        return
+    drawn = kernels.sample("h", np.repeat(v, 4000, axis=0), 3, **p)
+    drawn = np.cos(drawn) if unit == "von_mises" else drawn
+    # Five standard errors; the key is fixed, so this holds or it does not.
+    assert (np.abs(drawn.mean(axis=0) - mean) < 5 * drawn.std(axis=0) / np.sqrt(4000)).all()
