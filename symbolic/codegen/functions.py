@@ -359,7 +359,7 @@ class _Writer:
             raise LoweringError(f"the mean of the {layer.unit} units of layer {layer.name} says nothing of them.")
         derivation, free = self._conditional(f"mean_of_{layer.name}", layer), self._free(layer)
         node = self.lowering.spread(self.lowering.lower(derivation.mean, free), (ROW, *free.values()))
-        rest = "all other units" if derivation.method == SINGLE_SITE else "the rest"
+        rest = "all other units" if self._is_tied(layer) else "the rest"
         return Function(
             f"mean_of_{layer.name}",
             f"Mean of each unit of layer {layer.name}, given {rest} of its row.",
@@ -370,20 +370,32 @@ class _Writer:
 
     def _conditional(self, name: str, layer: Layer) -> Derivation:
         derivation = self.conditional(layer)
-        if derivation.method != CLOSED:
+        if self._is_tied(layer):
             self.methods[name] = derivation.method
         return derivation
 
+    def _is_tied(self, layer: Layer) -> bool:
+        """Whether the distribution of a unit depends on other units of its layer.
+
+        A term that singles out a unit keeps the layer from being summed out, but ties nothing.
+        """
+        if self.conditional(layer).method == CLOSED:
+            return False
+        potential = single_out(self.energy.function, self.energy.unit_state(layer)).unit_potential
+        terms = potential(self.energy.unit_state(layer)).terms
+        return any(Configuration(layer) in coefficient.free_symbols for _, coefficient in terms)
+
     def _sample(self, layer: Layer) -> Function:
         derivation, free = self._conditional(f"sample_of_{layer.name}", layer), self._free(layer)
-        one_by_one = derivation.method == SINGLE_SITE
+        one_by_one = self._is_tied(layer)
         unit, state = lookup(layer.unit), self.energy.unit_state(layer)
         if unit.sampler is not None and unit.sampler.name == "two_states":
             node = self.lowering.draw(derivation.mean, layer, free)
             formula = f"drawn with mean {_mean_of(derivation)} = {factored(derivation.mean)}"
         else:
             function = self.energy.function
-            separation = single_out(function, state) if one_by_one else separate(function, layer, free=True)
+            alone = derivation.method == SINGLE_SITE
+            separation = single_out(function, state) if alone else separate(function, layer, free=True)
             if unit.sampler is None:
                 raise LoweringError(
                     f"the {unit.name} units of layer {layer.name} have no sampler; give their row in the table of "

@@ -98,7 +98,8 @@ def test_all_libraries_agree_with_the_numpy_target(name: str, energy: str, dtype
     for summed in summable:
         given = tuple(layer for layer in reference.layers if layer != summed)
         x, y = ({layer: group[layer] for layer in given} for group in (states, foreign))
-        compare(kernels.free_energy(y, of=given, **theirs), reference.free_energy(x, of=given, **parameters))
+        if f"free_energy_of_{'_'.join(given)}" in reference.methods:
+            compare(kernels.free_energy(y, of=given, **theirs), reference.free_energy(x, of=given, **parameters))
         compare(kernels.mean(summed, y, **theirs), reference.mean(summed, x, **parameters))
         drawn = kernels.sample(summed, y, 7, first_row=3, **theirs)
         compare(drawn, reference.sample(summed, x, 7, first_row=3, **parameters))

@@ -211,6 +211,19 @@ def test_a_continuous_layer_is_swept(target: str) -> None:
     np.testing.assert_allclose(after[:9], reference, rtol=1e-11, atol=1e-12)
 
 
+def test_a_unit_that_a_term_singles_out_ties_nothing() -> None:
+    energy = Energy.parse(
+        "-sum(v[i]*w[i,j]*h[j], i, j) - s*v[0]", visible={"v": "binary"}, hidden={"h": "binary"}, parameters={"s": ()}
+    )
+    kernels = compile_energy(energy, "numpy")
+    assert kernels.methods["sample_of_v"] == "closed form"
+    rng = np.random.default_rng(0)
+    w, s, h = rng.normal(size=(4, 2)), np.asarray(1.5), np.ones((3, 2))
+    field = h @ w.T + s * np.eye(4)[0]
+    np.testing.assert_allclose(kernels.mean("v", h, w=w, s=s), 1 / (1 + np.exp(-field)), rtol=1e-13)
+    assert kernels.sample("v", h, 1, w=w, s=s).shape == (3, 4)
+
+
 def test_what_is_asked_of_the_wrong_layers() -> None:
     kernels = compile_energy(ENERGIES["conditional"](), "numpy")
     states, parameters = made(kernels)
