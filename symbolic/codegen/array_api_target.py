@@ -13,7 +13,7 @@ from symbolic.codegen import runtime_array_api
 from symbolic.codegen.functions import Function, Program
 from symbolic.codegen.ir import Contract, Draw, Node, Sample, Uniform
 from symbolic.codegen.lower import CALLED
-from symbolic.codegen.numpy_target import SUMS, Body
+from symbolic.codegen.numpy_target import LABELS, SUMS, Body
 from symbolic.codegen.passes import as_matmul
 from symbolic.codegen.source import Dialect, Text, constants, header, imports, runtime_names
 
@@ -34,7 +34,13 @@ def emit(program: Program) -> str:
     """The source of the module."""
     program = _served(program)
     text = "\n\n\n".join(_Body(_with_uniforms(function), program).source() for function in program.functions)
-    imported = imports({"runtime_array_api": ((*_OWN, *runtime_names(program)), text), "runtime_sums": (SUMS, text)})
+    imported = imports(
+        {
+            "runtime_array_api": ((*_OWN, *runtime_names(program)), text),
+            "runtime_labels": (LABELS, text),
+            "runtime_sums": (SUMS, text),
+        }
+    )
     parts = [
         header(program, "Kernels, for arrays that follow the array API standard, of the energy"),
         "\n".join(imported),
@@ -48,7 +54,7 @@ def _served(program: Program) -> Program:
     refused = dict(program.refused)
     for function in program.functions:
         for sampler in sorted(function.samplers):
-            if not hasattr(runtime_array_api, f"draw_{sampler}"):
+            if sampler != "label" and not hasattr(runtime_array_api, f"draw_{sampler}"):
                 refused[function.name] = (
                     f'units with the sampler {sampler!r} cannot be drawn with the target "array-api", whose functions '
                     'do not suffice for it; use "numpy" or "numba".'
@@ -109,7 +115,7 @@ class _Body(Body):
     dialect = _Dialect()
     functions = _FUNCTIONS
     streams = "uniform"
-    taken = ("xp", "total", "uniform", "fine_uniform", *_OWN, *SUMS, *CALLED.values())
+    taken = ("xp", "total", "uniform", "fine_uniform", *_OWN, *SUMS, *LABELS, *CALLED.values())
 
     def _begin(self) -> None:
         pass

@@ -31,9 +31,9 @@ from symbolic.units import lookup
 __all__ = ["ARGUMENTS", "RESERVED", "Condition", "Function", "Program", "program"]
 
 _BODIES = """
-    FUSED LogSumExp RowLogSumExp as_states configurations cos diagonal draw einsum exp exponent fine_uniform first_row
-    identity key len log log_base namespace njit np positive range real repeated row_streams row_weights sin slice sqrt
-    streams tanh total uniform unit_streams xp
+    " as_states configurations cos diagonal draw einsum exp exponent fine_uniform first_row FUSED identity key len
+    log log_base log_sum_exp LogSumExp namespace njit np one_hot positive range real repeated row_streams
+    row_weights RowLogSumExp sin slice sqrt streams tanh total uniform unit_streams xp
 """
 _METHODS = "layer of parameter rng self states v_model x"
 
@@ -358,6 +358,8 @@ class _Writer:
         if not lookup(layer.unit).has_mean:
             raise LoweringError(f"the mean of the {layer.unit} units of layer {layer.name} says nothing of them.")
         derivation, free = self._conditional(f"mean_of_{layer.name}", layer), self._free(layer)
+        if lookup(layer.unit).is_categorical:
+            free |= self.lowering.axes_of((self.energy.index_of[layer.states][0],))
         node = self.lowering.spread(self.lowering.lower(derivation.mean, free), (ROW, *free.values()))
         rest = "all other units" if self._is_tied(layer) else "the rest"
         return Function(
@@ -383,11 +385,16 @@ class _Writer:
             return False
         potential = single_out(self.energy.function, self.energy.unit_state(layer)).unit_potential
         terms = potential(self.energy.unit_state(layer)).terms
-        return any(Configuration(layer) in coefficient.free_symbols for _, coefficient in terms)
+        return any(Configuration(layer) in part.free_symbols | coefficient.free_symbols for part, coefficient in terms)
 
     def _sample(self, layer: Layer) -> Function:
         derivation, free = self._conditional(f"sample_of_{layer.name}", layer), self._free(layer)
         one_by_one = self._is_tied(layer)
+        if one_by_one and lookup(layer.unit).is_categorical:
+            raise LoweringError(
+                f"the units of layer {layer.name} depend on each other, and no code is generated that draws "
+                "categorical units one by one."
+            )
         unit, state = lookup(layer.unit), self.energy.unit_state(layer)
         if unit.sampler is not None and unit.sampler.name == "two_states":
             node = self.lowering.draw(derivation.mean, layer, free)

@@ -30,6 +30,7 @@ __all__ = [
     "LogBase",
     "Map",
     "Node",
+    "OneHot",
     "Reduce",
     "Sample",
     "Size",
@@ -136,6 +137,21 @@ class Equal(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class OneHot(Node):
+    """Iverson's bracket [v_i = s]: 1 where a categorical unit carries the label s, else 0.
+
+    Attributes:
+        states: the units' labels.
+        labels: how many labels there are.
+        label: the axis that s is, or the number of the one label that is meant.
+    """
+
+    states: Load | Configurations
+    labels: int
+    label: Axis | int
+
+
+@dataclass(frozen=True, eq=False)
 class Const(Node):
     """A number."""
 
@@ -214,6 +230,8 @@ def children(node: Node) -> tuple[Node, ...]:
         return node.args
     if isinstance(node, (Reduce, LogBase)):
         return (node.arg,)
+    if isinstance(node, OneHot):
+        return (node.states,)
     return (node.mean,) if isinstance(node, Draw) else ()
 
 

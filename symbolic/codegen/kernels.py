@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from symbolic.codegen import cache
 from symbolic.codegen.arrays import ForeignArrays, NumpyArrays
+from symbolic.units import lookup
 
 __all__ = ["Kernels"]
 
@@ -79,6 +80,8 @@ class Kernels:
         summing = ("free_energy_of_", "mean_of_", "sample_of_", "phase_of_", "phase_and_sample_of_", "log_partition")
         self.methods = {name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)}
         self._arguments: dict[str, tuple[str, ...]] = {}
+        axes = {axis.removesuffix(".states") for layers in self.parameters.values() for axis in layers if "." in axis}
+        self._labels = {f"{layer}.states": len(lookup(self.layers[layer]).states) for layer in axes}
         self._arrays: NumpyArrays | ForeignArrays = ForeignArrays() if self.target == "array-api" else NumpyArrays()
 
     def __repr__(self) -> str:
@@ -365,7 +368,7 @@ class Kernels:
         if parameters.keys() != self.parameters.keys():
             self._report_names(parameters)
         self._arrays.check({**states, **parameters})
-        sizes: dict[str, int] = {}
+        sizes = dict(self._labels)
         for name, layers in self.parameters.items():
             self._check_shape(name, parameters[name], layers, sizes)
         rows: int | None = None
@@ -380,11 +383,17 @@ class Kernels:
         return sizes
 
     def _check_shape(self, name: str, array: Array, layers: tuple[str, ...], sizes: dict[str, int]) -> None:
-        wanted = f"({', '.join(f'n_{layer}' for layer in layers)}{',' if len(layers) == 1 else ''})"
+        lengths = ", ".join(str(self._labels.get(layer, f"n_{layer}")) for layer in layers)
+        wanted = f"({lengths}{',' if len(layers) == 1 else ''})"
         shape = tuple(array.shape)
         if len(shape) != len(layers):
             raise ValueError(f"{name} must have {len(layers)} axes, {wanted}. Got shape {shape}.")
         for layer, size in zip(layers, shape, strict=True):
+            if layer in self._labels and size != sizes[layer]:
+                of = layer.removesuffix(".states")
+                raise ValueError(
+                    f"{name} must have shape {wanted}, since layer {of} has {self.layers[of]} units. Got shape {shape}."
+                )
             if sizes.setdefault(layer, size) != size:
                 raise ValueError(
                     f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by another parameter. "

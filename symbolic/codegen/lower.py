@@ -24,6 +24,7 @@ from symbolic.codegen.ir import (
     LogBase,
     Map,
     Node,
+    OneHot,
     Reduce,
     Sample,
     Size,
@@ -34,7 +35,7 @@ from symbolic.errors import SymbolicError
 from symbolic.language.binders import ConfigSum, IndexBinder, IndexSum
 from symbolic.language.energy import Energy
 from symbolic.language.functions import StableFunction, StateFunction
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
+from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, State, StateAxis
 from symbolic.language.probability import EnergyCall, FreeEnergy, LogPartition
 from symbolic.units import StateValue, lookup, uniform_number
 
@@ -44,7 +45,7 @@ ROW = Axis("t")
 CONFIGURATION = Axis("c")
 ROW_WEIGHTS = "row_weights"
 
-_LETTERS = {"visible": "ikmp", "hidden": "jlnq", "given": "doeg"}
+_LETTERS = {"visible": "ikmp", "hidden": "jlnq", "given": "doeg", "labels": "srxy"}
 _ELEMENTARY = {exp: "exp", log: "log", tanh: "tanh", cos: "cos", sin: "sin"}
 # neg is the change of sign here, so the function of states is called otherwise.
 _NAMED: dict[type, str] = {
@@ -73,12 +74,16 @@ class Lowering:
     """
 
     def __init__(self, energy: Energy):
-        self._order = {name: place for place, name in enumerate(energy.layers)}
+        self._order: dict[str, float] = {name: place for place, name in enumerate(energy.layers)}
         self._letters = {
             layer.name: (side, place)
             for side, layers in (("visible", energy.visible), ("hidden", energy.hidden), ("given", energy.given))
             for place, layer in enumerate(layers)
         }
+        # A layer's labels come right after its units.
+        labelled = [layer for layer in energy.layers.values() if lookup(layer.unit).is_categorical]
+        self._order |= {layer.states.name: self._order[layer.name] + 0.5 for layer in labelled}
+        self._letters |= {layer.states.name: ("labels", self._letters[layer.name][1]) for layer in labelled}
         self._memo: dict[object, Node] = {}
 
     def axis(self, layer: Layer, place: int = 0) -> Axis:
@@ -86,7 +91,8 @@ class Lowering:
         side, position = self._letters[layer.name]
         letters = _LETTERS[side]
         name = letters[place] if place < len(letters) else f"{letters[0]}{place}"
-        return Axis(name if position == 0 else f"{name}_{layer.name}", layer.name)
+        plain = layer.name if not isinstance(layer, StateAxis) else layer.of.name
+        return Axis(name if position == 0 else f"{name}_{plain}", layer.name)
 
     def axes_of(self, indices: tuple[Expr, ...]) -> dict[Index, Axis]:
         """Axes for the free indices of an expression, such as those of a parameter's entry."""
@@ -112,7 +118,7 @@ class Lowering:
         terms = []
         for term in Add.make_args(_multiplied_out(factored(expression))):
             coefficient, factors = term.as_coeff_mul()
-            args = tuple(self.lower(factor, free) for factor in factors)
+            args = tuple(self.lower(factor, free) for factor in _with_normalisers(factors))
             # What is the same for all rows multiplies their sum.
             constant = tuple(arg for arg in args if ROW not in arg.axes)
             varying = tuple(arg for arg in args if ROW in arg.axes)
@@ -135,6 +141,8 @@ class Lowering:
     def sample(self, sampler: str, arguments: tuple[Expr, ...], free: Mapping[Index, Axis]) -> Node:
         """Random states of units whose distribution has the given parameters."""
         axes = (ROW, *free.values())
+        if sampler == "label":
+            return self._label(arguments[0], free)
         self._memo[uniform_number(), ()] = Uniform(axes)
         args = [self.lower(argument, free) for argument in arguments]
         if not any(arg.axes == axes for arg in args):
@@ -142,6 +150,13 @@ class Lowering:
             place = varying[0] if varying else _FIELD.get(sampler, 0)
             args[place] = self.spread(args[place], axes)
         return Sample(axes, sampler, tuple(args))
+
+    def _label(self, probability: Expr, free: Mapping[Index, Axis]) -> Node:
+        """Random labels of units, drawn with their probabilities."""
+        labels = [s for s in probability.free_symbols if isinstance(s, Index) and isinstance(s.layer, StateAxis)]
+        named = {**free, **self.axes_of(tuple(labels))}
+        p = self.spread(self.lower(probability, named), (ROW, *named.values()))
+        return Sample((ROW, *free.values()), "label", (p,))
 
     def spread(self, node: Node, axes: tuple[Axis, ...]) -> Node:
         """``node`` repeated along the axes it lacks."""
@@ -172,6 +187,8 @@ class Lowering:
                 return Load(axes, expression.parameter.name, "parameter", index)
             case Delta() if all(isinstance(arg, Index) or arg.is_Integer for arg in expression.args):
                 return self._delta(expression, env)
+            case Indicator():
+                return self._one_hot(expression, env)
             case IndexSum():
                 return self._index_sum(expression, env)
             case Add():
@@ -185,6 +202,8 @@ class Lowering:
                 return self._power(expression, env)
             case log() if isinstance(expression.args[0], ConfigSum):
                 return self._log_config_sum(expression.args[0], env)
+            case log() if _is_sum_over_labels(expression.args[0]):
+                return self._log_sum_exp(expression.args[0], env)
             case EnergyCall() | FreeEnergy() | LogPartition():
                 return self._lower(expression.definition(), env)
             case exp() | log() | tanh() | cos() | sin() | StableFunction() | StateFunction():
@@ -211,6 +230,35 @@ class Lowering:
         if configuration.label:
             return Configurations(axes, name, _states(configuration.layer), (row, unit))
         return Load(axes, name, "state", (row, unit))
+
+    def _one_hot(self, bracket: Indicator, env: dict[Index, Axis]) -> Node:
+        states = self._state(bracket.state, env)
+        assert isinstance(states, (Load, Configurations))
+        label = _place(bracket.label, env)
+        axes = (*states.axes, label) if isinstance(label, Axis) else states.axes
+        return OneHot(axes, states, len(lookup(bracket.state.layer.unit).states), label)
+
+    def _normaliser(self, exponent: Expr, total: IndexSum, env: dict[Index, Axis]) -> Node:
+        """ln of the total; of the very exponents that are there, where those run over all labels."""
+        labels = [s for s in exponent.free_symbols if isinstance(s, Index) and isinstance(s.layer, StateAxis)]
+        body, (bound,) = total.open()
+        for label in labels:
+            if label.layer == bound.layer and body.args[0].xreplace({bound: label}) == exponent:
+                node, over = self._lower(exponent, env), env[label]
+                rest = tuple(axis for axis in node.axes if axis != over)
+                return Reduce(rest, "logsumexp", self.spread(node, (*rest, over)), over)
+        return self._log_sum_exp(total, env)
+
+    def _log_sum_exp(self, total: IndexSum, env: dict[Index, Axis]) -> Node:
+        """ln Σ_s e^{φ(s)} over the labels of a categorical unit."""
+        body, (label,) = total.open()
+        place = 0
+        while self.axis(label.layer, place) in env.values():
+            place += 1
+        over = self.axis(label.layer, place)
+        exponent = self._lower(body.args[0], {**env, label: over})
+        rest = tuple(axis for axis in exponent.axes if axis != over)
+        return Reduce(rest, "logsumexp", self.spread(exponent, (*rest, over)), over)
 
     def _delta(self, delta: Delta, env: dict[Index, Axis]) -> Node:
         first, second = (_place(i, env) for i in delta.args)
@@ -244,6 +292,11 @@ class Lowering:
 
     def _product(self, product: Mul, env: dict[Index, Axis]) -> Node:
         coefficient, factors = product.as_coeff_mul()
+        if (probability := _probability(factors)) is not None:
+            exponent = self._lower(probability[0], env)
+            normaliser = self._map("neg", (self._normaliser(*probability, env),))
+            return self._map("exp", (self._map("add", (exponent, normaliser)),))
+        factors = _with_normalisers(factors)
         below = [f for f in factors if f.is_Pow and f.exp.is_negative]
         above = [self._lower(f, env) for f in factors if f not in below]
         if not above or coefficient not in (1, -1):
@@ -288,6 +341,34 @@ class Lowering:
 def _multiplied_out(expression: Expr) -> Expr:
     """The products of sums written as sums of products; nothing else is taken apart, e^{a + b} least of all."""
     return expression.expand(deep=False, mul=True, power_base=False, power_exp=False, log=False, multinomial=False)
+
+
+def _is_sum_over_labels(node: Expr) -> bool:
+    return (
+        isinstance(node, IndexSum)
+        and isinstance(node.body, exp)
+        and len(node.indices) == 1
+        and isinstance(node.indices[0].layer, StateAxis)
+    )
+
+
+def _probability(factors: tuple[Expr, ...]) -> tuple[Expr, Expr] | None:
+    """(φ, total) of e^φ ÷ total, where total is a sum of exponentials over labels and there are no other factors."""
+    if len(factors) != 2:
+        return None
+    for above, below in (factors, factors[::-1]):
+        if isinstance(above, exp) and below.is_Pow and below.exp == -1 and _is_sum_over_labels(below.base):
+            return above.args[0], below.base
+    return None
+
+
+def _with_normalisers(factors: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """The factors with an exponential and the sum over labels that normalises it as one, which cannot overflow."""
+    below = [f for f in factors if f.is_Pow and f.exp == -1 and _is_sum_over_labels(f.base)]
+    above = [f for f in factors if isinstance(f, exp)]
+    if len(below) != 1 or len(above) != 1 or len(factors) == 2:
+        return factors if len(below) != 1 or len(above) != 1 else (Mul(*factors),)
+    return (Mul(above[0], below[0]), *(f for f in factors if f is not above[0] and f is not below[0]))
 
 
 def _states(layer: Layer) -> tuple[StateValue, ...]:

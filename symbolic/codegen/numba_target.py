@@ -25,6 +25,7 @@ from symbolic.codegen.ir import (
     LogBase,
     Map,
     Node,
+    OneHot,
     Reduce,
     Sample,
     Size,
@@ -34,7 +35,7 @@ from symbolic.codegen.ir import (
     walk,
 )
 from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW
-from symbolic.codegen.numpy_target import SUMS, Body, before_enumeration
+from symbolic.codegen.numpy_target import LABELS, SUMS, Body, before_enumeration, one_hot
 from symbolic.codegen.source import (
     ADD,
     Dialect,
@@ -84,6 +85,7 @@ def emit(program: Program) -> str:
         {
             "runtime": (_SHARED, text),
             "runtime_numba": (("exp", "log", "sqrt", "tanh", "uniform", *runtime_names(program)), compiled),
+            "runtime_labels": (LABELS, text),
             "runtime_sums": (SUMS, text),
         }
     )
@@ -98,7 +100,9 @@ def emit(program: Program) -> str:
 
 def _in_driver(node: Node) -> bool:
     """Whether NumPy computes the node: a contraction, or a sum over rows."""
-    return isinstance(node, (Contract, LogBase)) or (isinstance(node, Reduce) and node.over in (ROW, CONFIGURATION))
+    if isinstance(node, Reduce):
+        return node.operation == "logsumexp" or node.over in (ROW, CONFIGURATION)
+    return isinstance(node, (Contract, LogBase, OneHot)) or (isinstance(node, Sample) and node.sampler == "label")
 
 
 def _reads(node: Node, kept: Set[Node], own: Load) -> bool:
@@ -417,7 +421,9 @@ class _Driver:
         self.roots = tuple(node for _, node in function.outputs)
         self.uses = count_uses((*self.roots, *(condition.node for condition in function.conditions)))
         self.shapes = shapes(function, program)
-        self.names = Names({*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN, *SUMS})
+        self.names = Names(
+            {*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN, *SUMS, *LABELS}
+        )
         self.known: dict[Node, str] = {}
         self.lines: list[str] = []
         self.indent = "    "
@@ -490,6 +496,12 @@ class _Driver:
         """A node that NumPy computes, as an expression."""
         if isinstance(node, Contract):
             source = _DIALECT.contraction(node, self._operand, self.shapes).source
+        elif isinstance(node, OneHot):
+            return one_hot(node, Text(self._array(node.states))).source
+        elif isinstance(node, Sample):
+            return f"draw_label(streams, {self._array(node.args[0])})"
+        elif isinstance(node, Reduce) and node.operation == "logsumexp":
+            return f"log_sum_exp({self._array(node.arg)})"
         elif isinstance(node, LogBase):
             return f"log_base({node.arg.layer}, {states_text(node.arg.states)}, {base_constant(node)})"
         else:

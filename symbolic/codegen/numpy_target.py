@@ -14,6 +14,7 @@ from symbolic.codegen.ir import (
     LogBase,
     Map,
     Node,
+    OneHot,
     Reduce,
     Sample,
     Size,
@@ -61,6 +62,7 @@ _FUNCTIONS = {
 _SHARED = ("LogSumExp", "configurations", "row_streams")
 # A result that is longer gets a line of its own.
 _LONG = 88
+LABELS = ("draw_label", "log_sum_exp", "one_hot")
 SUMS = ("RowLogSumExp", "as_states", "identity", "log_base", "positive", "unit_streams")
 
 
@@ -72,6 +74,7 @@ def emit(program: Program) -> str:
         {
             "runtime": (_SHARED, text),
             "runtime_numpy": (("draw", *runtime_names(program)), text),
+            "runtime_labels": (LABELS, text),
             "runtime_sums": (SUMS, text),
         }
     )
@@ -90,7 +93,7 @@ class Body:
     streams = "streams"
     one = "one"
     functions = _FUNCTIONS
-    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *CALLED.values())
+    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *LABELS, *CALLED.values())
 
     def __init__(self, function: Function, program: Program):
         self.function = function
@@ -302,14 +305,20 @@ class Body:
                 return self._map(node)
             case Reduce(operation="sum", arg=arg, over=over):
                 return self.dialect.total(self._text(arg), arg.axes.index(over))
+            case Reduce(arg=arg, over=over) if over != CONFIGURATION:
+                return Text(f"log_sum_exp({self._text(arg).source})")
             case Reduce():
                 return self._log_sum_exp(node)
+            case OneHot():
+                return one_hot(node, self._text(node.states))
             case Draw(mean=mean):
                 return self._drawn(self._text(mean), node)
             case Uniform():
                 return self._uniform(node)
             case Sample(sampler="quantile", args=(state,)):
                 return Text(f"as_states({self._text(state).source}, {self._some_array()})")
+            case Sample(sampler="label", args=(probabilities,)):
+                return self._sampled(node, [self._text(probabilities)])
             case Sample(args=args):
                 texts = [self.dialect.aligned(self._text(arg), arg.axes, node.axes) for arg in args]
                 return self._sampled(node, texts)
@@ -360,6 +369,12 @@ def before_enumeration(node: Reduce) -> list[Node]:
 
 def _is_enumerated(condition: Condition) -> bool:
     return CONFIGURATION in condition.node.axes
+
+
+def one_hot(node: OneHot, states: Text) -> Text:
+    if isinstance(node.label, Axis):
+        return Text(f"one_hot({states.source}, {node.labels})")
+    return Text(f"one_hot({states.source}, {node.labels})[..., {node.label}]")
 
 
 def _number(value: float) -> Text:

@@ -23,6 +23,7 @@ from symbolic.codegen.ir import (
     LogBase,
     Map,
     Node,
+    OneHot,
     Reduce,
     Sample,
     children,
@@ -30,7 +31,7 @@ from symbolic.codegen.ir import (
 )
 from symbolic.codegen.lower import CALLED, ROW_WEIGHTS, LoweringError
 from symbolic.codegen.passes import Operand, as_matmul
-from symbolic.units import StateValue
+from symbolic.units import StateValue, lookup
 
 __all__ = [
     "ADD",
@@ -113,7 +114,7 @@ class Names:
 
 def suggested_name(node: Node, *, with_layer: bool = True) -> str:
     """What a person would call the array, such as ``field_h``."""
-    units = [axis.layer for axis in node.axes if axis.layer]
+    units = [axis.layer for axis in node.axes if axis.layer and "." not in axis.layer]
     suffix = f"_{'_'.join(units)}" if with_layer and units else ""
     match node:
         case Configurations(layer=layer):
@@ -124,6 +125,10 @@ def suggested_name(node: Node, *, with_layer: bool = True) -> str:
             return "delta" + suffix
         case Draw() | Sample():
             return "state" + suffix
+        case OneHot(states=states):
+            return f"{states.name if isinstance(states, Load) else states.layer}_one_hot"
+        case Reduce(operation="logsumexp"):
+            return "log_partition" + suffix
         case Reduce():
             return "total" + suffix
         case Map(function="mul", args=(Load() as factor, *others)) if len(others) < 3 and set(others) == {factor}:
@@ -391,7 +396,7 @@ def imports(modules: dict[str, tuple[Iterable[str], str]]) -> list[str]:
 
 def runtime_names(program: Program) -> tuple[str, ...]:
     """The functions and the samplers that a target's runtime brings under their own names."""
-    samplers = sorted({f"draw_{name}" for function in program.functions for name in function.samplers})
+    samplers = sorted({f"draw_{name}" for function in program.functions for name in function.samplers - {"label"}})
     return (*CALLED.values(), "fine_uniform", *samplers)
 
 
@@ -419,6 +424,12 @@ def returned(function: Function, results: list[str]) -> list[str]:
     return ["return {", *(f"    {phase}," for phase in phases), ", ".join(["}", *rest])]
 
 
+def _shown_size(layer: str, program: Program) -> str:
+    if layer.endswith(".states"):
+        return str(len(lookup(program.layers[layer.removesuffix(".states")]).states))
+    return f"n_{layer}" if layer else "rows"
+
+
 DRAWS = "Draws depend on key (64 bits), first_row + row and unit, and on nothing else."
 
 
@@ -430,7 +441,7 @@ def docstring(function: Function, program: Program, randomness: str = DRAWS) -> 
     lines.append("")
     arrays = []
     for name, dimensions in shapes(function, program).items():
-        sizes = ", ".join(f"n_{layer}" if layer else "rows" for layer in dimensions)
+        sizes = ", ".join(_shown_size(layer, program) for layer in dimensions)
         arrays.append(f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})")
     lines += textwrap.wrap(f"Shapes: {', '.join(arrays)}.", 104)
     if function.conditions:

@@ -32,6 +32,11 @@ ENERGIES = {
         visible={"v": "binary"},
         hidden={"h": "binary", "g": "binary"},
     ),
+    "categorical": lambda: Energy.parse(
+        "-sum(w[i,s,j]*indicator(v[i],s)*h[j], i, s, j) - sum(a[i,s]*indicator(v[i],s), i, s) - sum(b[j]*h[j], j)",
+        visible={"v": "potts(3)"},
+        hidden={"h": "binary"},
+    ),
     "gaussian-binary": lambda: Energy.parse(
         "sum((v[i]-a[i])^2/(2*s[i]^2), i) - sum(v[i]/s[i]^2*w[i,j]*h[j], i, j) - sum(b[j]*h[j], j)",
         visible={"v": "gaussian"},
