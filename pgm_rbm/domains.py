@@ -88,9 +88,11 @@ def ends(unit: str) -> tuple[float, float]:
     if row.is_finite:
         states = states_of(unit)
         return states[0], states[-1]
-    low, high = (("first", "last"), ("low", "high"))[hasattr(row.domain, "low")]
-    ends = (getattr(row.domain, low), getattr(row.domain, high))
-    return (-np.inf if ends[0] is None else float(ends[0]), np.inf if ends[1] is None else float(ends[1]))
+    if type(row.domain).__name__ == "Circle":
+        return -np.pi, np.pi
+    first, last = (("first", "last"), ("low", "high"))[hasattr(row.domain, "low")]
+    low, high = getattr(row.domain, first), getattr(row.domain, last)
+    return (-np.inf if low is None else float(low), np.inf if high is None else float(high))
 
 
 def resting_state(unit: str) -> float:

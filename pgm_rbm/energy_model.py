@@ -13,7 +13,7 @@ from pgm_rbm.construction import checked_arrays, first_parameters, symmetric_par
 from pgm_rbm.errors import ModelError, NotPairwiseError
 from pgm_rbm.exact import joint
 from pgm_rbm.existence import existence_of
-from pgm_rbm.kernels import FloatArray, Kernels, checked_dtype, checked_states, serves
+from pgm_rbm.kernels import FloatArray, Kernels, checked_dtype, checked_states
 from pgm_rbm.layout import Layout
 from pgm_rbm.layout import States as LayerStates
 from pgm_rbm.sampling.layers import draw_layer, layer_key
@@ -212,7 +212,7 @@ class EnergyModel:
             TypeError, ValueError: as `energy`.
         """
         held = self._given_for(layer, states)
-        if not serves(self._kernels, f"mean_of_{layer}"):
+        if not self._layout.in_closed_form(f"mean_of_{layer}"):
             raise ModelError(
                 f"the energy ties units of layer {layer} together, so their means are not known in closed form. Sample "
                 f"them instead."
@@ -225,7 +225,7 @@ class EnergyModel:
         Where the energy ties units of the layer together, ``states`` includes the layer itself, and each unit is drawn
         once, one after another, given all others.
         """
-        tied = not serves(self._kernels, f"sample_of_{layer}") and layer in self._kernels.layers
+        tied = layer in self._kernels.layers and self._layout.tied(layer)
         held = self._states(dict(states), tuple(self.units)) if tied else self._given_for(layer, states)  # type: ignore[arg-type]
         key = layer_key(self._layout, resolve_seed(seed), layer)
         return draw_layer(self._layout, self._parameters, layer, held, key, 0)

@@ -132,7 +132,7 @@ class Existence:
     def _alone(self, layer: str, parameters: Parameters) -> str | None:
         """A layer given all others, with these in the states that are worst for it."""
         unit = self.layout.kernels.layers[layer]
-        if not has_conditions(unit):
+        if not has_conditions(unit) or self.layout.tied(layer):
             return None
         for held in self._around(layer, parameters):
             try:
@@ -159,17 +159,18 @@ class Existence:
                 w = parameters["w"] if layer == layout.visible[0] else parameters["w"].T
                 rows = max(1, _VALUES // w.shape[1])
                 for start in range(0, len(w), rows):
-                    tried.append({other: np.where(w[start : start + rows] > 0, high, low)})
+                    corners = np.where(w[start : start + rows] > 0, high, low)
+                    tried.append({other: np.ascontiguousarray(corners)})
             return tried
         rng = np.random.default_rng(0)
-        corners = {}
+        extreme = {}
         for one in others:
             bounds = ends(layout.kernels.layers[one])
             if np.isfinite(bounds).all():
-                corners[one] = rng.choice(np.array(bounds), size=(_CORNERS, layout.sizes[one]))
+                extreme[one] = rng.choice(np.array(bounds), size=(_CORNERS, layout.sizes[one]))
             else:
-                corners[one] = resting(layout, one, _CORNERS, np.float64)
-        return [*tried, corners] if corners else tried
+                extreme[one] = resting(layout, one, _CORNERS, np.float64)
+        return [*tried, extreme] if extreme else tried
 
     def _together(self, layers: list[str], parameters: Parameters) -> str | None:
         """Two layers of Gaussian kind: the quadratic form of both must be positive definite.

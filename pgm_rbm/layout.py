@@ -66,7 +66,7 @@ class Layout:
     def averaged(self) -> str | None:
         """The hidden layer that phases average exactly, given all other layers: the last one that can be."""
         for layer in reversed(self.kernels.hidden):
-            if serves(self.kernels, "phase_of_" + "_".join(self.others(layer))):
+            if self.in_closed_form("phase_of_" + "_".join(self.others(layer))):
                 return layer
         return None
 
@@ -74,9 +74,8 @@ class Layout:
     def two_sided(self) -> bool:
         """Whether there is a layer on each side and either can be summed out given the other."""
         sides = (self.visible, self.kernels.hidden)
-        return (
-            all(len(side) == 1 and serves(self.kernels, f"free_energy_of_{side[0]}") for side in sides)
-            and not self.given
+        return not self.given and all(
+            len(side) == 1 and self.in_closed_form(f"free_energy_of_{side[0]}") for side in sides
         )
 
     @cached_property
@@ -103,8 +102,19 @@ class Layout:
         """All layers but this one and those that are given, in the order of the kernels."""
         return tuple(one for one in self.kernels.layers if one != layer and one not in self.given)
 
+    def tied(self, layer: str) -> bool:
+        """Whether units of the layer are drawn one after another, each given all others."""
+        methods: Mapping[str, str] = getattr(self.kernels, "methods", {})
+        name = f"sample_of_{layer}"
+        return not serves(self.kernels, name) or methods.get(name) == "single-site"
+
+    def in_closed_form(self, name: str) -> bool:
+        """Whether there is such a generated function and its sums have a closed form."""
+        methods: Mapping[str, str] = getattr(self.kernels, "methods", {})
+        return serves(self.kernels, name) and methods.get(name, "closed form") == "closed form"
+
     def around(self, layer: str, states: States) -> States:
-        """The states that the conditional of ``layer`` is given."""
+        """The states of all other layers."""
         return {one: value for one, value in states.items() if one != layer}
 
     def data_states(self, x: npt.NDArray[Any]) -> States:

@@ -1,13 +1,13 @@
-"""Exact answers for energies over any number of layers, by enumerating all of them but one.
+"""Exact answers for energies over any number of layers, by enumerating as few of them as will do.
 
-One layer, s say, is summed out in closed form given all others, r: with F(r) its free energy,
+Some layers, s, are summed out in closed form given all others, r: with F(r) the free energy of these,
 
     ln Z = ln Σ_r μ(r) e^{−F(r)},    ⟨f⟩ = Σ_r p(r) ⟨f⟩_r,    p(r) = μ(r) e^{−F(r)} / Z,
 
-so all of r must have finitely many states, and s a closed form. Of the layers that will do, the one is taken that
-leaves the fewest configurations. What is conditional on data is had the same way, with the hidden layers but one
-enumerated for each row. The functions are those of `enumeration`, which is quicker where there is one layer on each
-side.
+so all of r must have finitely many states, and s a closed form. Of the ways there are, the one is taken that leaves the
+fewest configurations; in a deep model every other layer can be summed out at once. What is conditional on data is had
+the same way, with the hidden layers but one enumerated for each row. The functions are those of `enumeration`, which
+is quicker where there is one layer on each side.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from pgm_rbm.exact.enumeration import DEFAULT_LIMIT, Expectations, Gradient
 from pgm_rbm.exact.reduction import Part
 from pgm_rbm.exact.shards import Executors, Progress, run, showing
 from pgm_rbm.exact.sums import lifted
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, serves
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase
 from pgm_rbm.layout import NO_AVERAGE, Layout, States
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.workers import row_blocks, thread_count, workers
@@ -58,19 +59,14 @@ class JointSum:
     Attributes:
         layout: the model's layers.
         parameters: in float64.
-        summed: the layer that is summed out in closed form; None where every layer is enumerated.
+        kept: the layers that are enumerated; all others are summed out in closed form.
         with_averages: whether averages are wanted besides ln Z.
     """
 
     layout: Layout
     parameters: dict[str, Floats]
-    summed: str | None
+    kept: tuple[str, ...]
     with_averages: bool = False
-
-    @property
-    def kept(self) -> tuple[str, ...]:
-        """The layers that are enumerated."""
-        return tuple(layer for layer in self.layout.kernels.layers if layer != self.summed)
 
     @property
     def layer(self) -> str:
@@ -112,7 +108,7 @@ class JointSum:
     def log_weights(self, held: States) -> Floats:
         """ln of the summands of Z."""
         kernels = self.layout.kernels
-        if self.summed is None:
+        if len(self.kept) == len(kernels.layers):
             logs: Floats = -kernels.energy(**held, **self.parameters)
         else:
             logs = -kernels.free_energy(held, of=self.kept, **self.parameters)
@@ -199,7 +195,7 @@ def make_plan(
             f"Z depends on the input {layout.given[0]}, so the model has no single ln Z. Ask for energies, free "
             f"energies and means, or make the input a visible layer."
         )
-    task = JointSum(layout, lifted(parameters), _summed(layout, averages), averages)
+    task = JointSum(layout, lifted(parameters), _kept(layout, averages), averages)
     if task.configurations > limit:
         seconds = _seconds(task) / thread_count(threads)
         raise EnumerationLimitError(
@@ -214,19 +210,20 @@ def make_plan(
     return task
 
 
-def _summed(layout: Layout, averages: bool) -> str | None:
-    """The layer to sum out: of those that can be with all others finite, the one that leaves the least to do."""
+def _kept(layout: Layout, averages: bool) -> tuple[str, ...]:
+    """The layers to enumerate: of the sets of finite ones given which all others have a closed form, the smallest."""
     layers = layout.kernels.layers
-    able = {}
-    for layer in layers:
-        others = layout.others(layer)
-        named = ("free_energy_of_" + "_".join(others), "phase_of_" + "_".join(others))
-        if all(is_finite(layers[one]) for one in others) and all(serves(layout.kernels, name) for name in named):
-            able[layer] = _configurations(layout, others)
-    if able:
-        return min(able, key=lambda layer: able[layer])
-    if not averages and all(map(is_finite, layers.values())):
-        return None
+    finite = [layer for layer, unit in layers.items() if is_finite(unit)]
+    ways = {}
+    for size in range(1, len(layers)):
+        for kept in combinations(finite, size):
+            named = [f"{what}_of_{'_'.join(kept)}" for what in ("free_energy", "phase")]
+            if all(map(layout.in_closed_form, named)):
+                ways[kept] = _configurations(layout, kept)
+    if ways:
+        return min(ways, key=lambda kept: ways[kept])
+    if not averages and len(finite) == len(layers):
+        return tuple(layers)
     infinite = [f"{layer} ({unit})" for layer, unit in layers.items() if not is_finite(unit)]
     reason = (
         f"the states of {' and '.join(infinite)} cannot be listed"
@@ -234,7 +231,7 @@ def _summed(layout: Layout, averages: bool) -> str | None:
         else "every layer ties its units together"
     )
     raise ModelError(
-        f"exact answers need one layer in closed form and all others of finitely many states, and {reason}. Use "
+        f"exact answers need some layers in closed form and all others of finitely many states, and {reason}. Use "
         f"sampling, and training by CD or PCD with monitor='none'."
     )
 
@@ -413,7 +410,7 @@ def sample(
     Returns:
         The visible and the hidden states, of shapes (n, n_visible) and (n, n_hidden), in the dtype of the parameters.
     """
-    from pgm_rbm.sampling.layers import draw_layer
+    from pgm_rbm.sampling.layers import draw_layer, resting
     from pgm_rbm.sampling.streams import Purpose, derive_key, generator
 
     task = make_plan(kernels, parameters, limit, threads)
@@ -435,8 +432,12 @@ def sample(
         pool.map(draw, np.unique(chosen).tolist())
     dtype = next(iter(parameters.values())).dtype
     held = {layer: value.astype(dtype) for layer, value in task.states(numbers).items()}
-    if task.summed is not None:
-        held[task.summed] = draw_layer(layout, parameters, task.summed, held, derive_key(seed, Purpose.EXACT, 1), 0)
+    rest = [layer for layer in layout.kernels.layers if layer not in held]
+    for layer in rest:
+        # Independent of each other given what is held, so that the others of them may rest meanwhile.
+        around = held | {one: resting(layout, one, n, dtype) for one in rest}
+        key = derive_key(seed, Purpose.EXACT, 1 + rest.index(layer))
+        held[layer] = draw_layer(layout, parameters, layer, around, key, 0)
     return layout.data_array(held), layout.hidden_array(held)
 
 

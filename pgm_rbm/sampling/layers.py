@@ -8,7 +8,7 @@ and the unit alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ def draw_layer(
     states: States,
     key: int,
     first_row: int,
-    kept: Container[int] = (),
+    kept: Sequence[int] = (),
 ) -> FloatArray:
     """Random states of ``layer`` given all others.
 
@@ -75,8 +75,10 @@ def draw_layer(
         ModelError: see `require_drawable`.
     """
     kernels = layout.kernels
-    if serves(kernels, f"sample_of_{layer}"):
+    if not layout.tied(layer):
         return kernels.sample(layer, layout.around(layer, states), key, first_row=first_row, **parameters)
+    if serves(kernels, f"sample_of_{layer}") and not kept:
+        return kernels.sample(layer, states, key, first_row=first_row, **parameters)
     return _one_by_one(kernels, parameters, layer, states, key, first_row, kept)
 
 
@@ -87,11 +89,14 @@ def _one_by_one(
     states: States,
     key: int,
     first_row: int,
-    kept: Container[int],
+    kept: Sequence[int],
 ) -> FloatArray:
     unit = kernels.layers[layer]
     if not is_finite(unit):
-        raise ModelError(f"the {unit} units of layer {layer} are tied together and cannot be drawn.")
+        raise ModelError(
+            f"the {unit} units of layer {layer} are tied together and have infinitely many states, so they are drawn "
+            f"only where none of them is clamped. Leave the layer out of given."
+        )
     values = np.asarray(states_of(unit))
     measure = log_measure(unit, values)
     drawn = states[layer].copy()

@@ -424,7 +424,9 @@ def test_states_are_checked_by_layer() -> None:
 def test_models_too_large_are_refused_before_they_start() -> None:
     case = CASES["deep"]
     large = RBM.from_energy(case.energy, {"v": 40, "h": 30, "g": 30}, seed=1, target="numpy")
-    with pytest.raises(EnumerationLimitError, match=r"have about 2\^60 configurations, and enumeration stops at limit"):
+    with pytest.raises(
+        EnumerationLimitError, match=r"have about 2\^\d+ configurations, and enumeration stops at limit"
+    ):
         large.log_partition()
     with pytest.raises(EnumerationLimitError, match="for each row, and at most"):
         large.free_energy(np.ones((1, 40)))
