@@ -20,6 +20,7 @@ __all__ = [
     "is_continuous",
     "is_finite",
     "is_quadratic",
+    "listed",
     "log_measure",
     "outside",
     "resting_state",
@@ -108,6 +109,14 @@ def describe(unit: str) -> str:
     if is_finite(unit) and len(states_of(unit)) <= _LISTED:
         return "{" + ", ".join(f"{state:g}" for state in states_of(unit)) + "}"
     return str(_unit(unit).domain)
+
+
+def listed(unit: str) -> str:
+    """The domain in words, such as ``0 or 1`` or ``in [0, 1]``."""
+    if is_finite(unit) and len(states_of(unit)) <= _LISTED:
+        *first, last = (f"{state:g}" for state in states_of(unit))
+        return f"{', '.join(first)} or {last}"
+    return f"in {describe(unit)}"
 
 
 def outside(values: npt.NDArray[Any], unit: str) -> npt.NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from pgm_rbm.cli.files import (
     load_model,
     new_output,
     read_rows,
+    require_one_visible_layer,
     states,
     write_array,
 )
@@ -44,16 +45,17 @@ def evaluate(
       pgm-rbm evaluate model.safetensors test.npy
       pgm-rbm evaluate model.safetensors test.csv --rows log-p.csv
     """
-    from pgm_rbm.exact import enumeration
+    from pgm_rbm.exact import joint
 
     if rows is not None:
         new_output(rows, force, ARRAY_ENDINGS)
     rbm = load_model(model)
+    require_one_visible_layer(rbm)
     table = read_rows(data, array)
     values = states(table, rbm.visible_units, threshold=threshold, model=(str(model), rbm.n_visible, rbm.n_hidden))
     with refusing(), counting("ln Z", quiet) as progress:
         log_z = rbm.log_partition(limit=limit, threads=threads, progress=progress).value
-        log_p = enumeration.log_probability(rbm.kernels, rbm.parameters, values, log_z, threads=threads)
+        log_p = joint.log_probability(rbm.kernels, rbm.parameters, values, log_z, threads=threads)
     if rows is not None:
         write_array(rows, log_p)
     result = {

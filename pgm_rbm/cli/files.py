@@ -31,6 +31,7 @@ __all__ = [
     "load_model",
     "new_output",
     "read_rows",
+    "require_one_visible_layer",
     "states",
     "unreadable",
     "write_array",
@@ -245,7 +246,7 @@ def states(
     Args:
         table: what was read.
         unit: the type of the units, as in `symbolic.units`.
-        threshold: 1 where a value is above it, else 0; None to take the values as they are.
+        threshold: 1 where a value is above it, else 0, for binary units; None to take the values as they are.
         model: (file, visible units, hidden units) of the model that the rows are for; None for a new one.
 
     Raises:
@@ -253,7 +254,7 @@ def states(
     """
     import numpy as np
 
-    from pgm_rbm.kernels import states_of
+    from pgm_rbm.domains import listed, outside
 
     values = table.values
     if model is not None and values.shape[1] != model[1]:
@@ -268,16 +269,19 @@ def states(
     if threshold is not None:
         if not math.isfinite(threshold):
             raise RequestError(f"--threshold must be a finite number. Got {threshold}.")
+        if unit != "binary":
+            raise RequestError(f"--threshold makes binary values, and the visible units are {unit}. Leave it out.")
         return (values > threshold).astype(np.uint8)
-    domain = states_of(unit)
-    wrong = ~np.isin(values, domain)
+    wrong = outside(values, unit)
     if wrong.any():
         value = values[wrong].flat[0]
-        listed = " or ".join(f"{state:g}" for state in domain)
-        raise RequestError(
-            f"{_place(table, wrong)}: a {unit} unit is {listed}. Got {value:g}. Use --threshold T to make values "
-            f"above T one and the others zero."
+        remedy = (
+            "Use --threshold T to make values above T one and the others zero, or --visible-units for units that take "
+            "such values."
+            if unit == "binary"
+            else "Convert such values first."
         )
+        raise RequestError(f"{_place(table, wrong)}: a {unit} unit is {listed(unit)}. Got {value:g}. {remedy}")
     return values
 
 
@@ -295,6 +299,17 @@ def load_model(path: Path) -> RBM:
 
     with refusing():
         return RBM.load(path)
+
+
+def require_one_visible_layer(rbm: RBM) -> None:
+    """Check that a table's columns are the visible units.
+
+    Raises:
+        RequestError: the model has several visible layers, or inputs.
+    """
+    layers = list(rbm._layout.data_columns)
+    if len(layers) > 1:
+        raise RequestError(f"the model has data in several layers, {', '.join(layers)}. Use it from Python.")
 
 
 def new_output(path: Path, force: bool, endings: tuple[str, ...] = ()) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgm_rbm.cli.bars import counting
-from pgm_rbm.cli.files import ARRAY_ENDINGS, as_csv, load_model, new_output, write_array
+from pgm_rbm.cli.files import ARRAY_ENDINGS, as_csv, load_model, new_output, require_one_visible_layer, write_array
 from pgm_rbm.cli.program import Force, ModelFile, Quiet, RequestError, Threads, note, pairs, refusing
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def sample(
     if exact and clamped:
         raise RequestError("--given does not go with --exact. Leave one of them out.")
     rbm = load_model(model)
+    require_one_visible_layer(rbm)
     _check_units(rbm, clamped)
     with refusing():
         chosen = resolve_seed(seed)
@@ -73,8 +74,7 @@ def sample(
         )
     if seed is None:
         note(f"seed {chosen}")
-    whole = drawn.astype(np.int8)
-    values = whole if np.array_equal(whole, drawn) else drawn
+    values = drawn.astype(np.int64) if np.array_equal(np.rint(drawn), drawn) else drawn
     if output is None:
         typer.echo(as_csv(values), nl=False)
     else:

@@ -78,6 +78,21 @@ def train(
     hidden: Annotated[
         int | None, typer.Option(min=1, help="Hidden units; 64 by default.", rich_help_panel=_MODEL)
     ] = None,
+    visible_units: Annotated[
+        str | None,
+        typer.Option(
+            "--visible-units",
+            metavar="UNIT",
+            help="What the data are: binary (by default), spin, gaussian, uniform, poisson, 'binomial(N)', and so on.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    hidden_units: Annotated[
+        str | None,
+        typer.Option(
+            "--hidden-units", metavar="UNIT", help="Likewise the hidden ones; binary.", rich_help_panel=_MODEL
+        ),
+    ] = None,
     dtype: Annotated[
         Precision | None,
         typer.Option(help="Of the parameters; float64 by default.", rich_help_panel=_MODEL),
@@ -166,6 +181,7 @@ def train(
     Examples:
       pgm-rbm train data.npy --output model.safetensors
       pgm-rbm train data.csv -o model.safetensors --hidden 100 --held-out 0.1
+      pgm-rbm train heights.csv -o model.safetensors --visible-units gaussian --learning-rate 0.01
       pgm-rbm train data.npy --resume model.safetensors --epochs 20
     """
     if momentum is not None and optimizer is Optimizer.adam:
@@ -175,16 +191,28 @@ def train(
             raise RequestError("--output says where the model goes. Add, for instance, --output model.safetensors.")
         new_output(output, force)
     else:
-        _only_new(hidden=hidden, dtype=dtype, target=target, seed=seed, zero_bias=zero_bias or None)
+        _only_new(
+            hidden=hidden,
+            dtype=dtype,
+            target=target,
+            seed=seed,
+            zero_bias=zero_bias or None,
+            visible_units=visible_units,
+            hidden_units=hidden_units,
+        )
         output = new_output(output or resume, force or output is None)
     rbm = None if resume is None else load_model(resume)
-    unit = "binary" if rbm is None else rbm.visible_units
+    with refusing():
+        units = _checked_units(visible_units or "binary", hidden_units or "binary")
+        unit = units[0] if rbm is None else rbm.visible_units
     shape = None if rbm is None else (str(resume), rbm.n_visible, rbm.n_hidden)
     table = read_rows(data, array)
     rows = states(table, unit, threshold=threshold, model=shape)
     rows, measured = _split(rows, held_out, unit, array, threshold, table)
     if rbm is None:
-        rbm = _new_model(rows, hidden or 64, dtype or Precision.float64, target or Target.numba, seed or 0, zero_bias)
+        rbm = _new_model(
+            rows, hidden or 64, units, dtype or Precision.float64, target or Target.numba, seed or 0, zero_bias
+        )
         if learning_rate is None:
             learning_rate = 0.01 if optimizer is Optimizer.adam else 0.1
     settings: dict[str, Any] = {
@@ -204,6 +232,17 @@ def train(
     _report(rbm, output, len(rows), None if measured is None else len(measured), as_json)
 
 
+def _checked_units(visible: str, hidden: str) -> tuple[str, str]:
+    """The names of two units of the table.
+
+    Raises:
+        ValueError: there is no such unit; the message lists those there are.
+    """
+    from symbolic.units import lookup
+
+    return lookup(visible).name, lookup(hidden).name
+
+
 def _only_new(**options: Any) -> None:
     for name, value in options.items():
         if value is not None:
@@ -211,12 +250,18 @@ def _only_new(**options: Any) -> None:
 
 
 def _new_model(
-    rows: npt.NDArray[Any], hidden: int, dtype: Precision, target: Target, seed: int, zero_bias: bool
+    rows: npt.NDArray[Any],
+    hidden: int,
+    units: tuple[str, str],
+    dtype: Precision,
+    target: Target,
+    seed: int,
+    zero_bias: bool,
 ) -> RBM:
     from pgm_rbm import RBM
 
     with refusing():
-        rbm = RBM(rows.shape[1], hidden, seed=seed, dtype=dtype.value, target=target.value)
+        rbm = RBM(rows.shape[1], hidden, *units, seed=seed, dtype=dtype.value, target=target.value)
         if not zero_bias:
             rbm.initialise_visible_bias(rows)
     return rbm

@@ -3,9 +3,8 @@
 `load_digits` gives 1797 handwritten digits of 8×8 pixels from E. Alpaydin and C. Kaynak, "Optical Recognition of
 Handwritten Digits", UCI Machine Learning Repository, 1998, https://doi.org/10.24432/C50P49, licensed under CC BY 4.0
 (https://creativecommons.org/licenses/by/4.0/). The rows are those that scikit-learn distributes as
-``sklearn.datasets.load_digits``: the source's test set, in its order. Changed here: grey levels 0 to 16 are made
-binary, a pixel being 1 where its level is above 7, and packed eight to a byte. LICENSE-digits.txt beside this
-module says the same.
+``sklearn.datasets.load_digits``: the source's test set, in its order. Changed here: the grey levels 0 to 16 are
+packed one to a byte; ``pixels`` is 1 where a level is above 7. LICENSE-digits.txt beside this module says the same.
 """
 
 from pgm_rbm.data.digits import Digits, DigitSet, load_digits

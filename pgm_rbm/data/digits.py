@@ -1,4 +1,4 @@
-"""The 8×8 handwritten digits, binary, in a fixed split; the package's docstring states source and licence."""
+"""The 8×8 handwritten digits, grey and binary, in a fixed split; the package's docstring states source and licence."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HELD_OUT", "SIDE", "THRESHOLD", "DigitSet", "Digits", "load_digits", "pack"]
+__all__ = ["DARKEST", "HELD_OUT", "SIDE", "THRESHOLD", "DigitSet", "Digits", "load_digits", "pack"]
 
 SIDE = 8
 """Pixels along each side of an image."""
 
 THRESHOLD = 7
 """A pixel is 1 where its grey level, 0 to 16, is above this."""
+
+DARKEST = 16
+"""The highest grey level."""
 
 HELD_OUT = 297
 """The last so many rows, in the order of the source, are the held-out set."""
@@ -26,10 +29,12 @@ class DigitSet:
     """Some of the digits.
 
     Attributes:
+        grey: grey levels from 0.0 to 1.0 in steps of 1/16, in the order of ``pixels``; shape (n, 64), float64.
         pixels: 0.0 or 1.0, row by row from the top left of each image; shape (n, 64), float64.
         labels: the digit that each image shows, 0 to 9; shape (n,), int64.
     """
 
+    grey: npt.NDArray[np.float64]
     pixels: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64]
 
@@ -66,13 +71,13 @@ def load_digits() -> Digits:
         files("pgm_rbm.data").joinpath("digits.npz").open("rb") as stream,
         np.load(stream, allow_pickle=False) as packed,
     ):
-        pixels = np.unpackbits(packed["pixels"], axis=1).astype(np.float64)
-        labels = packed["labels"].astype(np.int64)
+        levels, labels = packed["grey"], packed["labels"].astype(np.int64)
     start = len(labels) - HELD_OUT
-    return Digits(
-        DigitSet(pixels[:start].copy(), labels[:start].copy()),
-        DigitSet(pixels[start:].copy(), labels[start:].copy()),
-    )
+    parts = [
+        DigitSet(levels[rows] / DARKEST, (levels[rows] > THRESHOLD).astype(np.float64), labels[rows].copy())
+        for rows in (slice(0, start), slice(start, None))
+    ]
+    return Digits(*parts)
 
 
 def pack(grey: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.uint8]]:
@@ -84,4 +89,4 @@ def pack(grey: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, npt.NDAr
         grey: levels 0 to 16, shape (n, 64).
         labels: digits, shape (n,).
     """
-    return {"pixels": np.packbits(grey > THRESHOLD, axis=1), "labels": labels.astype(np.uint8)}
+    return {"grey": grey.astype(np.uint8), "labels": labels.astype(np.uint8)}

@@ -18,6 +18,9 @@ def test_the_split_is_fixed_and_covers_all_rows():
         assert part.labels.dtype == np.int64
         assert set(np.unique(part.pixels)) == {0.0, 1.0}
         assert set(np.unique(part.labels)) == set(range(10))
+        assert part.grey.shape == part.pixels.shape
+        assert set(np.unique(part.grey * 16)) == set(range(17))
+        np.testing.assert_array_equal(part.pixels, part.grey * 16 > THRESHOLD)
         assert part.images.shape == (len(part), 8, 8)
 
 

@@ -73,7 +73,7 @@ def parameters(v: str, h: str) -> dict[str, np.ndarray]:
     w = np.clip(0.2 * rng.normal(size=(N_V, N_H)), -0.2, 0.2)
     if not {v, h} & set(BOUNDED) and not {v, h} <= set(GAUSSIAN):
         w = -np.abs(w)
-    a, b = (0.3 * rng.normal(size=n) - (2.0 if unit in RATED else 0) for unit, n in ((v, N_V), (h, N_H)))
+    a, b = (0.3 * rng.normal(size=n) - (2.6 if unit in RATED else 0) for unit, n in ((v, N_V), (h, N_H)))
     return {"w": w, "a": a, "b": b}
 
 
@@ -238,9 +238,7 @@ def test_data_outside_the_domain_are_refused(unit: str) -> None:
 
 @pytest.mark.parametrize(("v", "h"), [pair for pair in itertools.product(UNITS, UNITS) if not coupled(*pair)])
 def test_pairs_without_a_z_are_refused(v: str, h: str) -> None:
-    with pytest.raises(
-        DivergentError, match=rf"{v} and .* units cannot be coupled: Z is infinite for every weight but"
-    ):
+    with pytest.raises(DivergentError, match=r" units cannot be coupled: Z is infinite for every weight but zero"):
         RBM(N_V, N_H, v, h)
 
 
@@ -252,7 +250,7 @@ def test_an_indefinite_quadratic_form_is_refused(v: str, h: str) -> None:
     w /= np.linalg.norm(w, 2)
     zeros = np.zeros(6), np.zeros(4)
     RBM.from_parameters(0.999 * w, *zeros, v, h, target="numpy")
-    with pytest.raises(DivergentError, match="the quadratic form of layers .* is not positive definite .* smaller"):
+    with pytest.raises(DivergentError, match=r"the quadratic form of layers .* is not positive definite .* smaller"):
         RBM.from_parameters(1.001 * w, *zeros, v, h, target="numpy")
     rbm = RBM.from_parameters(0.999 * w, *zeros, v, h, target="numpy")
     with pytest.raises(DivergentError):
