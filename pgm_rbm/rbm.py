@@ -23,7 +23,7 @@ from pgm_rbm.exact import configurations, enumeration, joint
 from pgm_rbm.exact.configurations import MostProbable
 from pgm_rbm.exact.enumeration import Expectations, Gradient
 from pgm_rbm.exact.shards import Executors, Progress
-from pgm_rbm.exact.sums import require_domain
+from pgm_rbm.exact.sums import lifted, require_domain
 from pgm_rbm.kernels import FloatArray, Phase, checked_parameters, pairwise_kernels
 from pgm_rbm.learning.learner import LearningModel
 from pgm_rbm.partition import LogPartition
@@ -335,8 +335,16 @@ class RBM(LearningModel):
     def log_probability(
         self, v: States, *, limit: int | None = None, threads: int | None = None
     ) -> npt.NDArray[np.float64]:
-        """ln p(v) of each row, in nats, shape (rows,), exact. Arguments and errors as `log_partition` and `energy`."""
+        """ln p(v) of each row, in nats, shape (rows,), exact; of a model with inputs, given the row's input.
+
+        It is a density where units are continuous. Arguments and errors as `log_partition` and `energy`.
+        """
         rows = self._data(v, "v")
+        if self._layout.given:
+            inputs = self._layout.data_states(rows.astype(np.float64))
+            inputs = {layer: inputs[layer] for layer in self._layout.given}
+            each = self._kernels.log_partition(inputs, **lifted(self._parameters))
+            return joint.log_probability(self._kernels, self._parameters, rows, 0.0, threads=threads) - each
         log_z = self.log_partition(limit=limit, threads=threads).value
         return joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
 

@@ -827,3 +827,53 @@ def test_a_disk_that_is_full_is_a_failure(here, monkeypatch):
     assert "No space left" in message
     assert not (here / "s.npy").exists()
     assert left_over(here) == []
+
+
+# Units other than binary ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("unit", "hidden"), [("gaussian", "binary"), ("spin", "spin"), ("poisson", "binary")])
+def test_models_of_other_units_are_trained_evaluated_and_sampled(here, unit, hidden):
+    rng = np.random.default_rng(2)
+    data = {
+        "gaussian": rng.normal(size=(40, 3)),
+        "spin": rng.choice([-1, 1], (40, 3)),
+        "poisson": rng.poisson(2, (40, 3)),
+    }
+    np.save("units.npy", data[unit])
+    options = ["--visible-units", unit, "--hidden-units", hidden, "--hidden", 2, "--target", "numpy", "--epochs", 2]
+    run("train", "units.npy", "-o", "units.safetensors", *options, "--learning-rate", 0.01, "--quiet")
+    rbm = RBM.load("units.safetensors")
+    assert (rbm.visible_units, rbm.hidden_units) == (unit, hidden)
+    result = json.loads(run("evaluate", "units.safetensors", "units.npy", "--json").stdout)
+    assert result["mean_log_likelihood"] == pytest.approx(rbm.log_likelihood(data[unit]), abs=1e-12)
+    run("sample", "units.safetensors", "-n", 5, "--steps", 3, "--seed", 1, "--output", "drawn.npy", "--quiet")
+    drawn = np.load("drawn.npy")
+    np.testing.assert_array_equal(drawn, rbm.sample(5, 3, seed=1))
+    assert drawn.dtype == (np.float64 if unit == "gaussian" else np.int64)
+    run("train", "units.npy", "--resume", "units.safetensors", "--epochs", 1, "--quiet")
+    assert len(RBM.load("units.safetensors").history) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--visible-units", "ternary"], "there is no unit called 'ternary'"),
+        (["--hidden-units", "ternary"], "there is no unit called 'ternary'"),
+        (["--visible-units", "spin"], "a spin unit is -1 or 1. Got 0"),
+        (
+            ["--visible-units", "spin", "--threshold", 0.5],
+            "--threshold makes binary values, and the visible units are spin",
+        ),
+        (["--visible-units", "gaussian", "--hidden-units", "poisson"], "cannot be coupled"),
+    ],
+)
+def test_units_that_do_not_serve_are_refused(here, options, message):
+    assert message in refused("train", "data.npy", "-o", "new.safetensors", *options)
+    assert not Path("new.safetensors").exists()
+
+
+def test_units_belong_to_new_models(here):
+    assert "--visible-units is for new models" in refused(
+        "train", "data.npy", "--resume", "model.safetensors", "--visible-units", "spin"
+    )

@@ -445,3 +445,39 @@ def test_an_energy_without_a_hidden_layer_has_exact_answers_and_cannot_be_traine
     assert set(np.unique(rbm.sample(20, steps=2, seed=1))) == {-1.0, 1.0}
     with pytest.raises(ModelError, match="no hidden layer that can be averaged in closed form"):
         rbm.fit(every, "cd")
+
+
+def test_a_model_with_inputs_is_conditional_on_them() -> None:
+    energy = Energy.parse(
+        "-sum(v[i]*w[i,j]*h[j], i, j) - sum(x[c]*u[c,j]*h[j], c, j) - sum(x[c]*m[c,i]*v[i], c, i) - sum(b[j]*h[j], j)",
+        visible={"v": "binary"},
+        hidden={"h": "binary"},
+        given={"x": "spin"},
+    )
+    sizes = {"v": 3, "h": 2, "x": 2}
+    rng = np.random.default_rng(4)
+    truth = RBM.from_energy(energy, sizes, seed=1, target="numpy")
+    truth.set_parameters(**{name: rng.normal(size=value.shape) for name, value in truth.parameters.items()})
+    every = [np.array(list(itertools.product(STATES[unit], repeat=n))) for unit, n in (("binary", 3), ("binary", 2))]
+    for x in itertools.product((-1.0, 1.0), repeat=2):
+        data = {"v": every[0], "x": np.tile(x, (8, 1))}
+        logs = np.array([-truth.energy(v=np.tile(v, (4, 1)), h=every[1], x=np.tile(x, (4, 1))) for v in every[0]])
+        expected = np.logaddexp.reduce(logs, axis=1) - np.logaddexp.reduce(logs.ravel())
+        # Sums of 32 numbers of size one.
+        np.testing.assert_allclose(truth.log_probability(data), expected, rtol=0, atol=1e-12)
+    inputs = rng.choice([-1.0, 1.0], size=(400, 2))
+    start = {"v": rng.integers(0, 2, (400, 3)), "x": inputs}
+    drawn = truth.run_chains(400, 30, seed=2, start=start).visible
+    data = {"v": drawn[:, :3], "x": drawn[:, 3:]}
+    np.testing.assert_array_equal(data["x"], inputs)
+    rbm = RBM.from_energy(energy, sizes, seed=1, target="numpy")
+    before = rbm.log_likelihood(data)
+    rbm.fit(data, "cd", k=3, epochs=30, batch_size=50, learning_rate=0.1, seed=1)
+    assert before + 0.1 < rbm.log_likelihood(data) < truth.log_likelihood(data) + 0.1
+    for algorithm in ("pcd", "exact"):
+        with pytest.raises(ModelError, match=r"another Z for every input.*Use algorithm='cd'"):
+            rbm.fit(data, algorithm)
+    with pytest.raises(ModelError, match="Z depends on the input x"):
+        rbm.log_partition()
+    with pytest.raises(ValueError, match=r"the model is given x: pass states to start from"):
+        rbm.sample(3)
