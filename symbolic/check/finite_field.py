@@ -221,16 +221,17 @@ def stand_ins(layer: Layer) -> tuple[tuple[StateValue, ...], ...]:
     if isinstance(domain, Integers):
         return tuple(tuple(domain.first + k for k in steps) for steps in ((0, 1, 2), (1, 3)))
     low, high = domain.low, domain.high
-    shapes = ((Fraction(1, 4), Fraction(1, 2), Fraction(1)), (Fraction(1, 3), Fraction(3, 4)))
+    # None of them is 0 or 1, at which a factor too many or too few would not be seen.
+    shapes = ((Fraction(1, 4), Fraction(1, 2), Fraction(7, 8)), (Fraction(1, 3), Fraction(3, 4)))
     if low is not None and high is not None:
         return tuple(tuple(low + (high - low) * x for x in shape) for shape in shapes)
     if low is not None:
-        return tuple(tuple(low + 4 * x for x in shape) for shape in shapes)
+        return tuple(tuple(low + 5 * x for x in shape) for shape in shapes)
     if high is not None:
-        return tuple(tuple(high - 4 * x for x in reversed(shape)) for shape in shapes)
+        return tuple(tuple(high - 5 * x for x in reversed(shape)) for shape in shapes)
     if domain.atoms:
         return ((*domain.atoms, Fraction(1, 2), 2), (Fraction(-3, 2), *domain.atoms))
-    return ((-1, Fraction(1, 2), 2), (Fraction(-3, 2), 1))
+    return ((-1, Fraction(1, 2), 2), (Fraction(-3, 2), Fraction(3, 4)))
 
 
 class World:
