@@ -41,11 +41,28 @@ MOST_DEPTH = 16
 
 def _bias(name: str, layer: Layer, index: str) -> Expr:
     """Σ_i a_i v_i, what a layer's biases add to −E, with the layer's quadratic term where it needs one."""
-    from symbolic.language.binders import Sum
-    from symbolic.language.layers import Parameter
+    return _linear(name, (layer, index)) - _quadratic(layer, index)
 
-    i = layer.index(index)
-    return Sum(Parameter(name, layer)[i] * layer[i], i) - _quadratic(layer, index)
+
+def _linear(name: str, *layers: tuple[Layer, str]) -> Expr:
+    """Σ w_ij v_i h_j over the units of layers; a categorical unit counts by its label, with a weight for each."""
+    from sympy import Mul
+
+    from symbolic.language.binders import Sum
+    from symbolic.language.layers import Indicator, Parameter
+    from symbolic.units import lookup
+
+    indices, factors = [], []
+    for place, (layer, index) in enumerate(layers):
+        state = layer[layer.index(index)]
+        indices.append(state.index)
+        if lookup(layer.unit).is_categorical:
+            label = layer.states.index("sr"[place])
+            indices.append(label)
+            state = Indicator(state, label)
+        factors.append(state)
+    w = Parameter(name, *(index.layer for index in indices))
+    return Sum(w[tuple(indices)] * Mul(*factors), *indices)
 
 
 def _quadratic(layer: Layer, index: str) -> Expr:
@@ -82,6 +99,9 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
         -sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)
 
     and ``+ sum(v[i]^2, i)/2`` for Gaussian or rectified visible units, ``+ sum(h[j]^2, j)/2`` for such hidden ones.
+    Categorical units have a weight and a bias for each of their labels; with such visible ones::
+
+        -sum(w[i,s,j]*indicator(v[i],s)*h[j], i, s, j) - sum(a[i,s]*indicator(v[i],s), i, s) - sum(b[j]*h[j], j)
 
     Args:
         visible, hidden: the units of layers v and h, as in :mod:`symbolic.units`.
@@ -94,14 +114,11 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
     (2012), equation 1. For other units than binary ones: Welling, Rosen-Zvi and Hinton, "Exponential family harmoniums
     with an application to information retrieval" (NIPS 2004).
     """
-    from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer, Parameter
+    from symbolic.language.layers import Layer
 
     v, h = Layer("v", visible), Layer("h", hidden)
-    i, j = v.index("i"), h.index("j")
-    w = Parameter("w", v, h)
-    log_weight = Sum(v[i] * w[i, j] * h[j], i, j) + _bias("a", v, "i") + _bias("b", h, "j")
+    log_weight = _linear("w", (v, "i"), (h, "j")) + _bias("a", v, "i") + _bias("b", h, "j")
     return Energy(-log_weight, visible=[v], hidden=[h])
 
 
