@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pgm_rbm.errors import DivergentError, ModelError
 from pgm_rbm.existence import Existence, existence_of, starting_values
-from pgm_rbm.kernels import FloatArray, Kernels, checked_parameters, parameter_shapes
+from pgm_rbm.kernels import FloatArray, Kernels, checked_parameters, labels, layer_axes, parameter_shapes
 from pgm_rbm.layout import Layout
 
 if TYPE_CHECKING:
@@ -75,6 +75,12 @@ def sizes_of_arrays(kernels: Kernels, parameters: Mapping[str, Any]) -> dict[str
                 f"{shape}."
             )
         for layer, size in zip(layers, shape, strict=True):
+            if layer not in kernels.layers:
+                if size != labels(kernels, layer):
+                    raise ModelError(
+                        f"parameter {name} must have {labels(kernels, layer)} labels on its axis {layer}. Got {size}."
+                    )
+                continue
             if sizes.setdefault(layer, size) != size:
                 raise ModelError(
                     f"parameter {name} has {size} units on its axis over layer {layer}, and another parameter has "
@@ -154,7 +160,7 @@ def first_parameters(
     start = dict[str, float]() if plain else starting_values(layout, pairwise=pairwise)
     found: dict[str, FloatArray] = {}
     for place, (name, shape) in enumerate(parameter_shapes(layout.kernels, layout.sizes).items()):
-        if len(shape) < 2:
+        if len(layer_axes(layout.kernels.parameters[name])) < 2:
             found[name] = np.full(shape, start.get(name, 0.0), dtype)
             continue
         weights = small_weights(shape, seed, dtype, place=0 if pairwise else place)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from pgm_rbm.domains import ends, has_conditions, is_bounded, is_quadratic
 from pgm_rbm.errors import DivergentError
-from pgm_rbm.kernels import FloatArray, Parameters, pairwise_kernels
+from pgm_rbm.kernels import FloatArray, Parameters, layer_axes, pairwise_kernels, parameter_shapes
 from pgm_rbm.layout import Layout, States
 from pgm_rbm.sampling.layers import resting
 
@@ -218,10 +218,10 @@ def starting_values(layout: Layout, *, pairwise: bool) -> dict[str, float]:
     It is the first combination with which the model exists when all other parameters are zero: 0 for a bias, 1 for a
     deviation or a precision, −1 for the bias that makes a rate positive. All are 0 where none does.
     """
-    names = [name for name, axes in layout.kernels.parameters.items() if len(axes) < 2]
+    names = [name for name, axes in layout.kernels.parameters.items() if len(layer_axes(axes)) < 2]
     plain = dict.fromkeys(names, 0.0)
     small = Layout(layout.kernels, dict.fromkeys(layout.sizes, 2))
-    shapes = {name: (2,) * len(axes) for name, axes in layout.kernels.parameters.items()}
+    shapes = parameter_shapes(layout.kernels, small.sizes)
     for values in product((0.0, 1.0, -1.0), repeat=min(len(names), 6)):
         chosen = plain | dict(zip(names, values, strict=False))
         parameters = {name: np.full(shape, chosen.get(name, 0.0)) for name, shape in shapes.items()}

@@ -27,6 +27,8 @@ __all__ = [
     "checked_dtype",
     "checked_parameters",
     "checked_states",
+    "labels",
+    "layer_axes",
     "layer_sizes",
     "pairwise_kernels",
     "parameter_shapes",
@@ -37,6 +39,8 @@ __all__ = [
 FloatArray = npt.NDArray[np.floating[Any]]
 Parameters = Mapping[str, FloatArray]
 Phase = dict[str, FloatArray]
+
+_LABELS = ".states"
 
 
 @cache
@@ -78,16 +82,31 @@ def checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     return result
 
 
+def layer_axes(axes: tuple[str, ...]) -> tuple[str, ...]:
+    """The axes of a parameter that run over the units of a layer; those over a categorical layer's labels left out."""
+    return tuple(axis for axis in axes if not axis.endswith(_LABELS))
+
+
+def labels(kernels: Kernels, axis: str) -> int:
+    """How many labels an axis such as ``v.states`` runs over."""
+    return len(states_of(kernels.layers[axis.removesuffix(_LABELS)]))
+
+
 def parameter_shapes(kernels: Kernels, sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter, given the number of units of every layer."""
-    return {name: tuple(sizes[layer] for layer in layers) for name, layers in kernels.parameters.items()}
+    return {
+        name: tuple(labels(kernels, axis) if axis.endswith(_LABELS) else sizes[axis] for axis in axes)
+        for name, axes in kernels.parameters.items()
+    }
 
 
 def layer_sizes(kernels: Kernels, parameters: Parameters) -> dict[str, int]:
     """The number of units of every layer, read off the shapes of the parameters."""
     sizes: dict[str, int] = {}
-    for name, layers in kernels.parameters.items():
-        sizes.update(zip(layers, parameters[name].shape, strict=True))
+    for name, axes in kernels.parameters.items():
+        for axis, size in zip(axes, parameters[name].shape, strict=True):
+            if not axis.endswith(_LABELS):
+                sizes[axis] = size
     return sizes
 
 

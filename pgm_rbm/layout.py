@@ -49,7 +49,7 @@ class Layout:
     @cached_property
     def given(self) -> tuple[str, ...]:
         """Layers that are always clamped."""
-        return tuple(getattr(self.kernels, "given", ()))
+        return self.kernels.given
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -103,15 +103,16 @@ class Layout:
         return tuple(one for one in self.kernels.layers if one != layer and one not in self.given)
 
     def tied(self, layer: str) -> bool:
-        """Whether units of the layer are drawn one after another, each given all others."""
-        methods: Mapping[str, str] = getattr(self.kernels, "methods", {})
-        name = f"sample_of_{layer}"
-        return not serves(self.kernels, name) or methods.get(name) == "single-site"
+        """Whether units of the layer are not independent given the rest, and are drawn one after another."""
+        return not self.in_closed_form(f"sample_of_{layer}")
 
     def in_closed_form(self, name: str) -> bool:
-        """Whether there is such a generated function and its sums have a closed form."""
-        methods: Mapping[str, str] = getattr(self.kernels, "methods", {})
-        return serves(self.kernels, name) and methods.get(name, "closed form") == "closed form"
+        """Whether there is such a generated function, with sums in closed form."""
+        return serves(self.kernels, name)
+
+    def one_by_one(self, layer: str) -> bool:
+        """Whether a generated function draws the layer's units one after another."""
+        return self.kernels.methods.get(f"sample_of_{layer}") == "single-site"
 
     def around(self, layer: str, states: States) -> States:
         """The states of all other layers."""

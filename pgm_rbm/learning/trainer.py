@@ -30,7 +30,7 @@ import numpy.typing as npt
 from pgm_rbm.errors import DivergentError
 from pgm_rbm.exact import enumeration, fisher, joint
 from pgm_rbm.existence import Existence
-from pgm_rbm.kernels import FloatArray, Kernels, Phase
+from pgm_rbm.kernels import FloatArray, Kernels, Phase, layer_axes
 from pgm_rbm.layout import Layout, States
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
@@ -241,6 +241,7 @@ class _Steps:
         self._batch_size = min(state.settings.batch_size, len(x))
         self.batches = -(-len(x) // self._batch_size)
         self._layout = Layout.of(kernels, self._parameters)
+        self._weights = {name: len(layer_axes(axes)) > 1 for name, axes in kernels.parameters.items()}
         self._flat = {name: value.reshape(-1) for name, value in self._parameters.items()}
         self._masks = {name: mask.reshape(-1) for name, mask in masks.items()}
         for name, value in self._parameters.items():
@@ -413,7 +414,7 @@ class _Steps:
         result = engine.gradient(kernels, parameters, self._x[rows], threads=self._threads).difference
         if isinstance(settings.optimiser, NaturalGradient):
             for name, parameter in parameters.items():
-                if parameter.ndim > 1:
+                if self._weights[name]:
                     result[name] = result[name] - settings.weight_decay * parameter
             information = fisher.fisher_information(kernels, parameters, threads=self._threads)
             masks = {name: mask.reshape(parameters[name].shape) for name, mask in self._masks.items()}
@@ -430,7 +431,7 @@ class _Steps:
                 gradient += part[name][piece]
             parameter = self._flat[name][piece]
             decays = settings.weight_decay and not isinstance(settings.optimiser, NaturalGradient)
-            if decays and self._parameters[name].ndim > 1:
+            if decays and self._weights[name]:
                 gradient -= settings.weight_decay * parameter
             if name in self._masks:
                 gradient *= self._masks[name][piece]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pgm_rbm.domains import is_finite, log_measure, resting_state, states_of
 from pgm_rbm.errors import ModelError
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, serves
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters
 from pgm_rbm.layout import Layout, States
 from pgm_rbm.sampling.streams import Purpose, derive_key, uniforms
 
@@ -30,7 +30,7 @@ def require_drawable(layout: Layout) -> None:
     """
     for layer in (*layout.visible, *layout.hidden):
         unit = layout.kernels.layers[layer]
-        if not serves(layout.kernels, f"sample_of_{layer}") and not is_finite(unit):
+        if layout.tied(layer) and not layout.one_by_one(layer) and not is_finite(unit):
             raise ModelError(
                 f"the {unit} units of layer {layer} cannot be drawn: the energy ties them together and they have "
                 f"infinitely many states. Write the coupling through a hidden layer, or choose finite units."
@@ -77,7 +77,7 @@ def draw_layer(
     kernels = layout.kernels
     if not layout.tied(layer):
         return kernels.sample(layer, layout.around(layer, states), key, first_row=first_row, **parameters)
-    if serves(kernels, f"sample_of_{layer}") and not kept:
+    if layout.one_by_one(layer) and not kept:
         return kernels.sample(layer, states, key, first_row=first_row, **parameters)
     return _one_by_one(kernels, parameters, layer, states, key, first_row, kept)
 

@@ -45,6 +45,15 @@ def test_grey_levels_are_learnt_by_every_kind_of_unit() -> None:
         assert np.abs(np.diff(result.means, axis=0)).max() < 0.3
 
 
+def test_a_table_of_categories_is_learnt() -> None:
+    module = load("titanic_table")
+    assert module.COUNTS.sum() == 2201
+    result = module.main(hidden=3, epochs=150)
+    assert result.independent > 0.2
+    assert 0 <= result.after < result.independent / 5
+    assert np.abs(np.diff(result.survival, axis=0)).max() < 0.05
+
+
 def test_every_example_is_tested() -> None:
     tested = Path(__file__).read_text("utf-8")
     assert all(f'load("{path.stem}")' in tested for path in FOLDER.glob("*.py"))

@@ -481,3 +481,44 @@ def test_a_model_with_inputs_is_conditional_on_them() -> None:
         rbm.log_partition()
     with pytest.raises(ValueError, match=r"the model is given x: pass states to start from"):
         rbm.sample(3)
+
+
+def test_categorical_units_against_the_definition(tmp_path: Path) -> None:
+    energy = Energy.parse(
+        "-sum(w[i,s,j]*indicator(v[i],s)*h[j], i, s, j) - sum(a[i,s]*indicator(v[i],s), i, s) - sum(b[j]*h[j], j)",
+        visible={"v": "potts(3)"},
+        hidden={"h": "binary"},
+    )
+    truth = RBM.from_energy(energy, {"v": 3, "h": 2}, seed=1, target="numpy")
+    rng = np.random.default_rng(6)
+    p = {name: rng.normal(size=value.shape) for name, value in truth.parameters.items()}
+    assert {name: value.shape for name, value in p.items()} == {"a": (3, 3), "b": (2,), "w": (3, 3, 2)}
+    truth.set_parameters(**p)
+    every_v = np.array(list(itertools.product(range(3), repeat=3)), dtype=float)
+    every_h = np.array(list(itertools.product((0.0, 1.0), repeat=2)))
+    picked = np.eye(3)[every_v.astype(int)]
+    logs = np.einsum("nis,isj,mj->nm", picked, p["w"], every_h) + every_h @ p["b"]
+    logs += np.einsum("nis,is->n", picked, p["a"])[:, None]
+    log_p = np.logaddexp.reduce(logs, axis=1) - np.logaddexp.reduce(logs.ravel())
+    # Sums of a hundred numbers of size one.
+    np.testing.assert_allclose(truth.log_probability(every_v), log_p, rtol=0, atol=1e-12)
+    given_h = np.exp(logs - np.logaddexp.reduce(logs, axis=0))
+    np.testing.assert_allclose(truth.mean("v", every_h), np.einsum("nm,nis->mis", given_h, picked), rtol=0, atol=1e-12)
+    n = 5000
+    for drawn in (truth.sample(n, steps=40, seed=1), truth.sample(n, method="exact", seed=1)):
+        counts = np.bincount((drawn @ [9, 3, 1]).astype(int), minlength=27)
+        expected = n * np.exp(log_p)
+        # χ² of 27 cells: mean 26, deviation √52; five deviations.
+        assert ((counts - expected) ** 2 / expected).sum() < 26 + 5 * np.sqrt(52)
+    x = truth.sample(500, method="exact", seed=2)
+    for algorithm in ("cd", "pcd", "exact"):
+        rbm = RBM.from_energy(energy, {"v": 3, "h": 2}, seed=1, target="numpy")
+        before = rbm.log_likelihood(x)
+        rbm.fit(x, algorithm, epochs=10, learning_rate=0.1, seed=1)
+        assert rbm.log_likelihood(x) > before + 0.1
+    rbm.save(tmp_path / "labels.safetensors")
+    np.testing.assert_array_equal(RBM.load(tmp_path / "labels.safetensors").parameters["w"], rbm.parameters["w"])
+    with pytest.raises(ModelError, match=r"a must have 3 labels on its axis v\.states\. Got 4"):
+        RBM.from_energy(energy, parameters=p | {"a": np.zeros((3, 4))}, target="numpy")
+    with pytest.raises(ValueOutsideDomainError, match="potts"):
+        rbm.free_energy(np.full((1, 3), 3))
