@@ -17,6 +17,7 @@ __all__ = [
     "ends",
     "has_conditions",
     "is_bounded",
+    "is_categorical",
     "is_continuous",
     "is_finite",
     "is_quadratic",
@@ -45,6 +46,11 @@ def is_finite(unit: str) -> bool:
 def is_continuous(unit: str) -> bool:
     """Whether the states are real numbers, so that p is a density in them."""
     return bool(_unit(unit).is_continuous)
+
+
+def is_categorical(unit: str) -> bool:
+    """Whether the states are labels, which are compared and not calculated with."""
+    return bool(_unit(unit).is_categorical)
 
 
 def is_bounded(unit: str) -> bool:

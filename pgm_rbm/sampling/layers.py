@@ -29,12 +29,12 @@ def require_drawable(layout: Layout) -> None:
         ModelError: the units of a layer are tied together and have infinitely many states.
     """
     for layer in (*layout.visible, *layout.hidden):
-        unit = layout.kernels.layers[layer]
-        if layout.tied(layer) and not layout.one_by_one(layer) and not is_finite(unit):
-            raise ModelError(
-                f"the {unit} units of layer {layer} cannot be drawn: the energy ties them together and they have "
-                f"infinitely many states. Write the coupling through a hidden layer, or choose finite units."
-            )
+        unit, name = layout.kernels.layers[layer], f"sample_of_{layer}"
+        if name not in layout.kernels.methods and not is_finite(unit):
+            try:
+                layout.kernels.sample(layer, {}, 0)
+            except ValueError as reason:
+                raise ModelError(f"the {unit} units of layer {layer} cannot be drawn: {reason}") from None
 
 
 def layer_key(layout: Layout, seed: int, layer: str, *counters: int, purpose: Purpose | None = None) -> int:

@@ -522,3 +522,20 @@ def test_categorical_units_against_the_definition(tmp_path: Path) -> None:
         RBM.from_energy(energy, parameters=p | {"a": np.zeros((3, 4))}, target="numpy")
     with pytest.raises(ValueOutsideDomainError, match="potts"):
         rbm.free_energy(np.full((1, 3), 3))
+
+
+def test_two_layers_with_categorical_units(tmp_path: Path) -> None:
+    rbm = RBM(3, 2, "potts(3)", "binary", seed=1, target="numpy")
+    assert {name: value.shape for name, value in rbm.parameters.items()} == {"a": (3, 3), "b": (2,), "w": (3, 3, 2)}
+    every = np.array(list(itertools.product(range(3), repeat=3)))
+    assert np.exp(rbm.log_probability(every)).sum() == pytest.approx(1, abs=1e-12)
+    assert rbm.fit(every[:5], "exact", epochs=20).log_likelihood(every[:5]) > -3
+    rbm.save(tmp_path / "labels.safetensors")
+    np.testing.assert_array_equal(RBM.load(tmp_path / "labels.safetensors").parameters["w"], rbm.parameters["w"])
+    with pytest.raises(NotPairwiseError, match="no weights"):
+        _ = rbm.weights
+
+
+def test_units_that_a_linear_field_does_not_serve_are_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match="von_mises"):
+        RBM(3, 2, "von_mises", "binary", target="numpy")
