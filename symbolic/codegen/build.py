@@ -7,7 +7,9 @@ name: once such a module is in the cache, neither SymPy nor a derivation is need
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -98,7 +100,7 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
         if side not in chosen:
             raise SymbolicError(f"the energy {name!r} has fixed units; leave out {side}={unit!r}.")
         chosen[side] = units.lookup(unit).name
-    recipe = "_".join((name, *chosen.values(), target.replace("-", "_")))
+    recipe = "_".join((name, *map(_in_file_names, chosen.values()), target.replace("-", "_")))
     with _lock:
         if recipe not in _built:
             path = cache.find_recipe(recipe)
@@ -110,6 +112,14 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
                 cache.keep_recipe(recipe, path)
             _built[recipe] = Kernels(cache.load(path), path, path.read_text(encoding="utf-8"))
         return _built[recipe]
+
+
+def _in_file_names(unit: str) -> str:
+    """A unit's name as part of a file's: no signs that a file system, or Numba's patterns, take for their own."""
+    if unit.isidentifier():
+        return unit
+    plain = re.sub(r"\W+", "-", unit).strip("-")
+    return f"{plain}-{hashlib.sha256(unit.encode()).hexdigest()[:8]}"
 
 
 def kernels_from_source(label: str, source: str) -> Kernels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import string
 import subprocess
 import sys
 import warnings
@@ -159,3 +160,12 @@ def test_the_folder_follows_the_platform(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
     assert cache.cache_folder() == Path(expected).expanduser()
+
+
+@pytest.mark.parametrize("unit", ["{-1, 0, 1}", "gamma(5/2)", "{1/2, 3}"])
+def test_units_whose_names_are_no_file_names(unit: str) -> None:
+    kernels = build.ready_made("pairwise", visible="binary", hidden=unit)
+    parameters = {"a": np.zeros(2), "b": np.full(3, -1.0), "w": np.zeros((2, 3))}
+    drawn = kernels.sample("h", np.zeros((4, 2)), 0, **parameters)  # compiled code is cached under the module's name
+    assert drawn.shape == (4, 3)
+    assert set(kernels.path.name) <= set(string.ascii_letters + string.digits + "-_.")
