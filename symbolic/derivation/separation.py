@@ -210,11 +210,8 @@ def separate(function: EnergyFunction, layers: Layer | Iterable[Layer], *, free:
 
 def _require_closed_form(separation: Separation, layer: Layer, index: str) -> None:
     """Raise an error that names the term if the layer's units have no closed form in their potential."""
-    degree = lookup(layer.unit).degree
-    if degree is None:
-        return
     try:
-        separation.unit_potential(Configuration(layer)[Index(index, layer)]).coefficients(degree)
+        lookup(layer.unit).log_partition(separation.unit_potential(Configuration(layer)[Index(index, layer)]))
     except EnergyError as error:
         raise NotSeparableError(f"{error} {_FALLBACKS}") from None
 

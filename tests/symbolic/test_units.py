@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 from sympy import Add, Expr, Mul, Rational, S, Symbol, cos, lambdify, sin
 
+from symbolic import Energy
+from symbolic.check.verification import Checker
 from symbolic.codegen import runtime_array_api, runtime_numpy
-from symbolic.errors import EnergyError
+from symbolic.derivation.serialise import derivation_from_json, derivation_to_json
+from symbolic.errors import EnergyError, SymbolicError
 from symbolic.language import functions
 from symbolic.language.functions import StableFunction, lnmills, mills_mean, mills_variance, neg, nonzero, pos
 from symbolic.units import FAMILIES, TABLE, Circle, Interval, Potential, Sampler, cumulant, known_units, lookup
@@ -246,3 +249,32 @@ def test_the_page_on_units_shows_every_row() -> None:
     page = (Path(__file__).parents[2] / "docs" / "units.md").read_text(encoding="utf-8")
     for name in (*TABLE, *FAMILIES):
         assert re.search(rf"^{name}(\(.*\))?: s in |`{name}\(", page, re.MULTILINE) or name == "categorical", name
+
+
+SPECIAL = {
+    "drelu": "-sum(tp[j]*pos(h[j]) - p[j]*pos(h[j])^2/2 + tn[j]*neg(h[j]) - q[j]*neg(h[j])^2/2, j)"
+    " - sum(v[i]*w[i, j]*h[j], i, j)",
+    "spike_and_slab": "-sum(c[j]*nonzero(h[j]) - q[j]*h[j]^2/2, j) - sum(v[i]*w[i, j]*h[j], i, j)",
+    "von_mises": "-sum(v[i]*w[i, j]*cos(h[j]), i, j) - sum(v[i]*u[i, j]*sin(h[j]), i, j)",
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_energies_with_functions_of_states_are_derived_and_checked(name: str) -> None:
+    energy = Energy.parse(SPECIAL[name], visible={"v": "binary"}, hidden={"h": name})
+    derivation = energy.free_energy()
+    verification = derivation.verify(sizes={"v": 2, "h": 2})
+    assert verification, verification
+    assert energy.phase("w").verify(sizes={"v": 2, "h": 2})
+    assert derivation_from_json(derivation_to_json(derivation)).result == derivation.result
+    last = derivation.steps[-1]
+    checker = Checker({energy.layers["v"]: 2, energy.layers["h"]: 2})
+    kind, found = checker.compare(last.before, last.after + Rational(1, 10**9), derivation.conditions)
+    assert (kind, found) == ("quadrature", "the two sides differ at point 1")
+
+
+def test_an_angle_has_no_mean() -> None:
+    energy = Energy.parse(SPECIAL["von_mises"], visible={"v": "binary"}, hidden={"h": "von_mises"})
+    assert energy.conditional("h").verify(sizes={"v": 2, "h": 2})
+    with pytest.raises(SymbolicError, match="no branch 'mean'"):
+        _ = energy.conditional("h").mean
