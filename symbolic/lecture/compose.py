@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 __all__ = ["lecture_of_derivation", "lecture_of_energy"]
 
 _MOST_ROWS = 16
+_TERMS_BESIDE_PICTURE = 3
 
 
 def _remark(id: str, name: str, hint: str) -> str:
@@ -206,8 +207,10 @@ class _Composer:
 
     def model(self) -> tuple[Slide, ...]:
         energy = self.energy
-        says: list[Block] = [Prose(self._what_it_is())]
-        says.append(Equation(self._energy_equation()))
+        equation = Equation(self._energy_equation())
+        # A long energy would be cut off beside the picture.
+        is_long = len(Add.make_args(energy.expression)) > _TERMS_BESIDE_PICTURE
+        says: list[Block] = [Prose(self._what_it_is()), *([] if is_long else [equation])]
         says.append(
             Prose(
                 (
@@ -217,7 +220,8 @@ class _Composer:
                 )
             )
         )
-        picture = Slide("model", self._model_title(), (Columns((tuple(says), (self._figure(),))),))
+        beside = Columns((tuple(says), (self._figure(),)))
+        picture = Slide("model", self._model_title(), (equation, beside) if is_long else (beside,))
         function = energy.function
         summed = energy.visible + energy.hidden
         everything = tuple(Configuration(layer) for layer in summed)
@@ -977,7 +981,12 @@ def _states(layer: Layer) -> str:
     """The states of one unit, in words."""
     domain = lookup(layer.unit).domain
     if isinstance(domain, Integers):
-        return f"{domain.first}, {domain.first + 1}, …" + ("" if domain.last is None else f" or {domain.last}")
+        if domain.last is None:
+            return f"{domain.first}, {domain.first + 1}, …"
+        if domain.last > domain.first + 3:
+            return f"{domain.first}, {domain.first + 1}, … or {domain.last}"
+        *others, last = map(str, range(domain.first, domain.last + 1))
+        return f"{', '.join(others)} or {last}"
     if isinstance(domain, Interval):
         if domain.low is None:
             return "any real number" if domain.high is None else f"any number up to {domain.high}"
