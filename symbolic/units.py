@@ -315,9 +315,9 @@ class Unit:
 
     def probability(self, phi: Potential) -> Expr:
         """e^{φ(s) − Γ}, the probability of the label s of a categorical unit, in the index ``s`` over its labels."""
-        from sympy import exp
+        from symbolic.language.layers import exponential
 
-        return exp(phi(phi.labels.index("s")) - self.log_partition(phi))
+        return exponential(phi(phi.labels.index("s")) - self.log_partition(phi))
 
     @property
     def is_finite(self) -> bool:
@@ -458,10 +458,10 @@ def _integer(last: int) -> Unit:
 
 def _potts(count: int) -> Unit:
     def log_partition(phi: Potential) -> Expr:
-        from sympy import exp, log
+        from sympy import log
 
         from symbolic.language.binders import IndexSum
-        from symbolic.language.layers import Index
+        from symbolic.language.layers import Index, exponential
 
         for part, coefficient in phi.terms:
             if _calculates_with(phi.state, part):
@@ -470,7 +470,7 @@ def _potts(count: int) -> Unit:
                     f"are {count} labels; compare them, as in indicator({phi.labels.of.name}[i], s)."
                 )
         label = Index.fresh(phi.labels)
-        return log(IndexSum(exp(phi(label)), label))
+        return log(IndexSum(exponential(phi(label)), label))
 
     return Unit(
         f"potts({count})",
@@ -492,10 +492,10 @@ def _calculates_with(state: Expr, part: Any) -> bool:
 
 
 def _poisson(phi: Potential) -> Expr:
-    from sympy import exp
+    from symbolic.language.layers import exponential
 
     c0, c1 = phi.coefficients(1)
-    return c0 + exp(c1)
+    return c0 + exponential(c1)
 
 
 def _one_over_factorial(state: Expr) -> Expr:

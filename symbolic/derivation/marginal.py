@@ -10,7 +10,7 @@ import itertools
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sympy import Expr, exp
+from sympy import Expr
 
 from symbolic.derivation import rules
 from symbolic.derivation.rules import Context, Rule
@@ -18,7 +18,7 @@ from symbolic.derivation.separation import Separation, separate, single_out
 from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum, UnitSum
-from symbolic.language.layers import Configuration, Entry, Indicator, Layer
+from symbolic.language.layers import Configuration, Entry, Indicator, Layer, exponential
 from symbolic.language.probability import (
     Expectation,
     FreeEnergy,
@@ -166,7 +166,7 @@ def _single_site(energy: Energy, layer: Layer) -> Derivation:
     other = Configuration(layer, "''")[state.index]
     potential = separation.unit_potential(state)
     # The potential's coefficients speak of the unit's neighbours, so only its argument changes.
-    closed = exp(potential(other)) * ((unit.line if _is_listed(layer) else known) / exp(potential(state)))
+    closed = exponential(potential(other)) * ((unit.line if _is_listed(layer) else known) / exponential(potential(state)))
     statistic: Expr = other
     if lookup(layer.unit).is_categorical:
         statistic = Indicator(other, layer.states.index("s"))

@@ -18,7 +18,7 @@ from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, exp, log
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
-from symbolic.language.layers import Configuration, Index, Indicator, State
+from symbolic.language.layers import Configuration, Index, Indicator, State, exponential
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,
@@ -221,7 +221,7 @@ def recall_energy(node: Expr, context: Context) -> Expr | None:
     call = -node.args[0]
     if not isinstance(call, EnergyCall):
         return None
-    return exp(context.separation.collected({c.layer: c for c in call.configurations}))
+    return exponential(context.separation.collected({c.layer: c for c in call.configurations}))
 
 
 @_rule("exp_product", "Exponential of a sum", "e^(f + Σ g) = e^f · Π e^g")
@@ -234,10 +234,10 @@ def exp_product(node: Expr, context: Context) -> Expr | None:
     for chosen in itertools.product(*choices):
         configurations = dict(zip(separation.layers, chosen, strict=True))
         if node.args[0] == separation.collected(configurations):
-            result = exp(separation.constant)
+            result = exponential(separation.constant)
             for layer, configuration in configurations.items():
                 index = Index.fresh(layer)
-                result *= IndexProduct(exp(separation.potential(configuration[index])), index)
+                result *= IndexProduct(exponential(separation.potential(configuration[index])), index)
             return result
     return None
 
@@ -306,7 +306,7 @@ def unit_log_partition(node: Expr, context: Context) -> Expr | None:
         return None
     # Under a sum over configurations the other layers carry its labels.
     labels = {Configuration(c.layer): c for c in node.free_symbols if isinstance(c, Configuration) and c.label}
-    if node.args[0].body != exp(separation.potential(state).xreplace(labels)):
+    if node.args[0].body != exponential(separation.potential(state).xreplace(labels)):
         return None
     return separation.log_partition(state.index, state.layer).xreplace(labels)
 
@@ -321,9 +321,9 @@ def unit_normaliser(node: Expr, context: Context) -> Expr | None:
         return None
     state = below.state
     own = Configuration(state.layer)[state.index]
-    if below.body != exp(separation.unit_potential(own)(state)):
+    if below.body != exponential(separation.unit_potential(own)(state)):
         return None
-    return exp(above.args[0] - separation.log_partition(state.index, state.layer))
+    return exponential(above.args[0] - separation.log_partition(state.index, state.layer))
 
 
 @_rule("hidden_in_closed_form", "Sum out one layer", "Σ e^(−E) over a layer = e^(−F)")
@@ -335,7 +335,7 @@ def hidden_in_closed_form(node: Expr, context: Context) -> Expr | None:
     if not summed or not isinstance(call, EnergyCall):
         return None
     kept = tuple(c for c in call.configurations if c not in summed)
-    return ConfigSum(exp(-FreeEnergy(context.function, *kept)), *(c for c in node.configurations if c not in summed))
+    return ConfigSum(exponential(-FreeEnergy(context.function, *kept)), *(c for c in node.configurations if c not in summed))
 
 
 @_rule("recall_free_energy", "Recall the free energy", "its closed form, derived above")
@@ -434,7 +434,7 @@ def cancel_rest(node: Expr, context: Context) -> Expr | None:
         return None
     own = Configuration(below.state.layer)[below.state.index]
     potential = separation.unit_potential(own)
-    return exp(potential(own)) / UnitSum(exp(potential(below.state)), below.state)
+    return exponential(potential(own)) / UnitSum(exponential(potential(below.state)), below.state)
 
 
 @_rule("site_mean", "Recall the conditional", "its form, derived above")

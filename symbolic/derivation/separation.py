@@ -8,7 +8,8 @@ ties them together, and the layers cannot be summed out unit by unit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sympy import Add, Expr, Mul, Pow, S, exp
 
@@ -163,6 +164,22 @@ def separate(function: EnergyFunction, layers: Layer | Iterable[Layer], *, free:
             it; the message names the term, the layers and what to do instead.
     """
     layers = (layers,) if isinstance(layers, Layer) else tuple(layers)
+    found = _separate(function, layers)
+    if isinstance(found, str):
+        raise NotSeparableError(found)
+    return replace(found, free=True) if free else found
+
+
+@lru_cache(maxsize=256)
+def _separate(function: EnergyFunction, layers: tuple[Layer, ...]) -> Separation | str:
+    """The separation, or why there is none: an energy is asked for the same one again and again."""
+    try:
+        return _separation(function, layers)
+    except NotSeparableError as error:
+        return str(error)
+
+
+def _separation(function: EnergyFunction, layers: tuple[Layer, ...]) -> Separation:
     own = {Configuration(layer): place for place, layer in enumerate(layers)}
     placeholders = tuple(Configuration(layer)[Index.fresh(layer)] for layer in layers)
     constant: Expr = S.Zero
@@ -197,7 +214,7 @@ def separate(function: EnergyFunction, layers: Layer | Iterable[Layer], *, free:
         else:
             coefficient = IndexSum(coefficient, *rest)
         parts[place][dependence] = parts[place].get(dependence, S.Zero) + coefficient
-    separation = Separation(layers, constant, tuple(tuple(p.items()) for p in parts), placeholders, free)
+    separation = Separation(layers, constant, tuple(tuple(p.items()) for p in parts), placeholders)
     for layer, part in zip(layers, parts, strict=True):
         if not part:
             raise NotSeparableError(
@@ -225,6 +242,7 @@ def _tied(term: Expr, touched: set[State], layers: tuple[Layer, ...]) -> NotSepa
     return NotSeparableError(f"the term {term} of −E ties {what} cannot be summed out unit by unit. {_FALLBACKS}")
 
 
+@lru_cache(maxsize=256)
 def single_out(function: EnergyFunction, state: State) -> Separation:
     """Split −E into a constant and the potential of one unit, all others kept as they are, those of its layer too.
 

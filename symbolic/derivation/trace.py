@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr
+from sympy import Expr, exp
 from sympy.core.basic import Basic
 
 from symbolic.derivation.rules import CATALOGUE, Context, Rule
 from symbolic.errors import SymbolicError
 from symbolic.language.binders import IndexBinder
+from symbolic.language.layers import exponential
 
 if TYPE_CHECKING:
     from symbolic.check.verification import Verification
@@ -234,7 +235,7 @@ def _rewrite(node: Any, rule: Rule, context: Context, found: list[tuple[Expr, Ex
     arguments = [_rewrite(argument, rule, context, found, everywhere) for argument in node.args]
     if all(new is old for new, old in zip(arguments, node.args, strict=True)):
         return node
-    return node.func(*arguments)
+    return exponential(*arguments) if type(node) is exp else node.func(*arguments)
 
 
 def _rewrite_under_binder(

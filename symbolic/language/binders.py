@@ -326,6 +326,20 @@ class ConfigSum(Unassuming):
 _BOUND = Dummy("s", real=True)
 
 
+def _free_besides(state: State, node: Basic) -> set[Basic]:
+    """The free symbols of ``node`` but for those that stand in ``state`` alone."""
+    if node == state:
+        return set()
+    if isinstance(node, (Add, Mul, Pow, Function)):
+        return set().union(*(_free_besides(state, argument) for argument in node.args))
+    found = node.free_symbols
+    if state.configuration not in found or isinstance(node, State):
+        return found
+    if isinstance(node, IndexBinder) and not state.index.free_symbols & set(node.indices):
+        return _free_besides(state, node.body) - set(node.indices)
+    return node.xreplace({state: _BOUND}).free_symbols - {_BOUND}
+
+
 class UnitSum(Unassuming):
     """Σ over the states of one unit: ``UnitSum(exp(h[j]*x), h[j])``; an integral if they are real numbers.
 
@@ -338,11 +352,14 @@ class UnitSum(Unassuming):
     body = property(lambda self: self.args[0])
     state = property(lambda self: self.args[1])
 
+    @cached_property
+    def _free(self) -> frozenset[Basic]:
+        # The unit's state is bound, its index is not.
+        return frozenset(_free_besides(self.state, self.body) | self.state.index.free_symbols)
+
     @property
     def free_symbols(self) -> set[Basic]:
-        # The unit's state is bound, its index is not.
-        elsewhere = self.body.xreplace({self.state: _BOUND})
-        return (elsewhere.free_symbols - {_BOUND}) | self.state.index.free_symbols
+        return set(self._free)
 
     def _xreplace(self, rule: dict[Basic, Basic]) -> tuple[Basic, bool]:
         if self.state in rule and self not in rule:  # what stands for the state outside is not the one bound here

@@ -45,6 +45,7 @@ __all__ = [
 class StableFunction(Function):
     """A named function of real arguments with an exact definition."""
 
+    stays_in_exp = True
     nargs: int | None = 1
 
     def definition(self) -> Expr:

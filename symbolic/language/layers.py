@@ -10,7 +10,7 @@ import itertools
 from numbers import Integral
 from typing import Any
 
-from sympy import Expr, Integer, S, Symbol, SympifyError, sympify
+from sympy import Add, Expr, FiniteSet, Integer, Mul, Pow, S, Symbol, SympifyError, exp, sympify
 from sympy.core.basic import Atom, Basic
 from sympy.core.expr import AtomicExpr
 
@@ -28,6 +28,7 @@ __all__ = [
     "State",
     "StateAxis",
     "as_expression",
+    "exponential",
 ]
 
 
@@ -231,6 +232,7 @@ class Unassuming(Expr):
     """
 
     is_commutative = True
+    stays_in_exp = True
     is_algebraic = is_antihermitian = is_complex = is_composite = is_even = is_finite = is_hermitian = None
     is_imaginary = is_infinite = is_integer = is_irrational = is_noninteger = is_odd = is_polar = is_prime = None
     is_rational = is_real = is_transcendental = is_zero = is_nonzero = is_extended_real = is_extended_nonzero = None
@@ -241,6 +243,33 @@ class Unassuming(Expr):
         """What is left of a single factor if ``c`` is taken out of it; exp asks this of all factors of its argument."""
         c = as_expression(c)
         return self if c is S.One else S.One if c == self else None
+
+
+_ONE_ARGUMENT = FiniteSet(1)
+
+
+def exponential(argument: Expr) -> Expr:
+    """e^argument, as SymPy's ``exp`` gives it, for a fraction of the time.
+
+    SymPy looks for logarithms and multiples of πi in the argument, and whether it is zero; where each of its terms has
+    a factor of this language, such as a unit's state, there is nothing to be found.
+    """
+    if not all(map(_stays_in_exp, Add.make_args(argument))):
+        return exp(argument)
+    result = Expr.__new__(exp, argument)
+    result.nargs = _ONE_ARGUMENT
+    return result
+
+
+def _stays_in_exp(term: Expr) -> bool:
+    for factor in Mul.make_args(term):
+        if getattr(factor, "stays_in_exp", False):
+            return True
+        if isinstance(factor, (Pow, exp)) and any(map(_stays_in_exp, Add.make_args(factor.args[0]))):
+            return True
+        if isinstance(factor, Add) and all(map(_stays_in_exp, factor.args)):
+            return True
+    return False
 
 
 def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sympy import Derivative, Expr, Tuple, exp, log
+from sympy import Derivative, Expr, Tuple, log
 from sympy.core.basic import Atom, Basic
 
 from symbolic.errors import EnergyError
 from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum
-from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State, Unassuming, as_expression
+from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State, Unassuming, as_expression, exponential
 
 __all__ = [
     "EnergyCall",
@@ -106,6 +106,7 @@ class EnergyCall(Expr):
     """E(v, h^g): opaque until a step recalls its definition."""
 
     is_commutative = True
+    stays_in_exp = True
     is_extended_real = True
 
     def __new__(cls, function: EnergyFunction, *configurations: Configuration) -> EnergyCall:
@@ -144,12 +145,12 @@ class Probability(Unassuming):
         """Σ over the layers summed out of e^{-E}."""
         known = self.subject + self.given
         summed = self.function.bound_except([c.layer for c in known])
-        return ConfigSum(exp(-self.function(*known, *summed)), *summed)
+        return ConfigSum(exponential(-self.function(*known, *summed)), *summed)
 
     def normaliser(self) -> Expr:
         """The same, summed over the subject too; 1 / it makes a distribution of the numerator."""
         summed = self.function.bound_except([c.layer for c in self.given])
-        return ConfigSum(exp(-self.function(*self.given, *summed)), *summed)
+        return ConfigSum(exponential(-self.function(*self.given, *summed)), *summed)
 
     def definition(self) -> Expr:
         return self.numerator() / self.normaliser()
@@ -243,8 +244,8 @@ class SiteProbability(Unassuming):
         other = Configuration(self.state.layer, "'")[self.state.index]
         if other == self.value:
             other = Configuration(self.state.layer, "''")[self.state.index]
-        total = UnitSum(exp(-SiteEnergy(self.function, self.state, other)), other)
-        return exp(-SiteEnergy(self.function, self.state, self.value)) / total
+        total = UnitSum(exponential(-SiteEnergy(self.function, self.state, other)), other)
+        return exponential(-SiteEnergy(self.function, self.state, self.value)) / total
 
     @property
     def free_symbols(self) -> set[Basic]:
@@ -305,6 +306,7 @@ class FreeEnergy(Expr):
     """F(v) = −ln Σ_g e^{−E(v, h^g)}: all layers but those given are summed out."""
 
     is_commutative = True
+    stays_in_exp = True
     is_extended_real = True
 
     def __new__(cls, function: EnergyFunction, *given: Configuration) -> FreeEnergy:
@@ -315,7 +317,7 @@ class FreeEnergy(Expr):
 
     def definition(self) -> Expr:
         summed = self.function.bound_except([c.layer for c in self.given])
-        return -log(ConfigSum(exp(-self.function(*self.given, *summed)), *summed))
+        return -log(ConfigSum(exponential(-self.function(*self.given, *summed)), *summed))
 
     @property
     def free_symbols(self) -> set[Basic]:
@@ -341,7 +343,7 @@ class LogPartition(Expr):
 
     def definition(self) -> Expr:
         summed = self.function.bound_except(())
-        return log(ConfigSum(exp(-self.function(*summed)), *summed))
+        return log(ConfigSum(exponential(-self.function(*summed)), *summed))
 
     @property
     def free_symbols(self) -> set[Basic]:
