@@ -226,6 +226,14 @@ class Sample(Node):
 
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes that ``node`` is computed from."""
+    try:
+        found: tuple[Node, ...] = node.__dict__["children"]
+    except KeyError:
+        found = node.__dict__["children"] = _children(node)
+    return found
+
+
+def _children(node: Node) -> tuple[Node, ...]:
     if isinstance(node, (Map, Contract, Sample)):
         return node.args
     if isinstance(node, (Reduce, LogBase)):

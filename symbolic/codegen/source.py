@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from symbolic.codegen.functions import Function, Program
 from symbolic.codegen.ir import (
@@ -384,11 +385,17 @@ def folded(line: str, width: int = 112) -> list[str]:
     return [f"{indent}{start} = (", *(f"{indent}    {term}" for term in terms), f"{indent})"]
 
 
+@lru_cache(maxsize=4)
+def called_in(code: str) -> frozenset[str]:
+    """The names that are followed by an opening parenthesis."""
+    return frozenset(re.findall(r"\w+(?=\()", code))
+
+
 def imports(modules: dict[str, tuple[Iterable[str], str]]) -> list[str]:
     """The statements that import what is called: for each module the names it has, and the code to look for them in."""
     found = []
     for module, (names, code) in modules.items():
-        used = sorted({name for name in names if re.search(rf"\b{name}\(", code)})
+        used = sorted(set(names) & called_in(code))
         if used:
             found.append(imported(f"symbolic.codegen.{module}", used))
     return found

@@ -203,7 +203,7 @@ def phase(energy: Energy, by: Entry, kept: tuple[Layer, ...]) -> Derivation:
     bound = tuple(map(function.bound, summed))
     free = free_energy(energy, kept)
     given = (*map(Configuration, kept), *function.inputs)
-    statistic = -function(*bound).definition().diff(by)
+    statistic = function(*bound).force(by)
     subject = Expectation(statistic, Probability(function, bound, given))
     trace = Trace("phase", subject, Context(function, closed_form=by)).apply(rules.phase_is_free_energy)
     _recall_free_energy(energy, trace, free)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, exp, log
+from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, Tuple, exp, log
 
 from symbolic.derivation.separation import Separation
-from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
+from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called
 from symbolic.language.layers import Configuration, Index, Indicator, State, exponential
 from symbolic.language.probability import (
     EnergyCall,
@@ -74,7 +74,7 @@ def _rule(id: str, name: str, hint: str) -> Callable[[Callable[[Any, Context], E
 
 def derivative(expression: Expr, by: Expr) -> Expr:
     """∂ expression / ∂ by, not carried out."""
-    return Derivative(expression, by, evaluate=False)
+    return Expr.__new__(Derivative, expression, Tuple(by, S.One))
 
 
 def _derived(node: Expr) -> tuple[Expr, Expr] | None:
@@ -259,7 +259,7 @@ def distribute(node: Expr, context: Context) -> Expr | None:
         bound -= here
         body, (index,) = factor.open()
         one = Configuration(configuration.layer, _one_unit_label(context))[index]
-        result *= IndexProduct(UnitSum(body.xreplace({configuration[index]: one}), one), index)
+        result *= IndexProduct(UnitSum(called(body, {configuration[index]: one}), one), index)
     return None if bound else result
 
 
@@ -352,7 +352,7 @@ def phase_is_free_energy(node: Expr, context: Context) -> Expr | None:
     by = context.closed_form
     given = node.probability.given
     call = context.function(*given, *node.probability.subject)
-    if (-call.definition()).diff(by) != node.statistic:
+    if call.force(by) != node.statistic:
         return None
     return -derivative(FreeEnergy(context.function, *given), by)
 

@@ -8,13 +8,14 @@ ties them together, and the layers cannot be summed out unit by unit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from sympy import Add, Expr, Mul, Pow, S, exp
 
 from symbolic.errors import DivergentError, EnergyError, NotSeparableError
-from symbolic.language.binders import IndexSum, contract
+from symbolic.language.binders import IndexSum, called, contract
 from symbolic.language.layers import Configuration, Delta, Index, Layer, State
 from symbolic.language.probability import EnergyFunction
 from symbolic.units import Finite, Integers, Interval, Potential, cumulant, lookup
@@ -50,14 +51,22 @@ class Separation:
     parts: tuple[tuple[tuple[Expr, Expr], ...], ...]
     placeholders: tuple[State, ...]
     free: bool = False
+    _known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def unit_potential(self, state: State) -> Potential:
         """φ of the unit whose state is given, as the unit's row takes it."""
+        key = ("potential", state)
+        if key not in self._known:
+            self._known[key] = self._unit_potential(state)
+        found: Potential = self._known[key]
+        return found
+
+    def _unit_potential(self, state: State) -> Potential:
         place = self.layers.index(state.layer)
         placeholder = self.placeholders[place]
         here = placeholder.configuration[state.index]
         rule = {placeholder: here, placeholder.index: state.index}
-        terms = tuple((part.xreplace(rule), coefficient.xreplace(rule)) for part, coefficient in self.parts[place])
+        terms = tuple((called(part, rule), called(coefficient, rule)) for part, coefficient in self.parts[place])
         return Potential(terms, here, f"layer {state.layer.name}")
 
     def potential(self, state: State) -> Expr:
@@ -66,6 +75,13 @@ class Separation:
 
     def collected(self, configurations: Mapping[Layer, Configuration]) -> Expr:
         """−E with the terms of each unit of the layers collected, at configurations of them."""
+        key = ("collected", *(configurations[layer] for layer in self.layers))
+        if key not in self._known:
+            self._known[key] = self._collected(configurations)
+        found: Expr = self._known[key]
+        return found
+
+    def _collected(self, configurations: Mapping[Layer, Configuration]) -> Expr:
         total = self.constant
         for layer in self.layers:
             index = Index.fresh(layer)

@@ -33,6 +33,7 @@ __all__ = [
     "IndexSum",
     "Sum",
     "UnitSum",
+    "called",
     "contract",
     "contracted",
     "height",
@@ -59,6 +60,21 @@ def rename(expression: Expr, names: Mapping[Any, Any]) -> Expr:
     of factors and terms can change.
     """
     return _renamed(expression, {}, names)
+
+
+def called(expression: Expr, names: Mapping[Any, Any]) -> Expr:
+    """What ``xreplace`` gives for names, by :func:`rename` where the new ones occur nowhere in the expression.
+
+    No sum over configurations or over a unit's states may stand in it.
+    """
+    if not expression.args:
+        return expression.xreplace(names)
+    free = expression.free_symbols
+    new = set().union(*(new.free_symbols - old.free_symbols for old, new in names.items()))
+    # What binders bind begins with a dot, and is given to nothing else.
+    if free & new or any(isinstance(s, Index) and s.name.startswith("·") for s in new):
+        return expression.xreplace(names)
+    return rename(expression, names)
 
 
 _in_order = cmp_to_key(Basic.compare)

@@ -7,13 +7,14 @@ their definitions, or recognises them, one named step at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from sympy import Derivative, Expr, Tuple, log
 from sympy.core.basic import Atom, Basic
 
 from symbolic.errors import EnergyError
-from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum
+from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum, called
 from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State, Unassuming, as_expression, exponential
 
 __all__ = [
@@ -117,8 +118,11 @@ class EnergyCall(Expr):
 
     def definition(self) -> Expr:
         """What E is, at these configurations."""
-        rule = {Configuration(c.layer): c for c in self.configurations if c.label}
-        return self.function.definition.xreplace(rule)
+        return _definition(self)
+
+    def force(self, by: Expr) -> Expr:
+        """−∂E/∂θ at these configurations."""
+        return _force(self, by)
 
     @property
     def free_symbols(self) -> set[Basic]:
@@ -129,6 +133,19 @@ class EnergyCall(Expr):
 
     def _sympystr(self, printer: Any) -> str:
         return f"{self.function}({', '.join(map(str, self.configurations))})"
+
+
+# Both are asked for again and again, by derivations and by the checker.
+
+
+@lru_cache(maxsize=1024)
+def _definition(call: EnergyCall) -> Expr:
+    return called(call.function.definition, {Configuration(c.layer): c for c in call.configurations if c.label})
+
+
+@lru_cache(maxsize=1024)
+def _force(call: EnergyCall, by: Expr) -> Expr:
+    return -_definition(call).diff(by)
 
 
 class Probability(Unassuming):
@@ -293,7 +310,7 @@ class Expectation(Unassuming):
         """d⟨f⟩ = ⟨df⟩ + ⟨f·(−dE)⟩ − ⟨f⟩⟨−dE⟩."""
         probability = self.probability
         call = probability.function(*probability.subject, *probability.given)
-        force = -call.definition().diff(by)
+        force = call.force(by)
         result = Expectation(self.statistic * force, probability) - self * Expectation(force, probability)
         direct = self.statistic.diff(by)
         return result if direct == 0 else result + Expectation(direct, probability)
