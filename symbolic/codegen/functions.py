@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 from sympy import Expr, exp, log
+from sympy.printing.str import StrPrinter
 
 from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Node, Sample, walk
 from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError, factored
@@ -138,9 +139,27 @@ def program(energy: Energy) -> Program:
     return _Writer(energy).program()
 
 
+class _Printer(StrPrinter):
+    """Prints what formulas have in common once."""
+
+    def __init__(self) -> None:
+        super().__init__({"order": None})
+        self._known: dict[Any, str] = {}
+
+    def _print(self, expr: Any, **more: Any) -> str:
+        if more or not isinstance(expr, Expr):
+            found: str = super()._print(expr, **more)
+            return found
+        if expr not in self._known:
+            self._known[expr] = super()._print(expr)
+        return self._known[expr]
+
+
 class _Writer:
     def __init__(self, energy: Energy):
         self.energy = energy
+        self.shown = _Printer().doprint
+        self.text = f"E({', '.join(energy.layers)}) = {self.shown(energy.expression)}"
         self.summable = energy.visible + energy.hidden
         self.lowering = Lowering(energy)
         self.conditional = cache(partial(conditional, energy, method=AUTO))
@@ -169,7 +188,7 @@ class _Writer:
                 self._add(f"phase_and_sample_of_{_joined(kept)}", partial(self._phase_and_sample, kept, *summed))
         self._add("log_partition", self._log_partition)
         return Program(
-            energy=f"E({', '.join(energy.layers)}) = {energy.expression}",
+            energy=self.text,
             layers={name: layer.unit for name, layer in energy.layers.items()},
             visible=tuple(layer.name for layer in energy.visible),
             hidden=tuple(layer.name for layer in energy.hidden),
@@ -316,8 +335,7 @@ class _Writer:
     def _energy(self) -> Function:
         expression = self.energy.expression
         node = self.lowering.spread(self.lowering.lower(expression), (ROW,))
-        formula = f"E({', '.join(self.energy.layers)}) = {expression}"
-        return Function("energy", "Energy of each row.", (formula,), (("energy", node),))
+        return Function("energy", "Energy of each row.", (self.text,), (("energy", node),))
 
     def _free_energy(self, kept: tuple[Layer, ...]) -> Function:
         name, summed = f"free_energy_of_{_joined(kept)}", self._rest(kept)
@@ -334,7 +352,7 @@ class _Writer:
         return Function(
             name,
             f"Free energy of each row, with {_layers(summed)} summed out.",
-            (f"{subject} = {factored(result)}",),
+            (f"{subject} = {self.shown(factored(result))}",),
             (("free_energy", node),),
             conditions=self._conditions(found, summed),
         )
@@ -365,7 +383,7 @@ class _Writer:
         return Function(
             f"mean_of_{layer.name}",
             f"Mean of each unit of layer {layer.name}, given {rest} of its row.",
-            (f"{_mean_of(derivation)} = {factored(derivation.mean)}",),
+            (f"{_mean_of(derivation)} = {self.shown(factored(derivation.mean))}",),
             ((f"mean_{layer.name}", node),),
             conditions=self._conditions(derivation.conditions, (layer,)),
         )
@@ -398,7 +416,7 @@ class _Writer:
         unit, state = lookup(layer.unit), self.energy.unit_state(layer)
         if unit.sampler is not None and unit.sampler.name == "two_states":
             node = self.lowering.draw(derivation.mean, layer, free)
-            formula = f"drawn with mean {_mean_of(derivation)} = {factored(derivation.mean)}"
+            formula = f"drawn with mean {_mean_of(derivation)} = {self.shown(factored(derivation.mean))}"
         else:
             function = self.energy.function
             alone = derivation.method == SINGLE_SITE
@@ -410,7 +428,7 @@ class _Writer:
                 )
             arguments = unit.sampler.arguments(separation.unit_potential(state))
             node = self.lowering.sample(unit.sampler.name, arguments, free)
-            formula = f"{state} drawn from {unit.sampler.name}({', '.join(map(str, map(factored, arguments)))})"
+            formula = f"{state} drawn from {unit.sampler.name}({', '.join(map(self.shown, map(factored, arguments)))})"
         purpose = f"Random states of layer {layer.name}, given the rest of each row."
         if one_by_one:
             purpose = f"Random states of layer {layer.name}, unit by unit, each given all others as they are by then."
@@ -430,7 +448,9 @@ class _Writer:
             derivation = self.phases(entry, kept)
             free = self.lowering.axes_of(entry.indices)
             outputs.append((parameter.name, self.lowering.over_rows(derivation.result, free)))
-            formulas.append(f"{parameter.name}: {derivation.subject} = {factored(derivation.result)}")
+            formulas.append(
+                f"{parameter.name}: {self.shown(derivation.subject)} = {self.shown(factored(derivation.result))}"
+            )
         found = free_energy(self.energy, kept).conditions
         return Function(
             f"phase_of_{_joined(kept)}",
@@ -466,7 +486,7 @@ class _Writer:
         return Function(
             "log_partition",
             f"{where}, summed over all configurations.",
-            (f"{subject} = {factored(-result)}",),
+            (f"{subject} = {self.shown(factored(-result))}",),
             (("log_partition", node),),
             conditions=self._conditions(found, self.summable),
         )

@@ -166,7 +166,9 @@ def _single_site(energy: Energy, layer: Layer) -> Derivation:
     other = Configuration(layer, "''")[state.index]
     potential = separation.unit_potential(state)
     # The potential's coefficients speak of the unit's neighbours, so only its argument changes.
-    closed = exponential(potential(other)) * ((unit.line if _is_listed(layer) else known) / exponential(potential(state)))
+    closed = exponential(potential(other)) * (
+        (unit.line if _is_listed(layer) else known) / exponential(potential(state))
+    )
     statistic: Expr = other
     if lookup(layer.unit).is_categorical:
         statistic = Indicator(other, layer.states.index("s"))
@@ -222,6 +224,9 @@ def _recall_free_energy(energy: Energy, trace: Trace, free: Derivation) -> None:
         return
     trace.context = Context(function, separate(function, summed), last.before)
     trace.apply(rules.recall_free_energy)
+    if not trace.line.has(ConfigSum):
+        trace.repeat(last)
+        return
     labels = {Configuration(c.layer): c for total in trace.line.atoms(ConfigSum) for c in total.configurations}
     conditions = tuple(condition.xreplace(labels) for condition in last.conditions)
     trace.apply(rules.unit_log_partition, everywhere=True, conditions=conditions)

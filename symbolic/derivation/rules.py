@@ -12,9 +12,11 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cmp_to_key
 from typing import Any
 
 from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, Tuple, exp, log
+from sympy.core.basic import Basic
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called
@@ -229,16 +231,12 @@ def exp_product(node: Expr, context: Context) -> Expr | None:
     separation = context.separation
     if not isinstance(node, exp) or separation is None:
         return None
-    found = [s for s in sorted(node.free_symbols, key=str) if isinstance(s, Configuration)]
+    found = sorted((s for s in node.free_symbols if isinstance(s, Configuration)), key=str)
     choices = [[c for c in found if c.layer == layer] for layer in separation.layers]
     for chosen in itertools.product(*choices):
         configurations = dict(zip(separation.layers, chosen, strict=True))
         if node.args[0] == separation.collected(configurations):
-            result = exponential(separation.constant)
-            for layer, configuration in configurations.items():
-                index = Index.fresh(layer)
-                result *= IndexProduct(exponential(separation.potential(configuration[index])), index)
-            return result
+            return separation.product(configurations)
     return None
 
 
@@ -335,7 +333,9 @@ def hidden_in_closed_form(node: Expr, context: Context) -> Expr | None:
     if not summed or not isinstance(call, EnergyCall):
         return None
     kept = tuple(c for c in call.configurations if c not in summed)
-    return ConfigSum(exponential(-FreeEnergy(context.function, *kept)), *(c for c in node.configurations if c not in summed))
+    return ConfigSum(
+        exponential(-FreeEnergy(context.function, *kept)), *(c for c in node.configurations if c not in summed)
+    )
 
 
 @_rule("recall_free_energy", "Recall the free energy", "its closed form, derived above")
@@ -385,7 +385,15 @@ def product_of_quotients(node: Expr, context: Context) -> Expr | None:
         return None
     top, (index,) = products[S.One].open()
     bottom, (other,) = products[S.NegativeOne].open()
-    return IndexProduct(top / bottom.xreplace({other: index}), index)
+    return IndexProduct(_quotient(top, called(bottom, {other: index})), index)
+
+
+def _quotient(above: Expr, below: Expr) -> Expr:
+    """``above / below``, which SymPy would search for logarithms and zeros in the exponent."""
+    if not isinstance(above, exp) or not isinstance(below, UnitSum):
+        return above / below
+    factors = (above, Pow(below, S.NegativeOne, evaluate=False))
+    return Mul._from_args(sorted(factors, key=cmp_to_key(Basic.compare)), True)
 
 
 @_rule("one_factor", "One factor a unit", "independent units: each factor is one unit's distribution")
@@ -396,7 +404,7 @@ def one_factor(node: Expr, context: Context) -> Expr | None:
     if not isinstance(product, IndexProduct):
         return None
     body, (index,) = product.open()
-    return body.xreplace({index: node.state.index})
+    return called(body, {index: node.state.index})
 
 
 @_rule("mean_of_unit", "Mean of one unit", "⟨h⟩ = Σ h p(h)")
@@ -434,7 +442,7 @@ def cancel_rest(node: Expr, context: Context) -> Expr | None:
         return None
     own = Configuration(below.state.layer)[below.state.index]
     potential = separation.unit_potential(own)
-    return exponential(potential(own)) / UnitSum(exponential(potential(below.state)), below.state)
+    return _quotient(exponential(potential(own)), UnitSum(exponential(potential(below.state)), below.state))
 
 
 @_rule("site_mean", "Recall the conditional", "its form, derived above")

@@ -7,16 +7,16 @@ ties them together, and the layers cannot be summed out unit by unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sympy import Add, Expr, Mul, Pow, S, exp
 
 from symbolic.errors import DivergentError, EnergyError, NotSeparableError
-from symbolic.language.binders import IndexSum, called, contract
-from symbolic.language.layers import Configuration, Delta, Index, Layer, State
+from symbolic.language.binders import IndexProduct, IndexSum, called, contract
+from symbolic.language.layers import Configuration, Delta, Index, Layer, State, exponential
 from symbolic.language.probability import EnergyFunction
 from symbolic.units import Finite, Integers, Interval, Potential, cumulant, lookup
 
@@ -75,18 +75,30 @@ class Separation:
 
     def collected(self, configurations: Mapping[Layer, Configuration]) -> Expr:
         """−E with the terms of each unit of the layers collected, at configurations of them."""
-        key = ("collected", *(configurations[layer] for layer in self.layers))
-        if key not in self._known:
-            self._known[key] = self._collected(configurations)
-        found: Expr = self._known[key]
+        own = tuple(placeholder.configuration for placeholder in self.placeholders)
+        chosen = tuple(configurations[layer] for layer in self.layers)
+        if ("collected", own) not in self._known:
+            total = self.constant
+            for state in self.placeholders:
+                total += IndexSum(self.potential(state), state.index)
+            self._known["collected", own] = total
+        if ("collected", chosen) not in self._known:
+            names = {old: new for old, new in zip(own, chosen, strict=True) if old != new}
+            self._known["collected", chosen] = called(self._known["collected", own], names)
+        found: Expr = self._known["collected", chosen]
         return found
 
-    def _collected(self, configurations: Mapping[Layer, Configuration]) -> Expr:
-        total = self.constant
-        for layer in self.layers:
-            index = Index.fresh(layer)
-            total += IndexSum(self.potential(configurations[layer][index]), index)
-        return total
+    def product(self, configurations: Mapping[Layer, Configuration]) -> Expr:
+        """e^{−E} as a product over the units of the layers, at configurations of them."""
+        chosen = tuple(configurations[layer] for layer in self.layers)
+        if ("product", chosen) not in self._known:
+            result = exponential(self.constant)
+            for configuration in chosen:
+                index = Index.fresh(configuration.layer)
+                result *= IndexProduct(exponential(self.potential(configuration[index])), index)
+            self._known["product", chosen] = result
+        found: Expr = self._known["product", chosen]
+        return found
 
     def _unit(self, layer: Layer | None, index: Expr) -> tuple[Layer, Potential]:
         layer = layer or self.layers[0]
@@ -94,8 +106,20 @@ class Separation:
 
     def log_partition(self, index: Expr, layer: Layer | None = None) -> Expr:
         """Γ = ln Σ_s μ(s) e^{φ(s)} of unit ``index`` of a layer (by default the first), in its unit's closed form."""
-        layer, potential = self._unit(layer, index)
-        return lookup(layer.unit).log_partition(potential)
+        return self._once(
+            "log-partition", layer, index, lambda layer, potential: lookup(layer.unit).log_partition(potential)
+        )
+
+    def _once(self, what: str, layer: Layer | None, index: Expr, derive: Callable[[Layer, Potential], Expr]) -> Expr:
+        """What is derived of a unit's potential: once, and for other units of the layer by renaming."""
+        layer = layer or self.layers[0]
+        placeholder = self.placeholders[self.layers.index(layer)]
+        if (what, layer) not in self._known:
+            self._known[what, layer] = derive(*self._unit(layer, placeholder.index))
+        found: Expr = self._known[what, layer]
+        if index.free_symbols & found.free_symbols:
+            return derive(*self._unit(layer, index))
+        return called(found, {placeholder.index: index})
 
     def conditions(self, index: Expr, layer: Layer | None = None) -> tuple[Expr, ...]:
         """What must be positive for Γ of unit ``index`` to be finite; what always is, is left out.
@@ -135,7 +159,10 @@ class Separation:
         return self._cumulant(index, layer, 2)
 
     def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
-        layer, potential = self._unit(layer, index)
+        return self._once(f"cumulant {order}", layer, index, partial(self._new_cumulant, order))
+
+    @staticmethod
+    def _new_cumulant(order: int, layer: Layer, potential: Potential) -> Expr:
         found = cumulant(lookup(layer.unit), potential, order)
         if isinstance(found, Mul) and any(isinstance(factor, exp) for factor in found.args):
             # A precision e^{−z} cancels when the product is multiplied out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -217,8 +218,25 @@ class Trace:
                 raise SymbolicError(f"the rule {rule.name!r} does not apply to {self.line}.")
         return self
 
+    def repeat(self, step: Step) -> Trace:
+        """A step that was made elsewhere, where its line stands in this one."""
+        after = _replaced(self.line, step.before, step.after)
+        made = Step(step.rule, self.line, after, step.focus_before, step.focus_after, step.conditions)
+        self.steps.append(made)
+        self.line = after
+        return self
+
     def branch(self) -> Branch:
         return Branch(self.name, self.subject, tuple(self.steps))
+
+
+def _replaced(node: Any, old: Expr, new: Expr) -> Any:
+    if node == old:
+        return new
+    arguments = [_replaced(argument, old, new) for argument in node.args]
+    if all(map(operator.is_, arguments, node.args)):
+        return node
+    return exponential(*arguments) if type(node) is exp else node.func(*arguments)
 
 
 def _rewrite(node: Any, rule: Rule, context: Context, found: list[tuple[Expr, Expr]], everywhere: bool) -> Any:

@@ -15,7 +15,16 @@ from sympy.core.basic import Atom, Basic
 
 from symbolic.errors import EnergyError
 from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum, called
-from symbolic.language.layers import Configuration, Delta, Layer, Parameter, State, Unassuming, as_expression, exponential
+from symbolic.language.layers import (
+    Configuration,
+    Delta,
+    Layer,
+    Parameter,
+    State,
+    Unassuming,
+    as_expression,
+    exponential,
+)
 
 __all__ = [
     "EnergyCall",
