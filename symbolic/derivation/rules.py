@@ -20,7 +20,7 @@ from sympy.core.basic import Basic
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called
-from symbolic.language.layers import Configuration, Index, Indicator, State, exponential
+from symbolic.language.layers import Configuration, Indicator, State, exponential
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,
