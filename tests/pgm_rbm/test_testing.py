@@ -172,6 +172,15 @@ check = energy.log_likelihood_gradient("w").verify()
 assert check, check
 free = energy.free_energy()
 assert "Logsumexp" in str(free.result), free.result
+
+import numpy as np
+from symbolic.codegen.build import compile_energy
+
+energy = Energy.parse(text, visible={"v": "binary"}, hidden={"h": "laplace"})
+v, fields = np.array([[0.0, 1.0], [1.0, 1.0]]), {"c": np.array([0.1, -0.5, 0.3]), "w": np.full((2, 3), 0.2)}
+drawn = [compile_energy(energy, target).sample("h", v, 7, **fields) for target in ("numpy", "numba", "array-api")]
+for other in drawn[1:]:
+    np.testing.assert_allclose(other, drawn[0], rtol=1e-12)
 try:
     lookup("dice(potato)")
 except ValueError as error:
