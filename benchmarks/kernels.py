@@ -14,18 +14,19 @@ from pgm_rbm.kernels import pairwise_kernels
 
 ROWS, VISIBLE, HIDDEN = 256, 784, 500
 STATES = {"binary": (0, 1), "spin": (-1, 1)}
+NAMES = {"gaussian": "Gaussian–binary"}
 
 
 def main() -> None:
     rows = []
     with threadpool_limits(1, user_api="blas"):
-        for unit in STATES:
+        for unit in (*STATES, "gaussian"):
             for dtype in (np.float64, np.float32):
-                for name, contenders in _contenders(unit, dtype).items():
+                for name, contenders in (_gaussian(dtype) if unit == "gaussian" else _contenders(unit, dtype)).items():
                     timing = paired(contenders, rounds=41)
                     rows.append(
                         (
-                            f"{name}, {unit}, {np.dtype(dtype)}",
+                            f"{name}, {NAMES.get(unit, unit)}, {np.dtype(dtype)}",
                             readable(timing.median("generated")),
                             *(
                                 f"{timing.ratio(peer, 'generated'):.2f}" if peer in contenders else "—"
@@ -38,6 +39,30 @@ def main() -> None:
         ("kernel", "generated (Numba)", "by hand, NumPy and Numba", "plain NumPy"),
         rows,
     )
+
+
+def _gaussian(dtype: type) -> dict[str, dict[str, Callable[[], object]]]:
+    """Gaussian visible units of unit variance and binary hidden ones."""
+    kernels = pairwise_kernels("gaussian", "binary", "numba")
+    rng = np.random.default_rng(0)
+    v = rng.normal(0, 1, (ROWS, VISIBLE)).astype(dtype)
+    h = rng.choice((0, 1), (ROWS, HIDDEN)).astype(dtype)
+    w, a, b = (rng.normal(0, 0.05, shape).astype(dtype) for shape in ((VISIBLE, HIDDEN), VISIBLE, HIDDEN))
+    parameters = {"w": w, "a": a, "b": b}
+    return {
+        "free energy": {
+            "generated": partial(kernels.free_energy, v, **parameters),
+            "numba": partial(plain_numba.gaussian_free_energy, v, w, a, b),
+        },
+        "sample h": {
+            "generated": partial(kernels.sample, "h", v, 7, **parameters),
+            "numba": partial(plain_numba.SAMPLE["binary"], v, w, b, rng),
+        },
+        "sample v": {
+            "generated": partial(kernels.sample, "v", h, 7, **parameters),
+            "numba": partial(plain_numba.gaussian_sample, h, w, a, rng),
+        },
+    }
 
 
 def _contenders(unit: str, dtype: type) -> dict[str, dict[str, Callable[[], object]]]:
