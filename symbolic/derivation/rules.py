@@ -19,7 +19,7 @@ from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, Tuple, exp, log
 from sympy.core.basic import Basic
 
 from symbolic.derivation.separation import Separation
-from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called
+from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called, differentiated
 from symbolic.language.layers import Configuration, Indicator, State, exponential
 from symbolic.language.probability import (
     EnergyCall,
@@ -166,7 +166,7 @@ def differentiate_energy(node: Expr, context: Context) -> Expr | None:
     if found is None or not found[0].has(EnergyCall):
         return None
     recalled = found[0].xreplace({call: call.definition() for call in found[0].atoms(EnergyCall)})
-    return recalled.diff(found[1])
+    return differentiated(recalled, found[1])
 
 
 @_rule("recognise_probability", "Recognise the probability", "Boltzmann weight ÷ the sum of all = probability")
@@ -360,7 +360,7 @@ def phase_is_free_energy(node: Expr, context: Context) -> Expr | None:
 @_rule("differentiate", "Differentiate", "∂ of the closed form")
 def differentiate(node: Expr, context: Context) -> Expr | None:
     found = _derived(node)
-    return None if found is None or found[0].has(FreeEnergy) else found[0].diff(found[1])
+    return None if found is None or found[0].has(FreeEnergy) else differentiated(found[0], found[1])
 
 
 # The conditional of one unit

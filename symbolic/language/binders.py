@@ -15,14 +15,25 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Mapping
-from functools import cached_property, cmp_to_key
+from functools import cached_property, cmp_to_key, reduce
 from typing import Any
 
 from sympy import Add, Dummy, Expr, Function, Mul, Pow, S
 from sympy.core.basic import Basic
+from sympy.core.cache import cacheit
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import Configuration, Delta, Index, Layer, State, StateAxis, Unassuming, as_expression
+from symbolic.language.layers import (
+    Configuration,
+    Delta,
+    Entry,
+    Index,
+    Layer,
+    State,
+    StateAxis,
+    Unassuming,
+    as_expression,
+)
 from symbolic.units import lookup
 
 __all__ = [
@@ -36,6 +47,7 @@ __all__ = [
     "called",
     "contract",
     "contracted",
+    "differentiated",
     "height",
     "rename",
 ]
@@ -246,7 +258,7 @@ class IndexSum(IndexBinder):
 
     def _eval_derivative(self, by: Expr) -> Expr:
         body, indices = self.open()
-        return contract(body.diff(by), *indices)
+        return contract(differentiated(body, by), *indices)
 
     def _sympystr(self, printer: Any) -> str:
         return f"sum({', '.join(map(printer._print, self.args))})"
@@ -263,6 +275,37 @@ def _check_indices(indices: tuple[Any, ...]) -> None:
 
 
 Sum = IndexSum
+
+
+@cacheit  # as SymPy's is
+def differentiated(expression: Expr, by: Expr) -> Expr:
+    """∂ expression / ∂ by, as SymPy's ``diff`` gives it, which asks of every part whether it is zero."""
+    if not isinstance(by, Entry):
+        return expression.diff(by)
+    if by.parameter not in expression.free_symbols:
+        return S.Zero
+    if isinstance(expression, Add):
+        return Add(*(differentiated(term, by) for term in expression.args))
+    if isinstance(expression, Mul):
+        factors = expression.args
+        terms = []
+        for place, factor in enumerate(factors):
+            inner = differentiated(factor, by)
+            if inner != 0:
+                terms.append(reduce(operator.mul, (*factors[:place], inner, *factors[place + 1 :])))
+        return Add(*terms)
+    if isinstance(expression, Pow) and expression.exp.is_Integer:
+        return expression * (differentiated(expression.base, by) * expression.exp / expression.base)
+    if isinstance(expression, Function):
+        terms = []
+        for place, argument in enumerate(expression.args, 1):
+            inner = differentiated(argument, by)
+            if inner != 0:
+                terms.append(expression.fdiff(place) * inner)
+        return Add(*terms)
+    if isinstance(expression, IndexSum):
+        return expression._eval_derivative(by)
+    return expression.diff(by)
 
 
 def contract(body: Any, *indices: Index) -> Expr:

@@ -14,7 +14,7 @@ from sympy import Derivative, Expr, Tuple, log
 from sympy.core.basic import Atom, Basic
 
 from symbolic.errors import EnergyError
-from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum, called
+from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum, called, differentiated
 from symbolic.language.layers import (
     Configuration,
     Delta,
@@ -154,7 +154,7 @@ def _definition(call: EnergyCall) -> Expr:
 
 @lru_cache(maxsize=1024)
 def _force(call: EnergyCall, by: Expr) -> Expr:
-    return -_definition(call).diff(by)
+    return -differentiated(_definition(call), by)
 
 
 class Probability(Unassuming):
