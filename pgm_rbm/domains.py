@@ -16,6 +16,7 @@ __all__ = [
     "describe",
     "ends",
     "has_conditions",
+    "has_measure",
     "is_bounded",
     "is_categorical",
     "is_continuous",
@@ -77,6 +78,11 @@ def has_conditions(unit: str) -> bool:
     state, linear, square = Symbol("s"), Symbol("c_1"), Symbol("c_2")
     terms = ((state, linear), (state**2, square)) if is_quadratic(unit) else ((state, linear),)
     return bool(row.conditions(Potential(terms, state)))
+
+
+def has_measure(unit: str) -> bool:
+    """Whether μ(s) is other than 1."""
+    return _unit(unit).base is not None
 
 
 def states_of(unit: str) -> tuple[float, ...]:

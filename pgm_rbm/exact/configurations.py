@@ -6,17 +6,21 @@ They go through the enumeration run by run, a run being small enough to hold a n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.domains import has_measure, is_continuous, is_finite, log_measure, states_of
+from pgm_rbm.errors import NoFiniteDomainError
 from pgm_rbm.exact.enumeration import expectations, log_partition, make_plan
 from pgm_rbm.exact.products import Problem
 from pgm_rbm.exact.shards import Progress, showing
-from pgm_rbm.exact.sums import ProductSum, problem_of
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters
+from pgm_rbm.exact.sums import LayerSum, ProductSum, domain_of, problem_of, require_domain
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes, parameter_shapes
 from pgm_rbm.sampling.gibbs import Clamp
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
 from pgm_rbm.workers import workers
@@ -25,6 +29,8 @@ __all__ = ["MostProbable", "joint_entropy", "layer_entropy", "most_probable", "m
 
 Floats = npt.NDArray[np.float64]
 _OUTER = 256
+# Numbers held at once.
+_VALUES = 2**18
 
 
 @dataclass(frozen=True)
@@ -116,17 +122,104 @@ def joint_entropy(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> float:
-    """The entropy of p(v, h) in nats: ln Z + ⟨E⟩, with E linear in its parameters. Arguments as `sample`.
+    """The entropy of p(v, h) in nats, of a density where units are continuous: ln Z + ⟨E⟩ − ⟨ln μ⟩, with μ what states
+    weigh of themselves.
+
+    For energies that are linear in their parameters θ, where ⟨E⟩ = Σ θ ⟨∂E/∂θ⟩. Arguments as `sample`.
 
     Raises:
-        ValueError: the energy or the units are others than `most_probable` takes.
+        EnumerationLimitError: too many configurations.
+        NoFiniteDomainError: both layers, or units whose states weigh of themselves, have infinitely many states.
+        ValueError: the energy has a term without a parameter, such as s²/2 of Gaussian units.
     """
-    _require_plain(kernels, parameters, "the joint entropy")
+    if not _is_linear(kernels):
+        raise ValueError(
+            f"the joint entropy is found for energies that are linear in their parameters. Got one of "
+            f"{' and '.join(kernels.layers.values())} units that is not; ask for one layer (of='v' or of='h') where "
+            f"its units have finitely many states."
+        )
+    weighing = [layer for layer, unit in kernels.layers.items() if _weighs(unit)]
+    for layer in weighing:
+        require_domain(kernels, layer)
     model = expectations(kernels, parameters, limit=limit, threads=threads, progress=progress)
     inner = math.fsum(
         float(np.vdot(np.asarray(parameters[name], dtype=np.float64), value)) for name, value in model.phase.items()
     )
-    return max(model.log_partition - inner, 0.0)
+    if weighing:
+        inner += _mean_log_measure(kernels, parameters, weighing, model.log_partition, limit, threads)
+    result = model.log_partition - inner
+    return result if any(map(is_continuous, kernels.layers.values())) else max(result, 0.0)
+
+
+def _weighs(unit: str) -> bool:
+    """Whether the states of a unit weigh of themselves."""
+    domain = domain_of(unit)
+    return has_measure(unit) if domain is None else not domain.even
+
+
+_LINEAR: WeakKeyDictionary[Kernels, bool] = WeakKeyDictionary()
+
+
+def _is_linear(kernels: Kernels) -> bool:
+    """Whether E = Σ θ ∂E/∂θ, which is whether E grows in proportion with all parameters (Euler); tried on random
+    ones."""
+    if kernels not in _LINEAR:
+        rng = np.random.default_rng(0)
+        sizes = dict.fromkeys(kernels.layers, 2)
+        parameters = {name: rng.normal(size=shape) for name, shape in parameter_shapes(kernels, sizes).items()}
+        held = {
+            layer: rng.choice(states_of(unit), size=(4, 2)) if is_finite(unit) else np.ones((4, 2))
+            for layer, unit in kernels.layers.items()
+        }
+        energies = kernels.energy(**held, **parameters)
+        grown = kernels.energy(**held, **{name: 1.5 * value for name, value in parameters.items()})
+        _LINEAR[kernels] = bool(np.allclose(grown, 1.5 * energies, rtol=1e-9, atol=1e-9))
+    return _LINEAR[kernels]
+
+
+def _mean_log_measure(
+    kernels: Kernels,
+    parameters: Parameters,
+    weighing: Sequence[str],
+    log_z: float,
+    limit: int | None,
+    threads: int | None,
+) -> float:
+    """⟨ln μ⟩ under the model, summed over the layers in which states weigh of themselves."""
+    task = make_plan(kernels, parameters, limit, threads)
+    whole = problem_of(kernels, parameters, task.layer)
+    if whole is not None:
+        problem = whole.problem
+        rows = max(1, _VALUES // (len(problem.other_bias) * len(problem.other_states)))
+        return _average(task, problem.mean_log_measure, rows, log_z, threads)
+
+    def measure(unit: str) -> Callable[[Floats], Floats]:
+        return lambda rows: cast(Floats, log_measure(unit, rows)).sum(axis=1)
+
+    return math.fsum(
+        _average(
+            make_plan(kernels, parameters, limit, threads, layer=layer),
+            measure(kernels.layers[layer]),
+            _VALUES // layer_sizes(kernels, parameters)[layer] + 1,
+            log_z,
+            threads,
+        )
+        for layer in weighing
+    )
+
+
+def _average(
+    task: LayerSum, function: Callable[[Floats], Floats], most: int, log_z: float, threads: int | None
+) -> float:
+    """The average of a function of the enumerated layer, ``most`` rows at a time."""
+
+    def work(run: range) -> float:
+        p = np.exp(task.log_weights(run) - log_z)
+        places = (np.arange(k, min(k + most, len(p))) for k in range(0, len(p), most))
+        return math.fsum(float(p[one] @ function(task.rows(run, one))) for one in places)
+
+    with workers(threads) as pool:
+        return math.fsum(pool.map(work, task.runs()))
 
 
 def layer_entropy(
@@ -203,8 +296,8 @@ def most_probable(
 ) -> MostProbable:
     """The (v, h) of the largest p(v, h), some units given.
 
-    The layer with fewer configurations is enumerated. Given it, −E is linear in every unit of the other one, which
-    is therefore in its lowest or its highest state.
+    The layer with fewer configurations is enumerated. Given it, each unit of the other one is in the state s with the
+    largest s · field + ln μ(s), with μ what states weigh of themselves.
 
     Args:
         kernels, parameters: the model; a pairwise energy between units of finitely many states.
@@ -215,16 +308,18 @@ def most_probable(
 
     Raises:
         EnumerationLimitError: too many configurations.
-        ValueError: the energy or the units are others.
+        NoFiniteDomainError: units have infinitely many states.
+        ValueError: the energy is another one, or units are labels.
     """
     (v,), (h,) = kernels.visible, kernels.hidden
-    whole = _require_plain(kernels, parameters, "the most probable (v, h)")
+    whole = _require_numbers(kernels, parameters)
     visible, hidden = _start(whole.problem, clamps, v, h)
     free_v, free_h = np.flatnonzero(np.isnan(visible)), np.flatnonzero(np.isnan(hidden))
     fixed_v, fixed_h = np.where(np.isnan(visible), 0.0, visible), np.where(np.isnan(hidden), 0.0, hidden)
     w = whole.problem.coupling.T
     a, b = whole.problem.bias + w @ fixed_h, whole.problem.other_bias + fixed_v @ w
     v_states, h_states = whole.problem.states, whole.problem.other_states
+    v_measure, h_measure = whole.problem.log_measure, whole.problem.other_log_measure
     a, b, w = a[free_v], b[free_h], np.ascontiguousarray(w[np.ix_(free_v, free_h)])
     log_z = 0.0
     if len(free_v) and len(free_h):
@@ -232,30 +327,38 @@ def most_probable(
         rest = {own: a, other: b, coupling: np.ascontiguousarray(w.T) if whole.transposed else w}
         log_z = log_partition(kernels, rest, limit=limit, threads=threads).value
         if len(v_states) ** len(a) <= len(h_states) ** len(b):
-            problem = Problem(a, b, np.ascontiguousarray(w.T), v_states, h_states)
+            problem = Problem(a, b, np.ascontiguousarray(w.T), v_states, h_states, v_measure, h_measure)
             value, visible[free_v], hidden[free_h] = _search(problem, threads, progress)
         else:
-            problem = Problem(b, a, w, h_states, v_states)
+            problem = Problem(b, a, w, h_states, v_states, h_measure, v_measure)
             value, hidden[free_h], visible[free_v] = _search(problem, threads, progress)
     else:
-        free, bias, states, target = (free_v, a, v_states, visible) if len(free_v) else (free_h, b, h_states, hidden)
+        one_v = free_v, a, v_states, v_measure, visible
+        free, bias, states, measure, target = one_v if len(free_v) else (free_h, b, h_states, h_measure, hidden)
         value = 0.0
         if len(free):
-            target[free] = np.where(bias > 0, max(states), min(states))
-            value = float(bias @ target[free])
-            log_z = float(np.logaddexp.reduce(np.asarray(states)[:, None] * bias, axis=0).sum())
+            terms = np.asarray(states)[:, None] * bias + np.asarray(measure)[:, None]
+            target[free] = np.asarray(states)[terms.argmax(axis=0)]
+            value = float(terms.max(axis=0).sum())
+            log_z = float(np.logaddexp.reduce(terms, axis=0).sum())
     dtype = next(iter(parameters.values())).dtype
     return MostProbable(visible.astype(dtype), hidden.astype(dtype), min(value - log_z, 0.0))
 
 
-def _require_plain(kernels: Kernels, parameters: Parameters, what: str) -> ProductSum:
-    """The enumeration of the visible layer, of a pairwise energy between units of finitely many, equal states."""
+def _require_numbers(kernels: Kernels, parameters: Parameters) -> ProductSum:
+    """The enumeration of the visible layer, of a pairwise energy between units whose states are finitely many numbers.
+
+    Raises:
+        NoFiniteDomainError, ValueError: see `most_probable`.
+    """
     whole = problem_of(kernels, parameters, kernels.visible[0])
-    if whole is None or any(whole.problem.log_measure) or any(whole.problem.other_log_measure):
+    if whole is None:
         units = " and ".join(kernels.layers.values())
-        raise ValueError(
-            f"{what} is found for pairwise energies between units of finitely many states that weigh alike. Got "
-            f"{units} units; ask for one layer (of='v' or of='h') where its units have finitely many states."
+        finite = all(map(is_finite, kernels.layers.values()))
+        raise (ValueError if finite else NoFiniteDomainError)(
+            f"the most probable (v, h) is found for pairwise energies between units whose states are finitely many "
+            f"numbers. Got {units} units; ask for one layer (of='v' or of='h') where its units have finitely many "
+            f"states."
         )
     return whole
 
@@ -274,13 +377,16 @@ def _search(problem: Problem, threads: int | None, progress: bool | Progress | N
 
     layout, order = problem.layout, list(problem.layout.order)
     inside, inner = len(problem.states) ** layout.inner, layout.inner
-    low, high = min(problem.other_states), max(problem.other_states)
+    states, measure = np.asarray(problem.other_states), np.asarray(problem.other_log_measure)
+    if not any(measure):
+        # Of a linear function the largest value is at one of the ends.
+        states, measure = states[[0, -1]], measure[[0, -1]]
     lane_rows = problem.rows(np.arange(inside))[:, order[:inner]]
     u = problem.coupling[:, order]
     fields = np.zeros((layout.lanes, len(u)))
     fields[:inside] = lane_rows @ u[:, :inner].T
     scores = np.full(layout.lanes, -np.finfo(np.float64).max / 4)
-    scores[:inside] = lane_rows @ problem.bias[order[:inner]]
+    scores[:inside] = lane_rows @ problem.bias[order[:inner]] + problem.own_log_measure(lane_rows)
     by_block = np.ascontiguousarray(fields.reshape(-1, 64, len(u)).swapaxes(1, 2)).ravel()
     pieces = [range(k, min(k + _OUTER, layout.outer)) for k in range(0, layout.outer, _OUTER)]
 
@@ -288,8 +394,8 @@ def _search(problem: Problem, threads: int | None, progress: bool | Progress | N
         numbers = np.arange(piece.start, piece.stop, dtype=np.int64) * inside
         rows = problem.rows(numbers)[:, order[inner:]]
         outer_fields = rows @ u[:, inner:].T + problem.other_bias
-        outer_scores = rows @ problem.bias[order[inner:]]
-        value, k, lane = product_loops.largest(by_block, outer_fields, scores, outer_scores, low, high)
+        outer_scores = rows @ problem.bias[order[inner:]] + problem.own_log_measure(rows)
+        value, k, lane = product_loops.largest(by_block, outer_fields, scores, outer_scores, states, measure)
         return value, int(numbers[k]) + lane
 
     best: list[tuple[float, int]] = [(-math.inf, 0)] * len(pieces)
@@ -301,5 +407,6 @@ def _search(problem: Problem, threads: int | None, progress: bool | Progress | N
     _, number = best[int(np.argmax([value for value, _ in best]))]
     x = problem.rows(np.array([number]))[0]
     field = problem.coupling @ x + problem.other_bias
-    y = np.where(field > 0, high, low)
-    return float(problem.bias @ x + field @ y), x, y
+    terms = states[:, None] * field + measure[:, None]
+    value = float(problem.bias @ x + problem.own_log_measure(x[None])[0] + terms.max(axis=0).sum())
+    return value, x, states[terms.argmax(axis=0)]

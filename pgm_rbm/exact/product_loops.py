@@ -413,24 +413,31 @@ def moments(tables, first, last, negligible):
 
 
 @njit(**_FAST)
-def largest(lane_fields, outer_fields, lane_scores, outer_scores, low, high):
-    """The largest score plus Σ max(low · field, high · field), with its outer configuration and its lane.
+def largest(lane_fields, outer_fields, lane_scores, outer_scores, states, log_measure):
+    """The largest score plus Σ max_s (s · field + ln μ(s)), with its outer configuration and its lane.
 
     Fields and scores are sums of the outer configuration's and the lane's; ``lane_fields`` has shape
     (lanes / 64, units, 64), flat. Of equal ones the first is taken.
     """
     units, blocks = outer_fields.shape[1], len(lane_scores) // 64
-    score = np.empty(64)
+    score, field, term = np.empty(64), np.empty(64), np.empty(64)
+    s0, s1, m0, m1 = states[0], states[1], log_measure[0], log_measure[1]
     best, best_outer, best_lane = -np.finfo(np.float64).max, 0, 0
     for number in range(len(outer_fields)):
         for block in range(blocks):
             for s in range(64):
                 score[s] = lane_scores[_u(block * 64 + s)] + outer_scores[number]
             for i in range(units):
-                field, at = outer_fields[number, i], _u((block * units + i) * 64)
+                outer, at = outer_fields[number, i], _u((block * units + i) * 64)
                 for s in range(64):
-                    both = field + lane_fields[at + _u(s)]
-                    score[s] += max(low * both, high * both)
+                    field[s] = outer + lane_fields[at + _u(s)]
+                    term[s] = max(s0 * field[s] + m0, s1 * field[s] + m1)
+                for k in range(2, len(states)):
+                    state, measure = states[k], log_measure[k]
+                    for s in range(64):
+                        term[s] = max(term[s], state * field[s] + measure)
+                for s in range(64):
+                    score[s] += term[s]
             for s in range(64):
                 if score[s] > best:
                     best, best_outer, best_lane = score[s], number, block * 64 + s

@@ -145,8 +145,21 @@ class Problem:
         """
         terms = np.asarray(self.other_states)[:, None, None] * (rows @ self.coupling.T + self.other_bias)
         terms += np.asarray(self.other_log_measure)[:, None, None]
-        own = np.asarray(self.log_measure)[np.searchsorted(self.states, rows)].sum(axis=1)
-        result: Floats = own + rows @ self.bias + np.logaddexp.reduce(terms, axis=0).sum(axis=1)
+        result: Floats = self.own_log_measure(rows) + rows @ self.bias + np.logaddexp.reduce(terms, axis=0).sum(axis=1)
+        return result
+
+    def own_log_measure(self, rows: Floats) -> Floats:
+        """ln of what configurations weigh of themselves, shape (len(rows),)."""
+        result: Floats = np.asarray(self.log_measure)[np.searchsorted(self.states, rows)].sum(axis=1)
+        return result
+
+    def mean_log_measure(self, rows: Floats) -> Floats:
+        """ln of what (x, y) weighs of itself, averaged over y given each of these x, shape (len(rows),)."""
+        terms = np.asarray(self.other_states)[:, None, None] * (rows @ self.coupling.T + self.other_bias)
+        measure = np.asarray(self.other_log_measure)[:, None, None]
+        terms += measure
+        chances = np.exp(terms - np.logaddexp.reduce(terms, axis=0))
+        result: Floats = self.own_log_measure(rows) + (measure * chances).sum(axis=(0, 2))
         return result
 
     def rows(self, numbers: Integers) -> Floats:
