@@ -156,10 +156,13 @@ class Existence:
             low, high = ends(layout.kernels.layers[other])
             if np.isfinite((low, high)).all() and not is_quadratic(layout.kernels.layers[layer]):
                 # For each unit the corner in which its field is largest: the field is linear in the other layer.
-                w = parameters["w"] if layer == layout.visible[0] else parameters["w"].T
-                rows = max(1, _VALUES // w.shape[1])
+                w = parameters["w"]
+                axes = layout.kernels.parameters["w"]
+                w = np.moveaxis(w, axes.index(layer), 0)
+                rows = max(1, _VALUES // w[0].size)
                 for start in range(0, len(w), rows):
-                    corners = np.where(w[start : start + rows] > 0, high, low)
+                    some = w[start : start + rows]
+                    corners = np.where(some > 0, high, low) if w.ndim == 2 else some.argmax(axis=2).astype(np.float64)
                     tried.append({other: np.ascontiguousarray(corners)})
             return tried
         rng = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.errors import EnumerationLimitError
+from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
 from pgm_rbm.exact import costs
 from pgm_rbm.exact.shards import Executors, Progress, run, showing
 from pgm_rbm.exact.sums import KernelSum, LayerSum, domain_of, lifted, problem_of, require_domain
@@ -119,7 +119,14 @@ def layer_sum(kernels: Kernels, parameters: Parameters, layer: str | None = None
             raise ValueError(f"parameter {name} must be finite. Got NaN or infinity in it.")
     sizes = layer_sizes(kernels, parameters)
     able = [one for one in sizes if domain_of(kernels.layers[one]) is not None]
-    asked = [layer] if layer else able or list(sizes)
+    if layer is None and not able:
+        units = " and ".join(f"{one} ({kernels.layers[one]})" for one in sizes)
+        raise NoFiniteDomainError(
+            f"exact answers go through all states of one layer, which takes units of finitely many states on one side. "
+            f"Got {units}. Choose binary, spin or other finite units in one layer, or use what needs no ln Z: Gibbs "
+            f"samples, and training by CD or PCD with monitor='none'."
+        )
+    asked = [layer] if layer else able
     count = {one: len(require_domain(kernels, one).states) ** sizes[one] for one in asked}
     chosen = min(count, key=lambda one: count[one])
     if kernels.target == "numba":

@@ -21,7 +21,7 @@ from pgm_rbm.exact.enumeration import expectations, make_plan
 from pgm_rbm.exact.reduction import Part, Reduction
 from pgm_rbm.exact.shards import Progress, showing
 from pgm_rbm.exact.sums import lifted
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, labels, layer_axes
 from pgm_rbm.workers import thread_count, workers
 
 __all__ = ["DEFAULT_MEMORY_LIMIT", "FisherInformation", "fisher_information", "require_within_limits"]
@@ -189,13 +189,23 @@ def _joined(runs: Sequence[range]) -> list[range]:
 
 
 def _features(kernels: Kernels, shapes: Mapping[str, tuple[int, ...]], v: FloatArray, h: FloatArray) -> FloatArray:
-    """Φ(v) of each row, every parameter's entries after each other: products of what the parameter's layers are."""
-    by_layer = {kernels.visible[0]: v, kernels.hidden[0]: h}
+    """Φ(v) of each row, every parameter's entries after each other: products of what the parameter's layers are.
+
+    Labels are ones and zeros there, or their probabilities, by an axis of their own.
+    """
+    by_layer = {kernels.visible[0]: _by_label(kernels, kernels.visible[0], v), kernels.hidden[0]: h}
     parts = []
     for name in shapes:
-        layers = kernels.parameters[name]
-        value = by_layer[layers[0]]
+        layers = layer_axes(kernels.parameters[name])
+        value = by_layer[layers[0]].reshape(len(v), -1)
         for layer in layers[1:]:
-            value = (value[:, :, None] * by_layer[layer][:, None, :]).reshape(len(v), -1)
+            value = (value[:, :, None] * by_layer[layer].reshape(len(v), 1, -1)).reshape(len(v), -1)
         parts.append(value)
     return np.concatenate(parts, axis=1)
+
+
+def _by_label(kernels: Kernels, layer: str, states: FloatArray) -> FloatArray:
+    """States as they are; labels as ones and zeros, shape (rows, units, labels)."""
+    axes = [axis for axes in kernels.parameters.values() for axis in axes if axis not in kernels.layers]
+    own = [axis for axis in axes if axis.startswith(f"{layer}.")]
+    return np.eye(labels(kernels, own[0]))[states.astype(np.intp)] if own else states

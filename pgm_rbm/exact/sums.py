@@ -22,7 +22,7 @@ import numpy.typing as npt
 from pgm_rbm.errors import NoFiniteDomainError
 from pgm_rbm.exact.products import LANES, Problem, tables_of
 from pgm_rbm.exact.reduction import Part
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes, parameter_shapes
 from pgm_rbm.workers import ROWS
 
 if TYPE_CHECKING:
@@ -353,6 +353,8 @@ def problem_of(kernels: Kernels, parameters: Parameters, layer: str, with_averag
 
 def _problem(kernels: Kernels, parameters: Parameters, layer: str, with_averages: bool) -> ProductSum | None:
     by_layers = {layers: name for name, layers in kernels.parameters.items()}
+    if any(axis not in kernels.layers for axes in by_layers for axis in axes):
+        return None  # states are labels
     others = [one for one in kernels.layers if one != layer]
     if len(others) != 1 or len(by_layers) != len(kernels.parameters):
         return None
@@ -382,9 +384,8 @@ def _agrees(kernels: Kernels, layer: str) -> bool:
     sizes = dict(zip(kernels.layers, (3, 2), strict=False))
     if len(sizes) != len(kernels.layers):
         return False
-    parameters = {
-        name: rng.normal(size=tuple(sizes[one] for one in layers)) for name, layers in kernels.parameters.items()
-    }
+    shapes = parameter_shapes(kernels, sizes)
+    parameters = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     made = _problem(kernels, parameters, layer, False)
     if made is None:
         return False
