@@ -156,15 +156,19 @@ class Existence:
             low, high = ends(layout.kernels.layers[other])
             if np.isfinite((low, high)).all() and not is_quadratic(layout.kernels.layers[layer]):
                 # For each unit the corner in which its field is largest: the field is linear in the other layer.
-                w = parameters["w"]
-                axes = layout.kernels.parameters["w"]
-                w = np.moveaxis(w, axes.index(layer), 0)
-                rows = max(1, _VALUES // w[0].size)
+                w = parameters["w"] if layer == layout.visible[0] else parameters["w"].T
+                rows = max(1, _VALUES // w.shape[1])
                 for start in range(0, len(w), rows):
-                    some = w[start : start + rows]
-                    corners = np.where(some > 0, high, low) if w.ndim == 2 else some.argmax(axis=2).astype(np.float64)
+                    corners = np.where(w[start : start + rows] > 0, high, low)
                     tried.append({other: np.ascontiguousarray(corners)})
             return tried
+        for name, axes in layout.kernels.parameters.items():
+            labelled = [one for one in others if axes in ((one, f"{one}.states", layer), (layer, one, f"{one}.states"))]
+            for other in labelled:
+                # For each unit the labels that raise its field most.
+                corners = np.moveaxis(parameters[name], axes.index(layer), 0).argmax(axis=2).astype(np.float64)
+                rest = {one: resting(layout, one, len(corners), np.float64) for one in others if one != other}
+                tried.append(rest | {other: corners})
         rng = np.random.default_rng(0)
         extreme = {}
         for one in others:

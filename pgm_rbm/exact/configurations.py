@@ -19,7 +19,7 @@ from pgm_rbm.errors import NoFiniteDomainError
 from pgm_rbm.exact.enumeration import expectations, log_partition, make_plan
 from pgm_rbm.exact.products import Problem
 from pgm_rbm.exact.shards import Progress, showing
-from pgm_rbm.exact.sums import LayerSum, ProductSum, domain_of, problem_of, require_domain
+from pgm_rbm.exact.sums import LayerSum, ProductSum, domain_of, problem_of
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes, parameter_shapes
 from pgm_rbm.sampling.gibbs import Clamp
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
@@ -140,7 +140,12 @@ def joint_entropy(
         )
     weighing = [layer for layer, unit in kernels.layers.items() if _weighs(unit)]
     for layer in weighing:
-        require_domain(kernels, layer)
+        if domain_of(kernels.layers[layer]) is None:
+            raise NoFiniteDomainError(
+                f"the joint entropy is found for units of finitely many states where these weigh of themselves. Got "
+                f"{kernels.layers[layer]} units in layer {layer}; ask for one layer (of='v' or of='h') where its units "
+                f"have finitely many states."
+            )
     model = expectations(kernels, parameters, limit=limit, threads=threads, progress=progress)
     inner = math.fsum(
         float(np.vdot(np.asarray(parameters[name], dtype=np.float64), value)) for name, value in model.phase.items()
