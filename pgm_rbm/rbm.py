@@ -447,7 +447,10 @@ class RBM(LearningModel):
             limit, threads, progress: as for `log_partition`.
 
         Raises:
-            ValueError: ``of`` is something else, or a parameter is not finite.
+            ValueError: ``of`` is something else, a parameter is not finite, or the joint entropy is asked of an energy
+                that is not linear in its parameters, such as that of Gaussian units.
+            NoFiniteDomainError: the layer has infinitely many states, or for the joint entropy both have, or one whose
+                states weigh of themselves.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
         self._require_two_sides("the entropy")
@@ -497,8 +500,10 @@ class RBM(LearningModel):
             `MostProbable` with ``visible``, ``hidden`` and ``log_probability``.
 
         Raises:
-            ValueError: ``of`` is something else, or ``given`` is used with one layer.
+            ValueError: ``of`` is something else, ``given`` is used with one layer, or the most probable pair is asked of
+                units that are labels.
             UnknownVariableError, ValueOutsideDomainError: ``given`` does not fit the model.
+            NoFiniteDomainError: units have infinitely many states; with ``of="joint"`` those of either layer.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
         self._require_two_sides("the most probable configuration")

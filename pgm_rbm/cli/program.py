@@ -63,6 +63,13 @@ def refusing(argument: str = "") -> Iterator[None]:
 class Program(TyperGroup):
     """The program as a whole; a person's mistake ends it with one line that says ``error:``."""
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # Typer ends the program without a word on some versions.
+            raise typer.Abort from None
+
     def main(
         self,
         args: Sequence[str] | None = None,

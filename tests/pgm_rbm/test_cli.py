@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import json
 import os
@@ -385,6 +386,38 @@ def test_an_interrupt_keeps_what_was_learnt(here):
     assert "--resume new" in errors
     assert "Traceback" not in errors
     run("train", "data.npy", "--resume", "new", "--epochs", 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
+def test_an_interrupt_at_a_terminal_ends_an_enumeration_with_one_line(here):
+    import pty
+
+    RBM(784, 30, seed=0).save("large")
+    main_end, terminal = pty.openpty()
+    program = [sys.executable, "-c", "from pgm_rbm.cli import main; main()", "partition", "large", "--limit", "2**30"]
+    process = subprocess.Popen(
+        program, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, close_fds=True
+    )
+    os.close(terminal)
+    shown = b""
+    try:
+        # The bar says that the enumeration is under way, which takes minutes.
+        while b"ln Z" not in shown:
+            shown += os.read(main_end, 4096)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(main_end, 4096):
+                shown += part
+        assert process.wait(timeout=60) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main_end)
+    text = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", shown.decode())
+    assert text.count("error: stopped.") == 1
+    assert "Traceback" not in text
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # nothing of its session is left
 
 
 def test_held_out_rows_can_be_a_file(here, rows):
