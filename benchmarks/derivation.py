@@ -100,7 +100,7 @@ def _forget() -> None:
     modules: tuple[ModuleType, ...] = (gradient, marginal, separation, probability)
     for module in modules:
         for function in vars(module).values():
-            if hasattr(function, "cache_clear"):
+            if hasattr(function, "cache_clear") and function.__module__ == module.__name__:
                 function.cache_clear()
 
 
