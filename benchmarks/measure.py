@@ -84,6 +84,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 def show_machine(threads: int) -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "sympy", "networkx"))
     console.print(f"{_processor()}, {threads} threads; Python {platform.python_version()}; {packages}")
+    console.print(f"python -m benchmarks {' '.join(sys.argv[1:])}".strip())
     console.print()
 
 

@@ -500,8 +500,8 @@ class RBM(LearningModel):
             `MostProbable` with ``visible``, ``hidden`` and ``log_probability``.
 
         Raises:
-            ValueError: ``of`` is something else, ``given`` is used with one layer, or the most probable pair is asked of
-                units that are labels.
+            ValueError: ``of`` is something else, ``given`` is used with one layer, or the most probable pair is asked
+                of units that are labels.
             UnknownVariableError, ValueOutsideDomainError: ``given`` does not fit the model.
             NoFiniteDomainError: units have infinitely many states; with ``of="joint"`` those of either layer.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
