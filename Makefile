@@ -28,11 +28,11 @@ $(PEERS): $(READY)
 demo: $(RUN) ## derive, check, train on real digits and write the lecture, in a minute
 	$(BIN)/pgm-rbm demo
 
-test: $(READY) ## the tests
-	$(BIN)/python -m pytest -m "not slow and not peer"
+test: $(READY) ## the tests, on all cores
+	$(BIN)/python -m pytest -n auto -m "not slow and not peer"
 
 test-slow: $(PEERS) ## the slow tests and those against optional peers, which are installed
-	$(BIN)/python -m pytest -m "slow or peer"
+	$(BIN)/python -m pytest -n auto -m "slow or peer"
 
 lint: $(READY) ## ruff
 	$(BIN)/ruff check .

@@ -463,12 +463,6 @@ def _potts(count: int) -> Unit:
         from symbolic.language.binders import IndexSum
         from symbolic.language.layers import Index, exponential
 
-        for part, coefficient in phi.terms:
-            if _calculates_with(phi.state, part):
-                raise EnergyError(
-                    f"the term {phi.shown(part * coefficient)} of −E calculates with the states of {phi.unit}, which "
-                    f"are {count} labels; compare them, as in indicator({phi.labels.of.name}[i], s)."
-                )
         label = Index.fresh(phi.labels)
         return log(IndexSum(exponential(phi(label)), label))
 
@@ -480,15 +474,6 @@ def _potts(count: int) -> Unit:
         stable="logsumexp",
         is_categorical=True,
     )
-
-
-def _calculates_with(state: Expr, part: Any) -> bool:
-    """Whether the state stands outside the brackets that compare it with labels."""
-    from symbolic.language.layers import Indicator
-
-    if isinstance(part, Indicator):
-        return False
-    return bool(part == state) or any(_calculates_with(state, argument) for argument in part.args)
 
 
 def _poisson(phi: Potential) -> Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -15,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="write the generated source files that tests compare with, instead of comparing with them",
     )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """``-n auto``: a worker for each core there is, whether or not it is half of a physical one."""
+    return os.cpu_count() or 1
 
 
 @pytest.fixture

@@ -7,10 +7,20 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, I, Symbol, nan, oo, zoo
+from sympy import Basic, Expr, I, Symbol, nan, oo, zoo
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State, StateAxis, as_expression
+from symbolic.language.layers import (
+    Configuration,
+    Entry,
+    Index,
+    Indicator,
+    Layer,
+    Parameter,
+    State,
+    StateAxis,
+    as_expression,
+)
 from symbolic.language.probability import EnergyFunction
 from symbolic.units import lookup
 
@@ -24,6 +34,15 @@ __all__ = ["Energy"]
 _VISIBLE_INDICES = ("i", "m", "p")
 _HIDDEN_INDICES = ("j", "n", "q")
 _GIVEN_INDICES = ("c", "o", "d")
+
+
+def _calculates_with(layer: Layer, expression: Basic) -> bool:
+    """Whether a state of the layer stands outside the brackets that compare it with labels."""
+    if isinstance(expression, Indicator):
+        return False
+    if isinstance(expression, State):
+        return bool(expression.layer == layer)
+    return any(_calculates_with(layer, argument) for argument in expression.args)
 
 
 class Energy:
@@ -133,6 +152,12 @@ class Energy:
             if configuration.layer not in layers:
                 raise EnergyError(
                     f"layer {configuration.layer.name} occurs in the energy; list it as visible or hidden."
+                )
+        for layer in layers:
+            if lookup(layer.unit).is_categorical and _calculates_with(layer, expression):
+                raise EnergyError(
+                    f"the energy calculates with the states of layer {layer.name}, which are labels ({layer.unit} "
+                    f"units); compare them, as in indicator({layer.name}[i], s)."
                 )
         for parameter in expression.atoms(Parameter):
             if parameter.name in names:

@@ -295,6 +295,12 @@ class _Parser:
             function = _FUNCTIONS[name]
             return lambda: function(argument())
         if name in self.layers:
+            if lookup(self.layers[name].unit).is_categorical:
+                raise self.fail(
+                    f"the states of layer {name} are labels, which are compared and not calculated with: "
+                    f"indicator({name}[i], s)",
+                    token.position,
+                )
             return self.state(token)
         if self.take("["):
             return self.entry(token, self.indices())

@@ -141,9 +141,12 @@ def test_a_wrong_bracket_is_pointed_at(text: str, message: str) -> None:
 
 
 def test_labels_are_not_calculated_with() -> None:
-    energy = Energy.parse("-sum(v[i]*a[i], i)", visible={"v": "potts(3)"}, hidden={"h": "binary"})
-    with pytest.raises(EnergyError, match=r"sum\(a\[k\]\*v\[k\], k\) of −E calculates with the states of layer v"):
-        energy.free_energy("h")
+    v = Layer("v", "potts(3)")
+    i, a = v.index("i"), Parameter("a", v)
+    with pytest.raises(EnergyError, match=r"calculates with the states of layer v.* indicator\(v\[i\], s\)"):
+        Energy(-Sum(a[i] * v[i], i), visible=[v])
+    with pytest.raises(EnergySyntaxError, match=r"labels, which are compared and not calculated with.*\n.*column 6:"):
+        Energy.parse("-sum(v[i]*a[i], i)", visible={"v": "potts(3)"})
 
 
 def test_only_categorical_layers_have_an_axis_of_labels() -> None:
