@@ -195,6 +195,11 @@ class Plain:
         return result
 
     def derivative(self, expression: Expr, by: Entry) -> float:
+        # Term by term: one without the parameter does not count, and need not even have a value.
+        terms = [term for term in Add.make_args(expression) if by.parameter in term.free_symbols]
+        return math.fsum(self._central_difference(term, by) for term in terms)
+
+    def _central_difference(self, expression: Expr, by: Entry) -> float:
         array = self.parameters[by.parameter.name]
         place = tuple(map(self.index, by.indices))
         places = {place, place[::-1]} if by.parameter.symmetric else {place}
