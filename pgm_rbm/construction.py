@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from pgm_rbm.errors import DivergentError, ModelError
 from pgm_rbm.existence import Existence, existence_of, starting_values
-from pgm_rbm.kernels import FloatArray, Kernels, checked_parameters, labels, layer_axes, parameter_shapes
+from pgm_rbm.kernels import FloatArray, Kernels, checked_parameters, layer_axes, parameter_shapes
 from pgm_rbm.layout import Layout
+from symbolic.units import axis_length
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
@@ -76,10 +77,10 @@ def sizes_of_arrays(kernels: Kernels, parameters: Mapping[str, Any]) -> dict[str
             )
         for layer, size in zip(layers, shape, strict=True):
             if layer not in kernels.layers:
-                if size != labels(kernels, layer):
-                    raise ModelError(
-                        f"parameter {name} must have {labels(kernels, layer)} labels on its axis {layer}. Got {size}."
-                    )
+                wanted = axis_length(layer, kernels.layers)
+                if size != wanted:
+                    what = "labels" if layer.endswith(".states") else "components"
+                    raise ModelError(f"parameter {name} must have {wanted} {what} on its axis {layer}. Got {size}.")
                 continue
             if sizes.setdefault(layer, size) != size:
                 raise ModelError(

@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 __all__ = [
     "describe",
+    "dimension",
     "ends",
     "has_conditions",
     "has_measure",
+    "has_places",
     "is_bounded",
-    "is_categorical",
     "is_continuous",
     "is_finite",
     "is_quadratic",
@@ -28,6 +29,9 @@ __all__ = [
     "resting_state",
     "states_of",
 ]
+
+LENGTH_TOLERANCE = 1e-5
+"""By how much the length of a vector may differ from 1: float32 rounds it by 1e-7."""
 
 _LISTED = 16
 
@@ -49,9 +53,14 @@ def is_continuous(unit: str) -> bool:
     return bool(_unit(unit).is_continuous)
 
 
-def is_categorical(unit: str) -> bool:
-    """Whether the states are labels, which are compared and not calculated with."""
-    return bool(_unit(unit).is_categorical)
+def dimension(unit: str) -> int:
+    """How many columns a state takes in an array: more than one if it is a vector."""
+    return int(_unit(unit).dimension)
+
+
+def has_places(unit: str) -> bool:
+    """Whether the states are no numbers, but labels or vectors, for which parameters have an axis of their own."""
+    return bool(_unit(unit).is_categorical) or dimension(unit) > 1
 
 
 def is_bounded(unit: str) -> bool:
@@ -96,24 +105,26 @@ def states_of(unit: str) -> tuple[float, ...]:
 
 @cache
 def ends(unit: str) -> tuple[float, float]:
-    """The lowest and the highest state, infinite where there is none."""
+    """The lowest and the highest state, infinite where there is none; of vectors, what a component can be."""
     row = _unit(unit)
     if row.is_finite:
         states = states_of(unit)
         return states[0], states[-1]
     if type(row.domain).__name__ == "Circle":
         return -np.pi, np.pi
+    if row.dimension > 1:
+        return -1.0, 1.0
     first, last = (("first", "last"), ("low", "high"))[hasattr(row.domain, "low")]
     low, high = getattr(row.domain, first), getattr(row.domain, last)
     return (-np.inf if low is None else float(low), np.inf if high is None else float(high))
 
 
-def resting_state(unit: str) -> float:
-    """The state nearest to zero."""
+def resting_state(unit: str) -> tuple[float, ...]:
+    """The state nearest to zero, in as many numbers as it takes; the last axis of directions, all as near."""
     if is_finite(unit):
-        return min(states_of(unit), key=lambda state: (abs(state), -state))
+        return (min(states_of(unit), key=lambda state: (abs(state), -state)),)
     low, high = ends(unit)
-    return float(min(max(0.0, low), high))
+    return (*(0.0,) * (dimension(unit) - 1), 1.0) if dimension(unit) > 1 else (float(min(max(0.0, low), high)),)
 
 
 def describe(unit: str) -> str:
@@ -132,7 +143,13 @@ def listed(unit: str) -> str:
 
 
 def outside(values: npt.NDArray[Any], unit: str) -> npt.NDArray[np.bool_]:
-    """Where an array holds what is no state of the unit, NaN and infinity included; shape of ``values``."""
+    """Where an array holds what is no state of the unit, NaN and infinity included; shape of ``values``.
+
+    The components of a vector lie side by side; its length is 1 to ``LENGTH_TOLERANCE``.
+    """
+    if dimension(unit) > 1:
+        squares = np.square(values.astype(np.float64)).reshape(*values.shape[:-1], -1, dimension(unit)).sum(axis=-1)
+        return np.repeat(~(np.abs(squares - 1) <= 2 * LENGTH_TOLERANCE), dimension(unit), axis=-1)
     if is_finite(unit) and len(states_of(unit)) <= _LISTED:
         allowed = np.zeros(values.shape, dtype=bool)
         for state in states_of(unit):

@@ -22,7 +22,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import ends, has_conditions, is_bounded, is_quadratic
+from pgm_rbm.domains import dimension, ends, has_conditions, is_bounded, is_quadratic
 from pgm_rbm.errors import DivergentError
 from pgm_rbm.kernels import FloatArray, Parameters, layer_axes, pairwise_kernels, parameter_shapes
 from pgm_rbm.layout import Layout, States
@@ -163,17 +163,23 @@ class Existence:
                     tried.append({other: np.ascontiguousarray(corners)})
             return tried
         for name, axes in layout.kernels.parameters.items():
-            labelled = [one for one in others if axes in ((one, f"{one}.states", layer), (layer, one, f"{one}.states"))]
-            for other in labelled:
-                # For each unit the labels that raise its field most.
-                corners = np.moveaxis(parameters[name], axes.index(layer), 0).argmax(axis=2).astype(np.float64)
+            for other in others:
+                places = next((axis for axis in axes if "." in axis), "")
+                if axes not in ((other, places, layer), (layer, other, places)):
+                    continue
+                # For each unit the labels, or the directions, that raise its field most.
+                weights = np.moveaxis(parameters[name], axes.index(layer), 0)
+                corners = weights.argmax(axis=2) if places.endswith(".states") else _directions(weights)
                 rest = {one: resting(layout, one, len(corners), np.float64) for one in others if one != other}
-                tried.append(rest | {other: corners})
+                tried.append(rest | {other: corners.astype(np.float64)})
         rng = np.random.default_rng(0)
-        extreme = {}
+        extreme: States = {}
         for one in others:
             bounds = ends(layout.kernels.layers[one])
-            if np.isfinite(bounds).all():
+            if dimension(layout.kernels.layers[one]) > 1:
+                vectors = rng.normal(size=(_CORNERS, layout.sizes[one], dimension(layout.kernels.layers[one])))
+                extreme[one] = _directions(vectors)
+            elif np.isfinite(bounds).all():
                 extreme[one] = rng.choice(np.array(bounds), size=(_CORNERS, layout.sizes[one]))
             else:
                 extreme[one] = resting(layout, one, _CORNERS, np.float64)
@@ -217,6 +223,13 @@ class Existence:
                 f"relative to the precisions); make the weights between them smaller"
             )
         return None
+
+
+def _directions(vectors: FloatArray) -> FloatArray:
+    """Vectors, shape (rows, units, components), made 1 long and laid side by side; (1, …, 1) for one of length 0."""
+    vectors = np.where((vectors == 0).all(axis=2, keepdims=True), 1.0, vectors)
+    found = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    return np.ascontiguousarray(found).reshape(len(found), -1)
 
 
 def starting_values(layout: Layout, *, pairwise: bool) -> dict[str, float]:

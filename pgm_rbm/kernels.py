@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import describe, outside, states_of
+from pgm_rbm.domains import describe, dimension, outside, states_of
 from pgm_rbm.errors import ValueOutsideDomainError
 from symbolic.codegen.kernels import Kernels
+from symbolic.units import axis_length
 
 __all__ = [
     "FloatArray",
@@ -27,7 +28,6 @@ __all__ = [
     "checked_dtype",
     "checked_parameters",
     "checked_states",
-    "labels",
     "layer_axes",
     "layer_sizes",
     "pairwise_kernels",
@@ -39,8 +39,6 @@ __all__ = [
 FloatArray = npt.NDArray[np.floating[Any]]
 Parameters = Mapping[str, FloatArray]
 Phase = dict[str, FloatArray]
-
-_LABELS = ".states"
 
 
 @cache
@@ -83,19 +81,14 @@ def checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def layer_axes(axes: tuple[str, ...]) -> tuple[str, ...]:
-    """The axes of a parameter that run over the units of a layer; those over a categorical layer's labels left out."""
-    return tuple(axis for axis in axes if not axis.endswith(_LABELS))
-
-
-def labels(kernels: Kernels, axis: str) -> int:
-    """How many labels an axis such as ``v.states`` runs over."""
-    return len(states_of(kernels.layers[axis.removesuffix(_LABELS)]))
+    """The axes of a parameter that run over the units of a layer; those over labels or components left out."""
+    return tuple(axis for axis in axes if "." not in axis)
 
 
 def parameter_shapes(kernels: Kernels, sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter, given the number of units of every layer."""
     return {
-        name: tuple(labels(kernels, axis) if axis.endswith(_LABELS) else sizes[axis] for axis in axes)
+        name: tuple(axis_length(axis, kernels.layers) or sizes[axis] for axis in axes)
         for name, axes in kernels.parameters.items()
     }
 
@@ -105,7 +98,7 @@ def layer_sizes(kernels: Kernels, parameters: Parameters) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for name, axes in kernels.parameters.items():
         for axis, size in zip(axes, parameters[name].shape, strict=True):
-            if not axis.endswith(_LABELS):
+            if axis in kernels.layers:
                 sizes[axis] = size
     return sizes
 
@@ -150,7 +143,8 @@ def checked_states(
     """Configurations of one layer, one a row, every value a state of its unit.
 
     Args:
-        value: array of shape (rows, n_units); real numbers of any dtype.
+        value: array of shape (rows, n_units); real numbers of any dtype. The components of vectors lie side by side,
+            for three of them in 3 n_units columns.
         name: the argument's name, for messages.
         unit: the unit of the layer, as in `symbolic.units`.
         n_units: the number of units of the layer.
@@ -166,11 +160,13 @@ def checked_states(
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers. Got an array of dtype {array.dtype}.")
+    columns = n_units * dimension(unit)
     if array.ndim != 2:
-        hint = f"; pass {name}[None, :] for one configuration" if array.shape == (n_units,) else ""
-        raise ValueError(f"{name} must have two axes, (rows, {n_units}){hint}. Got an array of shape {array.shape}.")
-    if array.shape[1] != n_units:
-        raise ValueError(f"{name} must have {n_units} columns, one a unit. Got shape {array.shape}.")
+        hint = f"; pass {name}[None, :] for one configuration" if array.shape == (columns,) else ""
+        raise ValueError(f"{name} must have two axes, (rows, {columns}){hint}. Got an array of shape {array.shape}.")
+    if array.shape[1] != columns:
+        each = "one" if columns == n_units else str(dimension(unit))
+        raise ValueError(f"{name} must have {columns} columns, {each} a unit. Got shape {array.shape}.")
     if len(array) == 0:
         raise ValueError(f"{name} must have at least one row. Got shape {array.shape}.")
     wrong = outside(array, unit)
@@ -178,6 +174,9 @@ def checked_states(
         row, column = (int(k) for k in np.argwhere(wrong)[0])
         found = array[row, column].item()
         problem = "NaN" if math.isnan(found) else repr(found)
+        if columns != n_units:
+            column -= column % dimension(unit)
+            problem = f"a vector of length {np.linalg.norm(array[row, column : column + dimension(unit)]):.6g}"
         remedy = f", for instance by a threshold: ({name} > 0.5)" if unit == "binary" else ""
         raise ValueOutsideDomainError(
             f"{name} must hold only states of a {unit} unit: {describe(unit)}. Got {problem} at row {row}, "

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.domains import dimension
 from pgm_rbm.kernels import Kernels, Parameters, layer_sizes, serves
 
 __all__ = ["NO_AVERAGE", "Layout", "States"]
@@ -86,12 +87,17 @@ class Layout:
     @cached_property
     def data_columns(self) -> dict[str, slice]:
         """The columns of each visible and of each given layer in an array of data."""
-        return _columns((*self.visible, *self.given), self.sizes)
+        return _columns((*self.visible, *self.given), self.widths)
 
     @cached_property
     def hidden_columns(self) -> dict[str, slice]:
         """The columns of each hidden layer in an array of hidden states."""
-        return _columns(self.kernels.hidden, self.sizes)
+        return _columns(self.kernels.hidden, self.widths)
+
+    @cached_property
+    def widths(self) -> dict[str, int]:
+        """The number of columns of each layer: one a unit, and for vectors one a component."""
+        return {layer: size * dimension(self.kernels.layers[layer]) for layer, size in self.sizes.items()}
 
     @property
     def units(self) -> int:
@@ -135,11 +141,11 @@ class Layout:
         return _joined(states, self.hidden_columns)
 
 
-def _columns(layers: tuple[str, ...], sizes: Mapping[str, int]) -> dict[str, slice]:
+def _columns(layers: tuple[str, ...], widths: Mapping[str, int]) -> dict[str, slice]:
     columns, start = {}, 0
     for layer in layers:
-        columns[layer] = slice(start, start + sizes[layer])
-        start += sizes[layer]
+        columns[layer] = slice(start, start + widths[layer])
+        start += widths[layer]
     return columns
 
 

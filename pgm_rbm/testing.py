@@ -7,6 +7,7 @@ A unit that another package brings through the entry-point group ``pgm_rbm.units
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,8 @@ def assert_unit(
     Args:
         unit: a row, or the name of one.
         potentials: φ at which it is checked, each as a function from the state to an expression with numbers for
-            coefficients. By default linear ones, and for a unit of degree 2 quadratic ones, those of both signs that
-            the unit's conditions admit.
+            coefficients; of a state that is a vector, from the list of its components. By default linear ones, and for
+            a unit of degree 2 quadratic ones, those of both signs that the unit's conditions admit.
         refused: φ that the conditions must refuse; by default those of the linear and quadratic ones whose sum
             diverges.
         draws: how many are compared with the exact distribution.
@@ -94,10 +95,17 @@ def potential_of(unit: Unit, function: Callable[[Expr], Expr] | Potential) -> Po
         return function
     state = Symbol("s", real=True)
     terms = []
-    for term in Add.make_args(expand(sympify(function(state)))):
+    for term in Add.make_args(expand(sympify(function(_argument(unit, state))))):
         coefficient, dependence = term.as_independent(state, as_Add=False)
         terms.append((dependence, coefficient))
     return Potential(tuple(terms), state, f"a {unit.name} unit")
+
+
+def _argument(unit: Unit, state: Expr) -> Any:
+    """The state as a function of it takes it: for a vector its components."""
+    from symbolic.language.layers import Component
+
+    return [Component(state, k) for k in range(unit.dimension)] if unit.dimension > 1 else state
 
 
 def _chosen(
@@ -144,6 +152,11 @@ def _usual(unit: Unit) -> list[Callable[[Expr], Expr]]:
         return lambda s: x * s - q * s**2 / 2
 
     fields = [Rational(x) for x in _FIELDS]
+    if unit.dimension > 1:
+        return [
+            lambda s, turn=turn: sum(fields[(turn + k) % len(fields)] * part for k, part in enumerate(s))  # type: ignore[misc]
+            for turn in range(len(fields))
+        ]
     if unit.degree != 2:
         return [linear(x) for x in fields]
     admitted = [quadratic(x, Rational(q)) for x, q in zip(fields, _PRECISIONS, strict=True)]
@@ -173,28 +186,39 @@ def _at(unit: Unit, phi: Potential) -> str:
 
 
 def _function(expression: Expr, symbol: Expr) -> Callable[[Any], Any]:
-    """An expression as a function of one number of many digits."""
-    from sympy import lambdify
+    """An expression as a function of one number of many digits, or of a vector of them."""
+    from sympy import Dummy, lambdify
 
+    from symbolic.language.binders import written_out
     from symbolic.language.functions import StableFunction, StateFunction
+    from symbolic.language.layers import Component
 
     def is_stable(node: Any) -> bool:
         return isinstance(node, StableFunction)
 
+    expression = written_out(expression)
     while expression.has(StableFunction):
         expression = expression.replace(is_stable, lambda node: node.definition())
-    made: dict[Any, Callable[[Any], Any]] = {}
+    components = {node: Dummy(f"s{node.place}") for node in expression.atoms(Component) if node.state == symbol}
+    expression = expression.xreplace(components)
+    made: dict[Any, Callable[..., Any]] = {}
 
     def evaluate(value: Any) -> Any:
-        context = value.context
+        context = (value[0] if isinstance(value, tuple) else value).context
         if context not in made:
             names = {name: getattr(context, name) for name in dir(context) if not name.startswith("_")}
             names |= {kind.__name__: kind.at for kind in StateFunction.__subclasses__()}
             names |= {"bessel_i": context.besseli, "loggamma": context.loggamma}
-            made[context] = lambdify(symbol, expression, modules=[names, "mpmath"])
-        return context.mpf(made[context](value))
+            made[context] = lambdify([symbol, *components.values()], expression, modules=[names, "mpmath"])
+        return context.mpf(made[context](value, *(value[int(node.place)] for node in components)))
 
     return evaluate
+
+
+def _integer(value: int) -> Expr:
+    from sympy import Integer
+
+    return Integer(value)
 
 
 def _weight(phi: Potential) -> Callable[[Any], Any]:
@@ -204,7 +228,7 @@ def _weight(phi: Potential) -> Callable[[Any], Any]:
         value = exponent(s)
         if value > 1e12:
             raise OverflowError(value)
-        return s.context.exp(value) if value > -1e12 else s.context.zero
+        return value.context.exp(value) if value > -1e12 else value.context.zero
 
     return weight
 
@@ -226,17 +250,34 @@ def _assert_moments(unit: Unit, phi: Potential) -> None:
     total = points_of_domain(unit, weight)
     expected = {"Γ": total.context.log(total)}
     found = {"Γ": _value(unit.log_partition(phi))}
-    if unit.has_mean:
-        mean = points_of_domain(unit, lambda s: s * weight(s)) / total
-        square = points_of_domain(unit, lambda s: (s - mean) ** 2 * weight(s)) / total
-        expected |= {"the mean Γ′": mean, "the variance Γ″": square}
-        found |= {"the mean Γ′": _value(cumulant(unit, phi, 1)), "the variance Γ″": _value(cumulant(unit, phi, 2))}
+    for place in _places(unit) if unit.has_mean else ():
+        part = _identity if place is None else operator.itemgetter(place)
+        mean = points_of_domain(unit, _times(weight, part)) / total
+        square = points_of_domain(unit, _times(weight, part, part)) / total
+        of = "" if place is None else f" of component {place}"
+        moments = (cumulant(unit, phi, order, None if place is None else _integer(place)) for order in (1, 2))
+        names = f"the mean Γ′{of}", f"the variance Γ″{of}"
+        expected |= dict(zip(names, (mean, square - mean**2), strict=True))
+        found |= dict(zip(names, map(_value, moments), strict=True))
     for name, value in expected.items():
         if not abs(found[name] - value) <= _AGREE * max(1, abs(value)):
             raise AssertionError(
                 f"{_at(unit, phi)}: {name} from the row is {_short(found[name])}, and {_short(value)} by summing "
                 "μ(s) e^φ(s) over the states."
             )
+
+
+def _identity(s: Any) -> Any:
+    return s
+
+
+def _times(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda s: math.prod(function(s) for function in functions)
+
+
+def _places(unit: Unit) -> list[int | None]:
+    """The components of a state, or None for a state that is a number."""
+    return [*range(unit.dimension)] if unit.dimension > 1 else [None]
 
 
 def _short(value: Any) -> str:
@@ -250,12 +291,14 @@ def _assert_extremes(unit: Unit, phi: Potential) -> None:
     """Γ, Γ′ and Γ″ in strong fields, by NumPy's runtime, which has the arithmetic of the others."""
     from sympy import Dummy
 
+    from symbolic.language.binders import written_out
     from symbolic.units import Potential
 
     x = Dummy("x", real=True)
-    rest = tuple((part, coefficient) for part, coefficient in phi.terms if part != phi.state)
-    shifted = Potential((*rest, (phi.state, x)), phi.state, phi.unit)
-    gamma = unit.log_partition(shifted)
+    own = _argument(unit, phi.state)[0] if unit.dimension > 1 else phi.state
+    rest = tuple((part, coefficient) for part, coefficient in phi.terms if part != own)
+    shifted = Potential((*rest, (own, x)), phi.state, phi.unit)
+    gamma = written_out(unit.log_partition(shifted))
     for name, expression in (("Γ", gamma), ("Γ′", gamma.diff(x)), ("Γ″", gamma.diff(x, 2))):
         exact = _function(expression, x)
         for dtype in (np.float64, np.float32):
@@ -300,8 +343,8 @@ def _numpy(expression: Expr, *symbols: Expr) -> Callable[..., Any]:
 
 
 def draws_of(unit: Unit, phi: Potential, count: int, seed: int, dtype: npt.DTypeLike = np.float64) -> Array:
-    """Draws as generated NumPy code makes them; shape (count,)."""
-    from symbolic.codegen import runtime, runtime_numpy
+    """Draws as generated NumPy code makes them; shape (count,), and (count, components) of vectors."""
+    from symbolic.codegen import runtime, runtime_numpy, runtime_places
     from symbolic.units import uniform_number
 
     assert unit.sampler is not None
@@ -312,6 +355,10 @@ def draws_of(unit: Unit, phi: Potential, count: int, seed: int, dtype: npt.DType
     if name == "quantile":
         u = runtime_numpy.fine_uniform(streams, 100)
         drawn = np.asarray(_numpy(arguments[0], uniform_number())(u)).astype(dtype)
+    elif unit.dimension > 1:
+        field = np.tile(_field_of(unit, phi).astype(dtype), (rows, 100, 1))
+        drawn = getattr(runtime_places, f"draw_{name}")(streams, field)
+        return np.reshape(drawn, (-1, unit.dimension))[:count]
     elif name == "two_states":
         low, high = map(float, unit.states)
         drawn = runtime_numpy.draw(np.full((rows, 100), float(_numpy(arguments[0])()), dtype), streams, low, high)
@@ -336,8 +383,8 @@ def assert_sampler(
 ) -> None:
     """Compare a unit's draws at one φ with the distribution μ(s) e^{φ(s) − Γ}, summed up on its states or on a grid.
 
-    Counts of single states by Pearson's χ²; real numbers by Kolmogorov's statistic. Either fails by chance less than
-    once in 10⁵ times.
+    Counts of single states by Pearson's χ²; real numbers by Kolmogorov's statistic; vectors by the averages of their
+    components and of the products of two. Each fails by chance less than once in 10⁵ times.
 
     Args:
         unit: the row.
@@ -357,18 +404,23 @@ def assert_sampler(
     if not np.isfinite(drawn).all():
         raise AssertionError(f"{what}: a draw is {drawn[~np.isfinite(drawn)][0]}.")
     _assert_in_domain(unit, drawn, what)
-    if unit.is_continuous:
+    if unit.dimension > 1:
+        _assert_averages(unit, phi, drawn, what)
+    elif unit.is_continuous:
         _assert_density(unit, phi, drawn, what)
     else:
         _assert_counts(unit, phi, drawn, what)
 
 
 def _assert_in_domain(unit: Unit, drawn: Array, what: str) -> None:
-    from symbolic.units import Circle, Finite, Interval
+    from symbolic.units import Circle, Finite, Interval, Sphere
 
     domain = unit.domain
     values = drawn.astype(np.float64)
-    if isinstance(domain, Circle):
+    if isinstance(domain, Sphere):
+        values = np.linalg.norm(values, axis=1)
+        inside = np.abs(values - 1) <= 8 * np.finfo(drawn.dtype).eps
+    elif isinstance(domain, Circle):
         inside = np.abs(values) <= np.float64(drawn.dtype.type(math.pi))
     elif isinstance(domain, Interval):
         inside = (values >= float(_end(domain.low, -1))) & (values <= float(_end(domain.high, 1)))
@@ -378,7 +430,8 @@ def _assert_in_domain(unit: Unit, drawn: Array, what: str) -> None:
         last = math.inf if domain.last is None else domain.last
         inside = (values == np.floor(values)) & (values >= domain.first) & (values <= last)
     if not inside.all():
-        raise AssertionError(f"{what}: {values[~inside][0]:g} was drawn, and the states are {domain}.")
+        drew = "a vector of length " if unit.dimension > 1 else ""
+        raise AssertionError(f"{what}: {drew}{values[~inside][0]:g} was drawn, and the states are {domain}.")
 
 
 def _end(bound: Any, sign: int) -> float:
@@ -430,6 +483,34 @@ def _assert_counts(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:
             f"{what}: χ² is {square:.4g} with {freedom} degrees of freedom, {deviations:.1f} standard deviations too "
             "large; the draws do not have the distribution μ(s) e^{φ(s) − Γ}."
         )
+
+
+def _field_of(unit: Unit, phi: Potential) -> Array:
+    """The field in φ(s) = c_0 + Σ_k x_k s_k, for a state that is a vector; shape (components,)."""
+    return np.array([float(_numpy(phi.field(_integer(k)))()) for k in range(unit.dimension)])
+
+
+def _assert_averages(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:
+    """The averages of components of directions in space, and of products of two, against those of e^{x·s}."""
+    # Gauss' rule along one axis and equal steps around it; exact to all digits in fields of order one.
+    heights, shares = np.polynomial.legendre.leggauss(40)
+    turns = np.arange(80) * math.pi / 40
+    z, turn = (part.ravel() for part in np.meshgrid(heights, turns, indexing="ij"))
+    states = np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], axis=1)
+    weights = np.repeat(shares, len(turns)) * np.exp(states @ _field_of(unit, phi))
+    weights /= weights.sum()
+    values = drawn.astype(np.float64)
+    for k, l in [(k, l) for l in (None, 0, 1, 2) for k in range(3) if l is None or k <= l]:
+        exact, found = ((s[:, k] if l is None else s[:, k] * s[:, l]) for s in (states, values))
+        mean = float(weights @ exact)
+        deviation = math.sqrt(max(float(weights @ (exact - mean) ** 2), 1e-30) / len(values))
+        deviations = (float(found.mean()) - mean) / deviation
+        if abs(deviations) > _MOST_DEVIATIONS:
+            name = f"component {k}" if l is None else f"components {k} and {l} multiplied"
+            raise AssertionError(
+                f"{what}: the average of {name} is {found.mean():.6g}, and {mean:.6g} is expected, {deviations:.1f} "
+                "standard deviations away; the draws do not have the density μ(s) e^{φ(s) − Γ}."
+            )
 
 
 def _assert_density(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:

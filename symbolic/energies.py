@@ -45,21 +45,21 @@ def _bias(name: str, layer: Layer, index: str) -> Expr:
 
 
 def _linear(name: str, *layers: tuple[Layer, str]) -> Expr:
-    """Σ w_ij v_i h_j over the units of layers; a categorical unit counts by its label, with a weight for each."""
+    """Σ w_ij v_i h_j over the units of layers; a categorical unit counts by its label and a vector by its components,
+    with a weight for each."""
     from sympy import Mul
 
     from symbolic.language.binders import Sum
-    from symbolic.language.layers import Indicator, Parameter
-    from symbolic.units import lookup
+    from symbolic.language.layers import Indicator, Parameter, axes_of
 
     indices, factors = [], []
     for place, (layer, index) in enumerate(layers):
         state = layer[layer.index(index)]
         indices.append(state.index)
-        if lookup(layer.unit).is_categorical:
-            label = layer.states.index("sr"[place])
-            indices.append(label)
-            state = Indicator(state, label)
+        for axis in axes_of([layer]).values():
+            vector = axis.name.endswith("components")
+            indices.append(axis.index(("αβγ" if vector else "srt")[place]))
+            state = layer[tuple(indices[-2:])] if vector else Indicator(state, indices[-1])
         factors.append(state)
     w = Parameter(name, *(index.layer for index in indices))
     return Sum(w[tuple(indices)] * Mul(*factors), *indices)
@@ -102,6 +102,10 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
     Categorical units have a weight and a bias for each of their labels; with such visible ones::
 
         -sum(w[i,s,j]*indicator(v[i],s)*h[j], i, s, j) - sum(a[i,s]*indicator(v[i],s), i, s) - sum(b[j]*h[j], j)
+
+    Vectors have one for each component; with Heisenberg visible units::
+
+        -sum(w[i,α,j]*v[i,α]*h[j], i, α, j) - sum(a[i,α]*v[i,α], i, α) - sum(b[j]*h[j], j)
 
     Args:
         visible, hidden: the units of layers v and h, as in :mod:`symbolic.units`.
@@ -203,16 +207,9 @@ def third_order(visible: str = "binary", second: str = "binary", hidden: str = "
     from symbolic.language.layers import Layer
 
     v, x, h = Layer("v", visible), Layer("x", second), Layer("h", hidden)
-    log_weight = _triples(v, x, h) + _bias("a", v, "i") + _bias("c", x, "k") + _bias("b", h, "j")
+    log_weight = _linear("w", (v, "i"), (x, "k"), (h, "j"))
+    log_weight += _bias("a", v, "i") + _bias("c", x, "k") + _bias("b", h, "j")
     return Energy(-log_weight, visible=[v, x], hidden=[h])
-
-
-def _triples(v: Layer, x: Layer, h: Layer) -> Expr:
-    from symbolic.language.binders import Sum
-    from symbolic.language.layers import Parameter
-
-    i, k, j = v.index("i"), x.index("k"), h.index("j")
-    return Sum(v[i] * x[k] * h[j] * Parameter("w", v, x, h)[i, k, j], i, k, j)
 
 
 def gated(visible: str = "binary", hidden: str = "binary", given: str = "binary") -> Energy:
@@ -239,7 +236,8 @@ def gated(visible: str = "binary", hidden: str = "binary", given: str = "binary"
     from symbolic.language.layers import Layer
 
     v, h, x = Layer("v", visible), Layer("h", hidden), Layer("x", given)
-    return Energy(-(_triples(v, x, h) + _bias("a", v, "i") + _bias("b", h, "j")), visible=[v], hidden=[h], given=[x])
+    log_weight = _linear("w", (v, "i"), (x, "k"), (h, "j")) + _bias("a", v, "i") + _bias("b", h, "j")
+    return Energy(-log_weight, visible=[v], hidden=[h], given=[x])
 
 
 def conditional(visible: str = "binary", hidden: str = "binary", given: str = "binary") -> Energy:
@@ -263,15 +261,12 @@ def conditional(visible: str = "binary", hidden: str = "binary", given: str = "b
     where x is the past of v; Mnih, Larochelle and Hinton, "Conditional restricted Boltzmann machines for structured
     output prediction" (UAI 2011), equation 2.
     """
-    from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer, Parameter
+    from symbolic.language.layers import Layer
 
     v, h, x = Layer("v", visible), Layer("h", hidden), Layer("x", given)
-    i, j, k = v.index("i"), h.index("j"), x.index("k")
-    w, to_v, to_h = Parameter("w", v, h), Parameter("A", v, x), Parameter("B", h, x)
-    log_weight = Sum(v[i] * w[i, j] * h[j], i, j) + _bias("a", v, "i") + _bias("b", h, "j")
-    log_weight += Sum(v[i] * to_v[i, k] * x[k], i, k) + Sum(h[j] * to_h[j, k] * x[k], j, k)
+    log_weight = _linear("w", (v, "i"), (h, "j")) + _bias("a", v, "i") + _bias("b", h, "j")
+    log_weight += _linear("A", (v, "i"), (x, "k")) + _linear("B", (h, "j"), (x, "k"))
     return Energy(-log_weight, visible=[v], hidden=[h], given=[x])
 
 
@@ -359,9 +354,8 @@ def deep(visible: str = "binary", hidden: str | Sequence[str] = "binary", depth:
 
     Source: Salakhutdinov and Hinton, "Deep Boltzmann machines" (AISTATS 2009), equation 9, with biases.
     """
-    from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer, Parameter
+    from symbolic.language.layers import Layer
 
     units = [hidden] * (2 if depth is None else _depth(depth)) if isinstance(hidden, str) else list(hidden)
     if len(units) != _depth(len(units) if depth is None else depth):
@@ -370,8 +364,7 @@ def deep(visible: str = "binary", hidden: str | Sequence[str] = "binary", depth:
     layers = [v, *(Layer(f"h{number}", unit) for number, unit in enumerate(units, 1))]
     log_weight = _bias("a", v, "i")
     for number, (below, above) in enumerate(itertools.pairwise(layers), 1):
-        i, j = below.index("i"), above.index("j")
-        log_weight += Sum(below[i] * Parameter(f"w{number}", below, above)[i, j] * above[j], i, j)
+        log_weight += _linear(f"w{number}", (below, "i"), (above, "j"))
         log_weight += _bias(f"b{number}", above, "j")
     return Energy(-log_weight, visible=[v], hidden=layers[1:])
 

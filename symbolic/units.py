@@ -40,7 +40,9 @@ __all__ = [
     "Interval",
     "Potential",
     "Sampler",
+    "Sphere",
     "Unit",
+    "axis_length",
     "cumulant",
     "known_units",
     "lookup",
@@ -121,7 +123,19 @@ class Circle:
         return "[−π, π]"
 
 
-Domain: TypeAlias = Finite | Integers | Interval | Circle
+@dataclass(frozen=True)
+class Sphere:
+    """The vectors of length 1, with their surface for base measure."""
+
+    dimension: int
+    states = None
+    atoms = ()
+
+    def __str__(self) -> str:
+        return f"the unit sphere in {self.dimension} dimensions"
+
+
+Domain: TypeAlias = Finite | Integers | Interval | Circle | Sphere
 
 
 class Potential:
@@ -144,18 +158,18 @@ class Potential:
 
         value = sympify(value)
         total = Add(*(part.xreplace({self.state: value}) * coefficient for part, coefficient in self.terms))
-        if not self.is_labelled:
+        if not self.has_coordinates:
             return total
         from symbolic.language.binders import contracted
 
         return contracted(total)
 
     @property
-    def is_labelled(self) -> bool:
-        """Whether the state is a label that terms compare with others."""
-        from symbolic.language.layers import Indicator
+    def has_coordinates(self) -> bool:
+        """Whether the terms hold coordinates of the state, a label or a vector, and not the state itself."""
+        from symbolic.language.layers import Coordinate
 
-        return any(part.has(Indicator) for part, _ in self.terms)
+        return any(part.has(Coordinate) for part, _ in self.terms)
 
     def coefficients(self, degree: int) -> tuple[Expr, ...]:
         """(c_0, …, c_degree) of φ(s) = c_0 + c_1 s + c_2 s² + …
@@ -216,6 +230,28 @@ class Potential:
         assert isinstance(self.state, State)
         return self.state.layer.states
 
+    def field(self, place: Expr) -> Expr:
+        """x_α of φ(s) = c_0 + Σ_α x_α s_α, for a state that is a vector.
+
+        Raises:
+            EnergyError: φ has a term that is not linear in the components; the message names the term.
+        """
+        from sympy import Mul
+
+        from symbolic.language.binders import IndexSum
+        from symbolic.language.layers import Component
+
+        for part, coefficient in self.terms:
+            body = part.as_coeff_Mul()[1]
+            body = body.body if isinstance(body, IndexSum) else body
+            own = [factor for factor in Mul.make_args(body) if factor.has(self.state)]
+            if part != 1 and (len(own) != 1 or not isinstance(own[0], Component)):
+                raise EnergyError(
+                    f"the term {self.shown(part * coefficient)} of −E is not linear in the components of the states "
+                    f"of {self.unit}, and its units have a closed form only for terms that are."
+                )
+        return self(place) - self(0)
+
     def shown(self, term: Expr) -> str:
         """A term as the energy has it, summed over the layer's units, so that no index of ours is shown."""
         from symbolic.language.binders import IndexSum
@@ -225,15 +261,19 @@ class Potential:
             return str(term)
         return str(IndexSum(term.xreplace({self.state: self.state.layer[self.state.index]}), self.state.index))
 
-    def in_field(self, field: Expr, degree: int | None) -> tuple[Potential, Expr]:
+    def in_field(self, field: Expr, degree: int | None, place: Expr | None = None) -> tuple[Potential, Expr]:
         """φ with a linear term in ``field`` for derivatives to act on, and the value of the field at which it is φ.
 
-        For a polynomial the field takes the place of the linear coefficient; else it is added to φ, and 0 there.
+        For a polynomial the field takes the place of the linear coefficient; else it is added to φ, and 0 there. Where
+        the state is a vector, ``place`` says which of its components the field acts on.
         """
         from sympy import S
 
         if degree is None or not self.is_polynomial():
-            return Potential((*self.terms, (self.state, field)), self.state, self.unit), S.Zero
+            from symbolic.language.layers import Component
+
+            part = self.state if place is None else Component(self.state, place)
+            return Potential((*self.terms, (part, field)), self.state, self.unit), S.Zero
         c0, c1, *rest = self.coefficients(degree)
         powers = tuple((self.state**power, c) for power, c in enumerate(rest, 2) if c != 0)
         return Potential(((S.One, c0), (self.state, field), *powers), self.state, self.unit), c1
@@ -325,6 +365,11 @@ class Unit:
         return self.domain.states is not None
 
     @property
+    def dimension(self) -> int:
+        """How many numbers a state takes: more than one for a vector."""
+        return self.domain.dimension if isinstance(self.domain, Sphere) else 1
+
+    @property
     def has_few_states(self) -> bool:
         """Whether whole layers of such units are checked with the units' own states; others get a few stand-ins."""
         states = self.domain.states
@@ -333,7 +378,7 @@ class Unit:
     @property
     def is_continuous(self) -> bool:
         """Whether the states are real numbers, so that sums over them are integrals."""
-        return isinstance(self.domain, (Interval, Circle))
+        return isinstance(self.domain, (Interval, Circle, Sphere))
 
     @property
     def has_mean(self) -> bool:
@@ -359,12 +404,15 @@ class Unit:
         return S.Zero if self.base is None else log(self.base(state))
 
 
-def cumulant(unit: Unit, potential: Potential, order: int) -> Expr:
-    """The mean (order 1) or variance (order 2) of a unit: Γ′ or Γ″ by the field in its potential."""
+def cumulant(unit: Unit, potential: Potential, order: int, place: Expr | None = None) -> Expr:
+    """The mean (order 1) or variance (order 2) of a unit: Γ′ or Γ″ by the field in its potential.
+
+    Where the state is a vector, ``place`` says of which component.
+    """
     from sympy import Dummy
 
     x = Dummy("x", real=True)
-    shifted, here = potential.in_field(x, unit.degree)
+    shifted, here = potential.in_field(x, unit.degree, place)
     derivative = unit.log_partition(shifted)
     for _ in range(order):
         derivative = derivative.diff(x)
@@ -674,6 +722,23 @@ def _von_mises(phi: Potential) -> Expr:
     return c0 + log(2 * pi) + lnbessel(x**2 + y**2)
 
 
+def _heisenberg(phi: Potential) -> Expr:
+    from sympy import log, pi
+
+    from symbolic.language.binders import IndexSum
+    from symbolic.language.functions import lnsinhc
+    from symbolic.language.layers import ComponentAxis, Index
+
+    component = Index.fresh(ComponentAxis("heisenberg", 3))
+    return phi(0) + log(4 * pi) + lnsinhc(IndexSum(phi.field(component) ** 2, component))
+
+
+def _heisenberg_draw(phi: Potential) -> tuple[Expr, ...]:
+    from symbolic.language.layers import ComponentAxis
+
+    return (phi.field(ComponentAxis("heisenberg", 3).index("α")),)
+
+
 TABLE: Mapping[str, Unit] = MappingProxyType(
     {
         unit.name: unit
@@ -768,6 +833,14 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 "an angle in a field (x, y), in cos(s) and sin(s)",
                 stable="lnbessel",
                 sampler=Sampler("von_mises", lambda phi: _components(phi)[1:]),
+            ),
+            Unit(
+                "heisenberg",
+                Sphere(3),
+                _heisenberg,
+                "a direction in space: a vector of length 1 in a field, in its three components v[i, α]",
+                stable="lnsinhc",
+                sampler=Sampler("heisenberg", _heisenberg_draw),
             ),
         )
     }
@@ -877,6 +950,19 @@ def _made(name: str) -> Unit:
             )
         return unit
     raise _unknown(name)
+
+
+def axis_length(axis: str, layers: Mapping[str, str]) -> int | None:
+    """How many labels or components an axis of a parameter runs over; None if it runs over the units of a layer.
+
+    Args:
+        axis: its name, such as ``"v.states"``, ``"heisenberg.components"`` or ``"v"``.
+        layers: the unit of every layer.
+    """
+    owner, _, kind = axis.partition(".")
+    if not kind:
+        return None
+    return len(lookup(layers[owner]).states) if kind == "states" else lookup(owner).dimension
 
 
 def _unknown(name: object) -> EnergyError:

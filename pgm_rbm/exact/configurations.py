@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import has_measure, is_continuous, is_finite, log_measure, states_of
+from pgm_rbm.domains import dimension, has_measure, is_continuous, is_finite, log_measure, states_of
 from pgm_rbm.errors import NoFiniteDomainError
 from pgm_rbm.exact.enumeration import expectations, log_partition, make_plan
 from pgm_rbm.exact.products import Problem
@@ -173,7 +173,7 @@ def _is_linear(kernels: Kernels) -> bool:
         sizes = dict.fromkeys(kernels.layers, 2)
         parameters = {name: rng.normal(size=shape) for name, shape in parameter_shapes(kernels, sizes).items()}
         held = {
-            layer: rng.choice(states_of(unit), size=(4, 2)) if is_finite(unit) else np.ones((4, 2))
+            layer: rng.choice(states_of(unit), size=(4, 2)) if is_finite(unit) else np.ones((4, 2 * dimension(unit)))
             for layer, unit in kernels.layers.items()
         }
         energies = kernels.energy(**held, **parameters)

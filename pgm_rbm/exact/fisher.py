@@ -15,13 +15,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.domains import states_of
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.costs import duration
 from pgm_rbm.exact.enumeration import expectations, make_plan
 from pgm_rbm.exact.reduction import Part, Reduction
 from pgm_rbm.exact.shards import Progress, showing
 from pgm_rbm.exact.sums import lifted
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, labels, layer_axes
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_axes
 from pgm_rbm.workers import thread_count, workers
 
 __all__ = ["DEFAULT_MEMORY_LIMIT", "FisherInformation", "fisher_information", "require_within_limits"]
@@ -207,5 +208,5 @@ def _features(kernels: Kernels, shapes: Mapping[str, tuple[int, ...]], v: FloatA
 def _by_label(kernels: Kernels, layer: str, states: FloatArray) -> FloatArray:
     """States as they are; labels as ones and zeros, shape (rows, units, labels)."""
     axes = [axis for axes in kernels.parameters.values() for axis in axes if axis not in kernels.layers]
-    own = [axis for axis in axes if axis.startswith(f"{layer}.")]
-    return np.eye(labels(kernels, own[0]))[states.astype(np.intp)] if own else states
+    own = [axis for axis in axes if axis == f"{layer}.states"]
+    return np.eye(len(states_of(kernels.layers[layer])))[states.astype(np.intp)] if own else states

@@ -59,8 +59,8 @@ def unpack(
         visible, hidden = arrays["chains.visible"], arrays["chains.hidden"]
         n = len(visible)
         chains = Chains(
-            _fitting(visible, "chains.visible", (n, sum(layout.sizes[one] for one in layout.data_columns)), dtype),
-            _fitting(hidden, "chains.hidden", (n, sum(layout.sizes[one] for one in layout.hidden)), dtype),
+            _fitting(visible, "chains.visible", (n, sum(layout.widths[one] for one in layout.data_columns)), dtype),
+            _fitting(hidden, "chains.hidden", (n, sum(layout.widths[one] for one in layout.hidden)), dtype),
             **data["chains"],
         )
     return TrainingState(Settings(**settings), **{name: data[name] for name in _COUNTERS}, slots=slots, chains=chains)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import describe, is_finite, outside, states_of
+from pgm_rbm.domains import describe, dimension, is_finite, outside, states_of
 from pgm_rbm.errors import UnknownVariableError, ValueOutsideDomainError
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes
 from pgm_rbm.layout import Layout, States
@@ -29,7 +29,7 @@ class Clamp:
     """Units of one layer that keep their values.
 
     Attributes:
-        units: places of the units in their layer, shape (k,).
+        units: columns of the units in their layer, shape (k,): the units' places, but for vectors.
         values: their states, shape (1, k) for all chains alike or (chains, k).
     """
 
@@ -71,14 +71,18 @@ def clamps_from(given: Given, kernels: Kernels, parameters: Parameters, n: int) 
             )
         states = np.asarray(value)
         unit_type = kernels.layers[layer]
-        if states.shape not in ((), (n,)):
-            raise ValueError(f"given[{node!r}] must be one state or {n} of them. Got an array of shape {states.shape}.")
+        width = dimension(unit_type)
+        single = () if width == 1 else (width,)
+        if states.shape not in (single, (n, *single)):
+            what = "one state" if width == 1 else f"one state, a vector of {width} components,"
+            raise ValueError(f"given[{node!r}] must be {what} or {n} of them. Got an array of shape {states.shape}.")
         if states.dtype.kind not in "fiub" or outside(states, unit_type).any():
             kind = "one of" if is_finite(unit_type) else "in"
             raise ValueOutsideDomainError(
                 f"given[{node!r}] must be {kind} {describe(unit_type).strip('{}')}. Got {value!r}."
             )
-        places.setdefault(layer, {})[int(unit)] = np.atleast_1d(states.astype(dtype))
+        columns = states.astype(dtype).reshape(-1, width)
+        places.setdefault(layer, {}).update({width * int(unit) + k: columns[:, k] for k in range(width)})
     return {
         layer: Clamp(np.array(list(units)), np.stack(np.broadcast_arrays(*units.values()), axis=1))
         for layer, units in places.items()

@@ -48,7 +48,8 @@ def layer_key(layout: Layout, seed: int, layer: str, *counters: int, purpose: Pu
 
 def resting(layout: Layout, layer: str, rows: int, dtype: npt.DTypeLike) -> FloatArray:
     """Every unit in the state nearest to zero; shape (rows, units)."""
-    return np.full((rows, layout.sizes[layer]), resting_state(layout.kernels.layers[layer]), dtype)
+    state = np.asarray(resting_state(layout.kernels.layers[layer]), dtype)
+    return np.tile(state, (rows, layout.sizes[layer]))
 
 
 def draw_layer(

@@ -31,7 +31,18 @@ from sympy import Add, Derivative, Expr, Function, Mul, Pow, Rational, Symbol, c
 from symbolic.errors import CheckError, UnboundError
 from symbolic.language.binders import BaseMeasure, ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
 from symbolic.language.functions import StableFunction, StateFunction
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, State, StateAxis
+from symbolic.language.layers import (
+    Component,
+    ComponentAxis,
+    Configuration,
+    Delta,
+    Entry,
+    Index,
+    Indicator,
+    Layer,
+    State,
+    StateAxis,
+)
 from symbolic.language.probability import (
     EnergyCall,
     Expectation,
@@ -42,9 +53,9 @@ from symbolic.language.probability import (
     SiteProbability,
     UnitProbability,
 )
-from symbolic.units import Finite, Integers, StateValue, Unit, lookup
+from symbolic.units import Finite, Integers, Sphere, StateValue, Unit, lookup
 
-__all__ = ["Dual", "G", "P", "Q", "Value", "World", "free_names", "stand_ins"]
+__all__ = ["Dual", "G", "P", "Q", "Value", "World", "free_names", "shown_state", "stand_ins"]
 
 P = 2305843009213691579  # = 2Q + 1, both prime
 Q = 1152921504606845789
@@ -209,7 +220,15 @@ def _measure(unit: Unit) -> Callable[[Iterable[StateValue]], tuple[Fraction, ...
     return weigh
 
 
-def stand_ins(layer: Layer) -> tuple[tuple[StateValue, ...], ...]:
+_DIRECTIONS = tuple(
+    tuple(Fraction(x, scale) for x in vector)
+    for scale, vector in (
+        (3, (1, -2, 2)), (7, (-2, 3, 6)), (9, (4, 7, -4)), (9, (-1, 4, 8)), (11, (2, -6, -9)),
+    )
+)  # fmt: skip
+
+
+def stand_ins(layer: Layer) -> tuple[tuple[Any, ...], ...]:
     """The sets of states that stand in for those of a layer's units in sums over whole layers: two where there are many
     or infinitely many states, else the unit's own."""
     unit = lookup(layer.unit)
@@ -220,6 +239,8 @@ def stand_ins(layer: Layer) -> tuple[tuple[StateValue, ...], ...]:
         return domain.states[:3], domain.states[-2:]
     if isinstance(domain, Integers):
         return tuple(tuple(domain.first + k for k in steps) for steps in ((0, 1, 2), (1, 3)))
+    if isinstance(domain, Sphere):
+        return _DIRECTIONS[: domain.dimension], _DIRECTIONS[domain.dimension :]
     low, high = domain.low, domain.high
     # None of them is 0 or 1, at which a factor too many or too few would not be seen.
     shapes = ((Fraction(1, 4), Fraction(1, 2), Fraction(7, 8)), (Fraction(1, 3), Fraction(3, 4)))
@@ -232,6 +253,11 @@ def stand_ins(layer: Layer) -> tuple[tuple[StateValue, ...], ...]:
     if domain.atoms:
         return ((*domain.atoms, Fraction(1, 2), 2), (Fraction(-3, 2), *domain.atoms))
     return ((-1, Fraction(1, 2), 2), (Fraction(-3, 2), Fraction(3, 4)))
+
+
+def shown_state(state: Any) -> str:
+    """A state as messages have it: a number or a vector, with exact fractions."""
+    return f"({', '.join(map(shown_state, state))})" if isinstance(state, tuple) else str(state).replace("-", "−")
 
 
 class World:
@@ -282,7 +308,8 @@ class World:
             if index not in self.indices:
                 # Over different layers, and within one, different values as long as there are enough units.
                 layer = index.layer.of if isinstance(index.layer, StateAxis) else index.layer
-                offset = list(self.sizes).index(layer) + sum(i.layer == index.layer for i in self.indices)
+                offset = 0 if isinstance(layer, ComponentAxis) else list(self.sizes).index(layer)
+                offset += sum(i.layer == index.layer for i in self.indices)
                 values = self.values(index.layer)
                 self.indices[index] = values[(self.point // 4 + offset) % len(values)]
 
@@ -323,9 +350,9 @@ class World:
             raise CheckError(f"no size was given for layer {layer.name}.") from None
 
     def values(self, layer: Layer) -> Sequence[int]:
-        """What an index over a layer runs through: its units' numbers, or the labels if it is an axis of labels."""
+        """What an index over a layer runs through: its units' numbers, or the labels or components of such an axis."""
         if not isinstance(layer, StateAxis):
-            return range(self.size(layer))
+            return range(layer.dimension if isinstance(layer, ComponentAxis) else self.size(layer))
         labels = lookup(layer.unit).states if self.true_units else self.domain(layer.of)
         return [int(label) for label in labels]
 
@@ -531,6 +558,11 @@ def _indicator(world: World, node: Any) -> Dual:
     return Dual(world.one if world._state(node.state) == world._index(node.label) else world.zero)
 
 
+def _component(world: World, node: Any) -> Dual:
+    state = world._state(node.state)
+    return Dual(world.number.of(state[world._index(node.place)]))
+
+
 @lru_cache(maxsize=1024)
 def _definition(node: Any) -> Expr:
     return node.definition()
@@ -578,6 +610,7 @@ _RULES: dict[type, Callable[[World, Any], Dual]] = {
     Symbol: lambda world, node: Dual(world.number.of(world.size_of(node))),
     Delta: _delta,
     Indicator: _indicator,
+    Component: _component,
     Entry: lambda world, node: world._parameter(node),
     State: lambda world, node: Dual(world.number.of(world._state(node))),
     IndexSum: lambda world, node: world._fold(node, world.zero, Dual.__add__),

@@ -24,7 +24,7 @@ from symbolic.errors import CheckError
 from symbolic.language.binders import BaseMeasure, UnitSum
 from symbolic.language.functions import bessel_i, neg, nonzero, pos
 from symbolic.language.layers import Configuration, Entry, Index, Layer
-from symbolic.units import Circle, Domain, Integers, Interval, Unit, lookup
+from symbolic.units import Circle, Domain, Integers, Interval, Sphere, Unit, lookup
 
 __all__ = ["DIGITS", "Real", "RealWorld", "points_of_domain"]
 
@@ -179,7 +179,8 @@ def points_of_domain(unit: Unit, f: Callable[[Any], Any]) -> Any:
     if unit.is_finite:
         terms = zip(unit.states, _weights(unit), strict=True)
         return _MP.fsum(w * f(Real.of(Fraction(s)).x) for s, w in terms)
-    return _summed(lambda s: Dual(Real(f(_MP.mpf(s)))), unit).value.x
+    number = tuple if unit.dimension > 1 else _MP.mpf
+    return _summed(lambda s: Dual(Real(f(number(s)))), unit).value.x
 
 
 def _total(terms: Iterable[Dual]) -> Dual:
@@ -214,6 +215,8 @@ def _summed(body: Callable[[Any], Dual], unit: Unit) -> Dual:
         return _series(lambda s: body(s) * Dual(Real(weight(s))), unit)
     if isinstance(unit.domain, Circle):
         return _around(body)
+    if isinstance(unit.domain, Sphere):
+        return _over_sphere(body, unit)
     assert isinstance(unit.domain, Interval)
     pieces = [_integral(lambda s: body(s) * Dual(Real(weight(s))), piece) for piece in unit.domain.pieces]
     return _total([*(body(Real.of(Fraction(atom)).x) for atom in unit.domain.atoms), *pieces])
@@ -293,6 +296,43 @@ def _around(f: Callable[[Any], Dual]) -> Dual:
             return now
         before = now
     raise CheckError("the integral over the angles does not converge at this point.")
+
+
+@lru_cache(maxsize=8)
+def _gauss_legendre(count: int) -> tuple[tuple[Any, Any], ...]:
+    """Nodes and weights on [−1, 1]: the roots of Legendre's polynomial, by Newton's method."""
+    found = []
+    for k in range(count):
+        x = _MP.cos(_MP.pi * (k + _MP.mpf(3) / 4) / (count + _MP.mpf(1) / 2))
+        for _ in range(8):
+            before, here = _MP.one, x
+            for n in range(2, count + 1):
+                before, here = here, ((2 * n - 1) * x * here - (n - 1) * before) / n
+            slope = count * (x * here - before) / (x * x - 1)
+            x -= here / slope
+        found.append((x, 2 / ((1 - x * x) * slope * slope)))
+    return tuple(found)
+
+
+def _over_sphere(f: Callable[[Any], Dual], unit: Unit) -> Dual:
+    """The integral over all directions in space of a smooth function: by Gauss' rule along the third axis, and by equal
+    steps around it, which together are exact for polynomials of degree 2n − 1."""
+    if unit.dimension != 3:
+        raise CheckError(f"an integral over {unit.domain} is not carried out here.")
+    before: Dual | None = None
+    for count in (16, 18, 22, 28, 36, 48):
+        terms = []
+        step = _MP.pi / count
+        for z, weight in _gauss_legendre(count):
+            radius = _MP.sqrt(1 - z * z)
+            for k in range(2 * count):
+                state = radius * _MP.cos(k * step), radius * _MP.sin(k * step), z
+                terms.append(f(state) * Dual(Real(weight * step)))
+        now = _total(terms)
+        if before is not None and _settled(before, now):
+            return now
+        before = now
+    raise CheckError(f"the integral over {unit.domain} does not converge at this point.")
 
 
 def _settled(before: Dual, now: Dual) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sympy import Expr
 
-from symbolic.check.finite_field import World, stand_ins
+from symbolic.check.finite_field import World, shown_state, stand_ins
 from symbolic.errors import CheckError, SymbolicError, UnboundError
 from symbolic.language.binders import UnitSum
 from symbolic.language.layers import Layer
@@ -100,7 +100,7 @@ class Verification:
         if numeric:
             how += f"; {numeric} of them in real numbers of 30 digits, sums and integrals carried out"
         for name, sets in self.stand_ins.items():
-            states = " and ".join("{" + ", ".join(map(str, states)) + "}" for states in sets)
+            states = " and ".join("{" + ", ".join(map(shown_state, states)) + "}" for states in sets)
             how += f"; in sums over the whole layer {name} the states {states} stand in for its units' own"
         total, failed, unknown = len(self.checks), len(self.failures), len(self.not_checkable)
         if self:

@@ -13,9 +13,9 @@ from symbolic.codegen import runtime_array_api
 from symbolic.codegen.functions import Function, Program
 from symbolic.codegen.ir import Contract, Draw, Node, Sample, Uniform
 from symbolic.codegen.lower import CALLED
-from symbolic.codegen.numpy_target import LABELS, SUMS, Body
+from symbolic.codegen.numpy_target import PLACES, SUMS, Body
 from symbolic.codegen.passes import as_matmul
-from symbolic.codegen.source import Dialect, Text, constants, header, imports, runtime_names
+from symbolic.codegen.source import BY_PLACES, Dialect, Text, constants, header, imports, runtime_names
 
 __all__ = ["emit"]
 
@@ -37,7 +37,7 @@ def emit(program: Program) -> str:
     imported = imports(
         {
             "runtime_array_api": ((*_OWN, *runtime_names(program)), text),
-            "runtime_labels": (LABELS, text),
+            "runtime_places": (PLACES, text),
             "runtime_sums": (SUMS, text),
         }
     )
@@ -54,7 +54,7 @@ def _served(program: Program) -> Program:
     refused = dict(program.refused)
     for function in program.functions:
         for sampler in sorted(function.samplers):
-            if sampler != "label" and not hasattr(runtime_array_api, f"draw_{sampler}"):
+            if sampler not in BY_PLACES and not hasattr(runtime_array_api, f"draw_{sampler}"):
                 refused[function.name] = (
                     f'units with the sampler {sampler!r} cannot be drawn with the target "array-api", whose functions '
                     'do not suffice for it; use "numpy" or "numba".'
@@ -115,7 +115,7 @@ class _Body(Body):
     dialect = _Dialect()
     functions = _FUNCTIONS
     streams = "uniform"
-    taken = ("xp", "total", "uniform", "fine_uniform", *_OWN, *SUMS, *LABELS, *CALLED.values())
+    taken = ("xp", "total", "uniform", "fine_uniform", *_OWN, *SUMS, *PLACES, *CALLED.values())
 
     def _begin(self) -> None:
         pass

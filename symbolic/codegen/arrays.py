@@ -74,6 +74,10 @@ class NumpyArrays:
         """One array of the parts' rows."""
         return np.concatenate(parts)
 
+    def reshaped(self, array: Any, shape: tuple[int, ...]) -> Any:
+        """The array in another shape."""
+        return array.reshape(shape)
+
     def result(self, value: Any) -> Any:
         """A sum over rows that is a single number, which NumPy gives as a scalar, as an array."""
         return np.asarray(value)
@@ -170,6 +174,12 @@ class ForeignArrays:
 
         xp = namespace(parts[0])
         return xp.concat(parts) if hasattr(xp, "concat") else xp.concatenate(parts)
+
+    def reshaped(self, array: Any, shape: tuple[int, ...]) -> Any:
+        """The array in another shape."""
+        from symbolic.codegen.runtime_array_api import namespace
+
+        return namespace(array).reshape(array, shape)
 
     def result(self, value: Any) -> Any:
         """The array as it is."""

@@ -25,7 +25,7 @@ from symbolic.derivation.trace import Derivation
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
 from symbolic.language.energy import Energy
-from symbolic.language.layers import Configuration, Index, Layer, Parameter
+from symbolic.language.layers import Configuration, Index, Layer, Parameter, axes_of
 from symbolic.language.probability import FreeEnergy, LogPartition
 from symbolic.units import lookup
 
@@ -376,8 +376,8 @@ class _Writer:
         if not lookup(layer.unit).has_mean:
             raise LoweringError(f"the mean of the {layer.unit} units of layer {layer.name} says nothing of them.")
         derivation, free = self._conditional(f"mean_of_{layer.name}", layer), self._free(layer)
-        if lookup(layer.unit).is_categorical:
-            free |= self.lowering.axes_of((self.energy.index_of[layer.states][0],))
+        for axis in axes_of([layer]).values():
+            free |= self.lowering.axes_of(self.energy.index_of[axis])
         node = self.lowering.spread(self.lowering.lower(derivation.mean, free), (ROW, *free.values()))
         rest = "all other units" if self._is_tied(layer) else "the rest"
         return Function(
@@ -408,10 +408,10 @@ class _Writer:
     def _sample(self, layer: Layer) -> Function:
         derivation, free = self._conditional(f"sample_of_{layer.name}", layer), self._free(layer)
         one_by_one = self._is_tied(layer)
-        if one_by_one and lookup(layer.unit).is_categorical:
+        if one_by_one and axes_of([layer]):
             raise LoweringError(
                 f"the units of layer {layer.name} depend on each other, and no code is generated that draws "
-                "categorical units one by one."
+                f"{layer.unit} units one by one."
             )
         unit, state = lookup(layer.unit), self.energy.unit_state(layer)
         if unit.sampler is not None and unit.sampler.name == "two_states":

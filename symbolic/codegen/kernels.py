@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from symbolic.codegen import cache
 from symbolic.codegen.arrays import ForeignArrays, NumpyArrays
-from symbolic.units import lookup
+from symbolic.units import axis_length, lookup
 
 __all__ = ["Kernels"]
 
@@ -45,6 +45,9 @@ class Kernels:
     The target ``"array-api"`` takes and returns arrays of any one library that follows the array API standard, in any
     layout, all on one device. There ``rng`` may also be an array of uniform numbers of the states' shape; made from a
     key, they are those of the other targets, moved to the states' device.
+
+    States of units that are vectors lie side by side: unit i of a layer of Heisenberg units has columns 3i, 3i + 1 and
+    3i + 2, in the arrays passed and in those returned.
 
     Attributes:
         target: ``"numba"``, ``"numpy"`` or ``"array-api"``.
@@ -80,8 +83,9 @@ class Kernels:
         summing = ("free_energy_of_", "mean_of_", "sample_of_", "phase_of_", "phase_and_sample_of_", "log_partition")
         self.methods = {name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)}
         self._arguments: dict[str, tuple[str, ...]] = {}
-        axes = {axis.removesuffix(".states") for layers in self.parameters.values() for axis in layers if "." in axis}
-        self._labels = {f"{layer}.states": len(lookup(self.layers[layer]).states) for layer in axes}
+        axes = {axis for layers in self.parameters.values() for axis in layers}
+        self._known = {axis: length for axis in axes if (length := axis_length(axis, self.layers))}
+        self._dimensions = {name: lookup(unit).dimension for name, unit in self.layers.items()}
         self._arrays: NumpyArrays | ForeignArrays = ForeignArrays() if self.target == "array-api" else NumpyArrays()
 
     def __repr__(self) -> str:
@@ -144,7 +148,8 @@ class Kernels:
         Returns:
             shape (rows, units of the layer).
         """
-        return self._call(f"mean_of_{layer}", x, self._needed(f"mean_of_{layer}", layer), parameters)
+        mean = self._call(f"mean_of_{layer}", x, self._needed(f"mean_of_{layer}", layer), parameters)
+        return self._side_by_side(layer, mean)
 
     def sample(
         self,
@@ -172,7 +177,8 @@ class Kernels:
             shape (rows, units of the layer), the unit's states as floats.
         """
         given = self._needed(f"sample_of_{layer}", layer)
-        return self._call(f"sample_of_{layer}", x, given, parameters, drawn=layer, rng=rng, first_row=first_row)
+        states = self._call(f"sample_of_{layer}", x, given, parameters, drawn=layer, rng=rng, first_row=first_row)
+        return self._side_by_side(layer, states)
 
     def phase(
         self,
@@ -212,7 +218,7 @@ class Kernels:
         drawn = next(layer for layer in self.layers if layer not in (*kept, *self.given))
         more = {"drawn": drawn, "rng": rng, "first_row": first_row, "row_weights": row_weights}
         phase, states = self._call(name, x, (*kept, *self.given), parameters, **more)
-        return self._phases(phase), states
+        return self._phases(phase), self._side_by_side(drawn, states)
 
     def gradient(
         self,
@@ -295,6 +301,9 @@ class Kernels:
             more["row_weights"] = (
                 self._arrays.filled(rows, 1, one) if given is None else self._arrays.weights(given, rows, one)
             )
+        for layer, array in states.items():
+            if self._dimensions[layer] > 1:
+                states[layer] = self._arrays.reshaped(array, (rows, array.shape[1] // self._dimensions[layer], -1))
         available = {**states, **parameters, **more}
         arguments = [available[argument] for argument in self._arguments[name]]
         try:
@@ -305,6 +314,12 @@ class Kernels:
             # Numba unpickles its machine code from disk without looking whether all of it is there and is its own.
             self._module = cache.load_afresh(self.path)
             return self._function(name)(*arguments)
+
+    def _side_by_side(self, layer: str, array: Array) -> Array:
+        """Vectors in one row for each configuration."""
+        if self._dimensions[layer] == 1:
+            return array
+        return self._arrays.reshaped(array, (array.shape[0], array.shape[1] * array.shape[2]))
 
     def _function(self, name: str) -> Any:
         function = getattr(self._module, name, None)
@@ -368,32 +383,33 @@ class Kernels:
         if parameters.keys() != self.parameters.keys():
             self._report_names(parameters)
         self._arrays.check({**states, **parameters})
-        sizes = dict(self._labels)
+        sizes = dict(self._known)
         for name, layers in self.parameters.items():
             self._check_shape(name, parameters[name], layers, sizes)
         rows: int | None = None
         for name, array in states.items():
-            shape = tuple(array.shape)
-            if len(shape) != 2 or shape[1] != sizes.get(name, shape[1]):
+            shape, dimension = tuple(array.shape), self._dimensions[name]
+            columns = sizes[name] * dimension if name in sizes else None
+            if len(shape) != 2 or shape[1] != (columns or shape[1]) or shape[1] % dimension:
                 hint = f"; use {name}[None, :] for one configuration" if len(shape) == 1 else ""
-                raise ValueError(f"{name} must have shape (rows, {sizes.get(name, 'n_' + name)}){hint}. Got {shape}.")
+                wanted = columns or (f"n_{name}" if dimension == 1 else f"{dimension} n_{name}")
+                raise ValueError(f"{name} must have shape (rows, {wanted}){hint}. Got {shape}.")
             rows = shape[0] if rows is None else rows
             if shape[0] != rows:
                 raise ValueError(f"{name} must have as many rows as {next(iter(states))}, {rows}. Got {shape[0]}.")
         return sizes
 
     def _check_shape(self, name: str, array: Array, layers: tuple[str, ...], sizes: dict[str, int]) -> None:
-        lengths = ", ".join(str(self._labels.get(layer, f"n_{layer}")) for layer in layers)
+        lengths = ", ".join(str(self._known.get(layer, f"n_{layer}")) for layer in layers)
         wanted = f"({lengths}{',' if len(layers) == 1 else ''})"
         shape = tuple(array.shape)
         if len(shape) != len(layers):
             raise ValueError(f"{name} must have {len(layers)} axes, {wanted}. Got shape {shape}.")
         for layer, size in zip(layers, shape, strict=True):
-            if layer in self._labels and size != sizes[layer]:
-                of = layer.removesuffix(".states")
-                raise ValueError(
-                    f"{name} must have shape {wanted}, since layer {of} has {self.layers[of]} units. Got shape {shape}."
-                )
+            if layer in self._known and size != sizes[layer]:
+                of, _, kind = layer.partition(".")
+                why = f"layer {of} has {self.layers[of]} units" if kind == "states" else f"{of} units are vectors"
+                raise ValueError(f"{name} must have shape {wanted}, since {why}. Got shape {shape}.")
             if sizes.setdefault(layer, size) != size:
                 raise ValueError(
                     f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by another parameter. "

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from sympy import Add, Expr, Mul, Pow, S, Symbol, cos, exp, log, sin, tanh
+from sympy import Add, Dummy, Expr, Mul, Pow, S, Symbol, cos, exp, log, sin, tanh
 
 from symbolic.codegen.ir import (
     Axis,
@@ -35,7 +35,19 @@ from symbolic.errors import SymbolicError
 from symbolic.language.binders import ConfigSum, IndexBinder, IndexSum
 from symbolic.language.energy import Energy
 from symbolic.language.functions import StableFunction, StateFunction
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, State, StateAxis
+from symbolic.language.layers import (
+    Component,
+    Configuration,
+    Delta,
+    Entry,
+    Index,
+    Indicator,
+    KnownAxis,
+    Layer,
+    State,
+    StateAxis,
+    axes_of,
+)
 from symbolic.language.probability import EnergyCall, FreeEnergy, LogPartition
 from symbolic.units import StateValue, lookup, uniform_number
 
@@ -45,7 +57,7 @@ ROW = Axis("t")
 CONFIGURATION = Axis("c")
 ROW_WEIGHTS = "row_weights"
 
-_LETTERS = {"visible": "ikmp", "hidden": "jlnq", "given": "doeg", "labels": "srxy"}
+_LETTERS = {"visible": "ikmp", "hidden": "jlnq", "given": "doeg", "labels": "srxy", "components": "abuw"}
 _ELEMENTARY = {exp: "exp", log: "log", tanh: "tanh", cos: "cos", sin: "sin"}
 # neg is the change of sign here, so the function of states is called otherwise.
 _NAMED: dict[type, str] = {
@@ -80,10 +92,13 @@ class Lowering:
             for side, layers in (("visible", energy.visible), ("hidden", energy.hidden), ("given", energy.given))
             for place, layer in enumerate(layers)
         }
-        # A layer's labels come right after its units.
-        labelled = [layer for layer in energy.layers.values() if lookup(layer.unit).is_categorical]
-        self._order |= {layer.states.name: self._order[layer.name] + 0.5 for layer in labelled}
-        self._letters |= {layer.states.name: ("labels", self._letters[layer.name][1]) for layer in labelled}
+        for axis in axes_of(energy.layers.values()).values():
+            if isinstance(axis, StateAxis):  # a layer's labels come right after its units
+                self._order[axis.name] = self._order[axis.of.name] + 0.5
+                self._letters[axis.name] = "labels", self._letters[axis.of.name][1]
+            else:
+                self._order[axis.name] = len(energy.layers)
+                self._letters[axis.name] = "components", 0
         self._memo: dict[object, Node] = {}
 
     def axis(self, layer: Layer, place: int = 0) -> Axis:
@@ -141,8 +156,9 @@ class Lowering:
     def sample(self, sampler: str, arguments: tuple[Expr, ...], free: Mapping[Index, Axis]) -> Node:
         """Random states of units whose distribution has the given parameters."""
         axes = (ROW, *free.values())
-        if sampler == "label":
-            return self._label(arguments[0], free)
+        known = [s for s in arguments[0].free_symbols if isinstance(s, Index) and isinstance(s.layer, KnownAxis)]
+        if known:
+            return self._by_places(sampler, arguments[0], free, known[0])
         self._memo[uniform_number(), ()] = Uniform(axes)
         args = [self.lower(argument, free) for argument in arguments]
         if not any(arg.axes == axes for arg in args):
@@ -151,12 +167,12 @@ class Lowering:
             args[place] = self.spread(args[place], axes)
         return Sample(axes, sampler, tuple(args))
 
-    def _label(self, probability: Expr, free: Mapping[Index, Axis]) -> Node:
-        """Random labels of units, drawn with their probabilities."""
-        labels = [s for s in probability.free_symbols if isinstance(s, Index) and isinstance(s.layer, StateAxis)]
-        named = {**free, **self.axes_of(tuple(labels))}
-        p = self.spread(self.lower(probability, named), (ROW, *named.values()))
-        return Sample((ROW, *free.values()), "label", (p,))
+    def _by_places(self, sampler: str, argument: Expr, free: Mapping[Index, Axis], place: Index) -> Node:
+        """Random states of units from an array over the labels or components: the labels' probabilities, or a field."""
+        named = {**free, **self.axes_of((place,))}
+        array = self.spread(self.lower(argument, named), (ROW, *named.values()))
+        axes = (ROW, *free.values()) if isinstance(place.layer, StateAxis) else array.axes
+        return Sample(axes, sampler, (array,))
 
     def spread(self, node: Node, axes: tuple[Axis, ...]) -> Node:
         """``node`` repeated along the axes it lacks."""
@@ -189,6 +205,8 @@ class Lowering:
                 return self._delta(expression, env)
             case Indicator():
                 return self._one_hot(expression, env)
+            case Component():
+                return self._component(expression, env)
             case IndexSum():
                 return self._index_sum(expression, env)
             case Add():
@@ -230,6 +248,13 @@ class Lowering:
         if configuration.label:
             return Configurations(axes, name, _states(configuration.layer), (row, unit))
         return Load(axes, name, "state", (row, unit))
+
+    def _component(self, component: Component, env: dict[Index, Axis]) -> Node:
+        state = self._state(component.state, env)
+        assert isinstance(state, Load)  # vectors are not enumerated
+        place = _place(component.place, env)
+        axes = (*state.axes, place) if isinstance(place, Axis) else state.axes
+        return Load(axes, state.name, "state", (*state.index, place))
 
     def _one_hot(self, bracket: Indicator, env: dict[Index, Axis]) -> Node:
         states = self._state(bracket.state, env)
@@ -339,8 +364,23 @@ class Lowering:
 
 
 def _multiplied_out(expression: Expr) -> Expr:
-    """The products of sums written as sums of products; nothing else is taken apart, e^{a + b} least of all."""
-    return expression.expand(deep=False, mul=True, power_base=False, power_exp=False, log=False, multinomial=False)
+    """The products of sums written as sums of products; nothing else is taken apart, e^{a + b} least of all.
+
+    A sum that varies from row to row beside a function that does is an array of its own anyway, and stays whole.
+    """
+    kept: dict[Expr, Expr] = {}
+    terms = []
+    for term in Add.make_args(expression):
+        factors = Mul.make_args(term)
+        if any(isinstance(f, StableFunction) and _varies(f) for f in factors):
+            factors = tuple(kept.setdefault(f, Dummy()) if isinstance(f, Add) and _varies(f) else f for f in factors)
+        terms.append(Mul(*factors))
+    expanded = Add(*terms).expand(deep=False, mul=True, power_base=False, power_exp=False, log=False, multinomial=False)
+    return expanded.xreplace({name: whole for whole, name in kept.items()}) if kept else expanded
+
+
+def _varies(expression: Expr) -> bool:
+    return any(isinstance(symbol, Configuration) for symbol in expression.free_symbols)
 
 
 def _is_sum_over_labels(node: Expr) -> bool:

@@ -35,9 +35,10 @@ from symbolic.codegen.ir import (
     walk,
 )
 from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW
-from symbolic.codegen.numpy_target import LABELS, SUMS, Body, before_enumeration, one_hot
+from symbolic.codegen.numpy_target import PLACES, SUMS, Body, before_enumeration, one_hot
 from symbolic.codegen.source import (
     ADD,
+    BY_PLACES,
     Dialect,
     Names,
     Text,
@@ -85,7 +86,7 @@ def emit(program: Program) -> str:
         {
             "runtime": (_SHARED, text),
             "runtime_numba": (("exp", "log", "sqrt", "tanh", "uniform", *runtime_names(program)), compiled),
-            "runtime_labels": (LABELS, text),
+            "runtime_places": (PLACES, text),
             "runtime_sums": (SUMS, text),
         }
     )
@@ -102,7 +103,15 @@ def _in_driver(node: Node) -> bool:
     """Whether NumPy computes the node: a contraction, or a sum over rows."""
     if isinstance(node, Reduce):
         return node.operation == "logsumexp" or node.over in (ROW, CONFIGURATION)
-    return isinstance(node, (Contract, LogBase, OneHot)) or (isinstance(node, Sample) and node.sampler == "label")
+    return isinstance(node, (Contract, LogBase, OneHot)) or (isinstance(node, Sample) and node.sampler in BY_PLACES)
+
+
+def _apart(child: Node, node: Node) -> bool:
+    """Whether a stored array and what needs it are computed one after the other: by NumPy and by a loop, or by loops
+    over different axes."""
+    if _in_driver(child) or _in_driver(node):
+        return _in_driver(child) != _in_driver(node)
+    return child.axes != node.axes
 
 
 def _reads(node: Node, kept: Set[Node], own: Load) -> bool:
@@ -121,7 +130,7 @@ def _is_leaf(node: Node) -> bool:
 # Arguments of a draw that are longer get names.
 _LONG = 24
 # What gets a name of its own within a loop.
-_NAMED = ("add", "sigmoid", "tanh", "bose", "exprel_mean", "geomsum_mean")
+_NAMED = ("add", "sigmoid", "tanh", "bose", "exprel_mean", "geomsum_mean", "sinhc_slope")
 
 # Compiled loops
 
@@ -422,7 +431,7 @@ class _Driver:
         self.uses = count_uses((*self.roots, *(condition.node for condition in function.conditions)))
         self.shapes = shapes(function, program)
         self.names = Names(
-            {*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN, *SUMS, *LABELS}
+            {*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN, *SUMS, *PLACES}
         )
         self.known: dict[Node, str] = {}
         self.lines: list[str] = []
@@ -499,7 +508,7 @@ class _Driver:
         elif isinstance(node, OneHot):
             return one_hot(node, Text(self._array(node.states))).source
         elif isinstance(node, Sample):
-            return f"draw_label(streams, {self._array(node.args[0])})"
+            return f"draw_{node.sampler}(streams, {self._array(node.args[0])})"
         elif isinstance(node, Reduce) and node.operation == "logsumexp":
             return f"log_sum_exp({self._array(node.arg)})"
         elif isinstance(node, LogBase):
@@ -518,9 +527,7 @@ class _Driver:
         stored = self._stored(roots)
         stage: dict[Node, int] = {}
         for node in walk(*roots):
-            below = [
-                stage[child] + (child in stored and _in_driver(child) != _in_driver(node)) for child in children(node)
-            ]
+            below = [stage[child] + (child in stored and _apart(child, node)) for child in children(node)]
             stage[node] = max(below, default=0)
         for number in range(max(stage.values(), default=0) + 1):
             here = [n for n in walk(*roots) if stage[n] == number and n in stored and n not in self.known]
@@ -563,7 +570,7 @@ class _Driver:
     def _product(self, node: Node, roots: tuple[Node, ...]) -> None:
         if node in self.known or (node in roots and self.uses[node] == 1 and len(node.axes) < 3):
             return  # a short result that nothing else needs is written where it is returned
-        wanted = {root: f"phase_{name}" for name, root in self.function.outputs}
+        wanted = {root: f"phase_{name}" for name, root in self.function.outputs if name in self.function.phases}
         self.known[node] = self.names.new(wanted.get(node) or suggested_name(node))
         self._line(f"{self.known[node]} = {self._numpy(node)}")
 

@@ -25,6 +25,7 @@ from symbolic.codegen.ir import (
 from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW
 from symbolic.codegen.source import (
     ATOM,
+    BY_PLACES,
     DRAWS,
     NEG,
     Dialect,
@@ -48,7 +49,7 @@ from symbolic.codegen.source import (
 )
 from symbolic.codegen.sweep import Tracked, planned
 
-__all__ = ["SUMS", "Body", "before_enumeration", "emit"]
+__all__ = ["PLACES", "SUMS", "Body", "before_enumeration", "emit"]
 
 _FUNCTIONS = {
     "exp": "np.exp",
@@ -62,7 +63,7 @@ _FUNCTIONS = {
 _SHARED = ("LogSumExp", "configurations", "row_streams")
 # A result that is longer gets a line of its own.
 _LONG = 88
-LABELS = ("draw_label", "log_sum_exp", "one_hot")
+PLACES = ("draw_heisenberg", "draw_label", "log_sum_exp", "one_hot")
 SUMS = ("RowLogSumExp", "as_states", "identity", "log_base", "positive", "unit_streams")
 
 
@@ -74,7 +75,7 @@ def emit(program: Program) -> str:
         {
             "runtime": (_SHARED, text),
             "runtime_numpy": (("draw", *runtime_names(program)), text),
-            "runtime_labels": (LABELS, text),
+            "runtime_places": (PLACES, text),
             "runtime_sums": (SUMS, text),
         }
     )
@@ -93,7 +94,7 @@ class Body:
     streams = "streams"
     one = "one"
     functions = _FUNCTIONS
-    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *LABELS, *CALLED.values())
+    taken: tuple[str, ...] = ("np", "streams", "total", "draw", *_SHARED, *SUMS, *PLACES, *CALLED.values())
 
     def __init__(self, function: Function, program: Program):
         self.function = function
@@ -127,11 +128,11 @@ class Body:
         for name, node in function.outputs:
             if len(wanted) > 1 and isinstance(node, (Draw, Sample)):
                 self._assign(node, self.names.new(name))
+            wish = f"phase_{name}" if name in function.phases else name
             if len(node.axes) > 2 and node not in self.known:
-                self._assign(node, self.names.new(f"phase_{name}"))
+                self._assign(node, self.names.new(wish))
             text = self._text(node).source
             if len(text) > _LONG:
-                wish = f"phase_{name}" if name in function.phases else name
                 self.known[node] = self.names.new(wish)
                 self._line(f"{self.known[node]} = {text}")
                 text = self.known[node]
@@ -317,8 +318,8 @@ class Body:
                 return self._uniform(node)
             case Sample(sampler="quantile", args=(state,)):
                 return Text(f"as_states({self._text(state).source}, {self._some_array()})")
-            case Sample(sampler="label", args=(probabilities,)):
-                return self._sampled(node, [self._text(probabilities)])
+            case Sample(sampler=sampler, args=(array,)) if sampler in BY_PLACES:
+                return self._sampled(node, [self._text(array)])
             case Sample(args=args):
                 texts = [self.dialect.aligned(self._text(arg), arg.axes, node.axes) for arg in args]
                 return self._sampled(node, texts)

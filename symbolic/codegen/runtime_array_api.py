@@ -49,6 +49,7 @@ __all__ = [
     "lnexprel",
     "lngeomsum",
     "lnmills",
+    "lnsinhc",
     "log1mexp",
     "log2cosh",
     "lognorm",
@@ -61,6 +62,8 @@ __all__ = [
     "pos",
     "repeated",
     "sigmoid",
+    "sinhc_curvature",
+    "sinhc_slope",
     "softmax",
     "softplus",
     "uniforms",
@@ -186,6 +189,7 @@ lnbessel = _stable(stable.lnbessel)
 lnexprel = _stable(stable.lnexprel)
 lngeomsum = _stable(stable.lngeomsum)
 lnmills = _stable(stable.lnmills)
+lnsinhc = _stable(stable.lnsinhc)
 log1mexp = _stable(stable.log1mexp)
 lognorm = _stable(stable.lognorm)
 logsumexp = _stable(stable.logsumexp)
@@ -194,6 +198,8 @@ mills_variance = _stable(stable.mills_variance)
 neg = _stable(stable.neg)
 nonzero = _stable(stable.nonzero)
 pos = _stable(stable.pos)
+sinhc_curvature = _stable(stable.sinhc_curvature)
+sinhc_slope = _stable(stable.sinhc_slope)
 softmax = _stable(stable.softmax)
 
 

@@ -65,6 +65,7 @@ __all__ = [
     "lnexprel",
     "lngeomsum",
     "lnmills",
+    "lnsinhc",
     "log",
     "log1mexp",
     "log2cosh",
@@ -76,6 +77,8 @@ __all__ = [
     "nonzero",
     "pos",
     "sigmoid",
+    "sinhc_curvature",
+    "sinhc_slope",
     "softmax",
     "softplus",
     "sqrt",
@@ -390,6 +393,7 @@ _bessel_slope_series = _polynomial(stable.BESSEL_SLOPE)
 _bessel_curvature_series = _polynomial(stable.BESSEL_CURVATURE)
 _bessel_far_series = _polynomial(stable.BESSEL_FAR)
 _bessel_defect_series = _polynomial(stable.BESSEL_DEFECT)
+_sinhc_curvature_series = _polynomial(stable.SINHC_CURVATURE)
 _stirling_series = _polynomial(stable.STIRLING)
 (_middle_above, _middle_below), (_near_above, _near_below), (_far_above, _far_below) = (
     (_polynomial(above), _polynomial(below)) for above, below in stable.NORMAL_QUANTILE
@@ -559,6 +563,28 @@ def _bessel_curvature64(z):  # type: ignore[no-untyped-def]
     defect = _bessel_defect_series(8.0 / root - 1.0) / root
     far = (defect * (2.0 - defect) - 2.0 * (1.0 - defect) / root) / (4.0 * root * root)
     return _bessel_curvature_series(z / 8 - 1.0) if z <= 16.0 else far
+
+
+@njit(**_HELPER)
+def _lnsinhc64(z):  # type: ignore[no-untyped-def]
+    root = np.sqrt(z if z > 0.25 else 0.25)
+    far = root + _log64(-_expm1_falling64(-2.0 * root) / (2.0 * root))
+    return 4.0 * z * _log_bose_series(4.0 * z) if z < 0.25 else far
+
+
+@njit(**_HELPER)
+def _sinhc_slope64(z):  # type: ignore[no-untyped-def]
+    root = np.sqrt(z if z > 0.25 else 0.25)
+    far = (1.0 - (1.0 / root - 2.0 * _bose64(2.0 * root))) / root
+    return 4.0 * _bose_mean_series(4.0 * z) if z < 0.25 else far
+
+
+@njit(**_HELPER)
+def _sinhc_curvature64(z):  # type: ignore[no-untyped-def]
+    root = np.sqrt(z if z > 0.25 else 0.25)
+    defect = 1.0 / root - 2.0 * _bose64(2.0 * root)
+    far = (defect * (2.0 - defect) - 3.0 * (1.0 - defect) / root) / (root * root)
+    return _sinhc_curvature_series(4.0 * z) if z < 0.25 else far
 
 
 @njit(**_HELPER)
@@ -811,6 +837,9 @@ exprel_variance = _public("exprel_variance", "x", _exprel_variance64)
 geomsum_mean = _public("geomsum_mean", "n, x", _geomsum_mean64)
 geomsum_variance = _public("geomsum_variance", "n, x", _geomsum_variance64)
 lnbessel = _public("lnbessel", "z", _lnbessel64)
+lnsinhc = _public("lnsinhc", "z", _lnsinhc64)
+sinhc_curvature = _public("sinhc_curvature", "z", _sinhc_curvature64)
+sinhc_slope = _public("sinhc_slope", "z", _sinhc_slope64)
 lnexprel = _public("lnexprel", "x", _lnexprel64)
 lngeomsum = _public("lngeomsum", "n, x", _lngeomsum64)
 lnmills = _public("lnmills", "x", _lnmills64)

@@ -35,6 +35,7 @@ __all__ = [
     "NEWTON_STEPS",
     "NORMAL_QUANTILE",
     "POISSON_INVERSION",
+    "SINHC_CURVATURE",
     "STIRLING",
 ]
 
@@ -51,6 +52,8 @@ _BERNOULLI = tuple(
 LOG_BOSE = tuple(float(b / (2 * k * math.factorial(2 * k))) for k, b in enumerate(_BERNOULLI, 1))
 BOSE_MEAN = tuple(float(b / math.factorial(2 * k)) for k, b in enumerate(_BERNOULLI, 1))
 BOSE_VARIANCE = tuple(float(b * (2 * k - 1) / math.factorial(2 * k)) for k, b in enumerate(_BERNOULLI, 1))
+# The slope by a² of Langevin's function of a / 2.
+SINHC_CURVATURE = tuple(float(32 * k * b / math.factorial(2 * k + 2)) for k, b in enumerate(_BERNOULLI[1:], 1))
 
 # (1 + t) R(t) by (t − 5) / (t + 5).
 MILLS = (
@@ -589,6 +592,34 @@ def bessel_curvature(xp: Any, z: Array) -> Array:
     defect = horner(there, BESSEL_DEFECT) / root
     far = (defect * (2 - defect) - 2 * (1 - defect) / root) / (4 * root * root)
     return xp.where(near, horner(here, BESSEL_CURVATURE), far)
+
+
+def _sinhc(xp: Any, z: Array) -> tuple[Array, Array, Array]:
+    """Whether z < 1/4; 4z there, and √z elsewhere, and numbers that do no harm where they are not."""
+    near = z < 0.25
+    return near, xp.where(near, 4 * z, 0 * z), xp.sqrt(xp.where(near, 1 + 0 * z, z))
+
+
+def lnsinhc(xp: Any, z: Array) -> Array:
+    """ln(sinh √z / √z) for z ≥ 0."""
+    near, here, root = _sinhc(xp, z)
+    far = root + xp.log(-xp.expm1(-2 * root) / (2 * root))
+    return xp.where(near, here * horner(here, LOG_BOSE), far)
+
+
+def sinhc_slope(xp: Any, z: Array) -> Array:
+    """L / √z, with Langevin's function L = coth √z − 1/√z."""
+    near, here, root = _sinhc(xp, z)
+    far = (1 - (1 / root - 2 * bose(xp, 2 * root))) / root
+    return xp.where(near, 4 * horner(here, BOSE_MEAN), far)
+
+
+def sinhc_curvature(xp: Any, z: Array) -> Array:
+    """(1 − 3L/√z − L²) / z."""
+    near, here, root = _sinhc(xp, z)
+    defect = 1 / root - 2 * bose(xp, 2 * root)
+    far = (defect * (2 - defect) - 3 * (1 - defect) / root) / (root * root)
+    return xp.where(near, horner(here, SINHC_CURVATURE), far)
 
 
 def pos(xp: Any, s: Array) -> Array:

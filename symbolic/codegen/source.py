@@ -32,11 +32,12 @@ from symbolic.codegen.ir import (
 )
 from symbolic.codegen.lower import CALLED, ROW_WEIGHTS, LoweringError
 from symbolic.codegen.passes import Operand, as_matmul
-from symbolic.units import StateValue, lookup
+from symbolic.units import StateValue, axis_length, lookup
 
 __all__ = [
     "ADD",
     "ATOM",
+    "BY_PLACES",
     "DRAWS",
     "MUL",
     "NEG",
@@ -163,7 +164,10 @@ def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
 
 def shapes(function: Function, program: Program) -> dict[str, tuple[str, ...]]:
     """For every array argument what its dimensions run over: a layer's name, or nothing for rows."""
-    known: dict[str, tuple[str, ...]] = {name: ("", name) for name in program.layers}
+    known: dict[str, tuple[str, ...]] = {
+        name: ("", name, f"{unit}.components") if lookup(unit).dimension > 1 else ("", name)
+        for name, unit in program.layers.items()
+    }
     known |= program.parameters
     known[ROW_WEIGHTS] = ("",)
     return {name: known[name] for name in function.arguments if name in known}
@@ -403,7 +407,8 @@ def imports(modules: dict[str, tuple[Iterable[str], str]]) -> list[str]:
 
 def runtime_names(program: Program) -> tuple[str, ...]:
     """The functions and the samplers that a target's runtime brings under their own names."""
-    samplers = sorted({f"draw_{name}" for function in program.functions for name in function.samplers - {"label"}})
+    found = {name for function in program.functions for name in function.samplers} - BY_PLACES
+    samplers = sorted(f"draw_{name}" for name in found)
     return (*CALLED.values(), "fine_uniform", *samplers)
 
 
@@ -432,10 +437,12 @@ def returned(function: Function, results: list[str]) -> list[str]:
 
 
 def _shown_size(layer: str, program: Program) -> str:
-    if layer.endswith(".states"):
-        return str(len(lookup(program.layers[layer.removesuffix(".states")]).states))
-    return f"n_{layer}" if layer else "rows"
+    known = axis_length(layer, program.layers)
+    return str(known) if known else f"n_{layer}" if layer else "rows"
 
+
+BY_PLACES = frozenset({"label", "heisenberg"})
+"""The samplers that take one array over labels or components; all targets share their functions."""
 
 DRAWS = "Draws depend on key (64 bits), first_row + row and unit, and on nothing else."
 

@@ -18,7 +18,7 @@ from symbolic.derivation.separation import Separation, separate, single_out
 from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum, UnitSum
-from symbolic.language.layers import Configuration, Entry, Indicator, Layer, exponential
+from symbolic.language.layers import Configuration, Entry, Layer, coordinate, exponential
 from symbolic.language.probability import (
     Expectation,
     FreeEnergy,
@@ -139,10 +139,7 @@ def _conditional(energy: Energy, layer: Layer) -> Derivation:
         return Derivation(energy, "conditional", (whole.branch(), unit.branch()), "one unit", CLOSED)
 
     bound = function.bound(layer)
-    statistic: Expr = bound[state.index]
-    if lookup(layer.unit).is_categorical:
-        statistic = Indicator(statistic, layer.states.index("s"))
-    average = Expectation(statistic, Probability(function, (bound,), given))
+    average = Expectation(coordinate(bound[state.index]), Probability(function, (bound,), given))
     mean = Trace("mean", average, Context(function, separation, closed_form=unit.line if _is_listed(layer) else known))
     mean.apply(rules.mean_of_unit)
     _name_mean(mean, separation, layer, state.index, conditions)
@@ -169,10 +166,7 @@ def _single_site(energy: Energy, layer: Layer) -> Derivation:
     closed = exponential(potential(other)) * (
         (unit.line if _is_listed(layer) else known) / exponential(potential(state))
     )
-    statistic: Expr = other
-    if lookup(layer.unit).is_categorical:
-        statistic = Indicator(other, layer.states.index("s"))
-    average = UnitSum(statistic * SiteProbability(function, state, other), other)
+    average = UnitSum(coordinate(other) * SiteProbability(function, state, other), other)
     mean = Trace("mean", average, Context(function, separation, closed_form=closed))
     mean.apply(rules.site_mean)
     _name_mean(mean, separation, layer, state.index, conditions)

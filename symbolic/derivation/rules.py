@@ -20,7 +20,7 @@ from sympy.core.basic import Basic
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called, differentiated
-from symbolic.language.layers import Configuration, Indicator, State, exponential
+from symbolic.language.layers import Configuration, Coordinate, State, exponential
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,
@@ -412,9 +412,9 @@ def mean_of_unit(node: Expr, context: Context) -> Expr | None:
     if not isinstance(node, Expectation) or context.closed_form is None:
         return None
     displayed = node.displayed()
-    if not isinstance(displayed, (State, Indicator)):
+    if not isinstance(displayed, (State, Coordinate)):
         return None
-    return UnitSum(displayed * context.closed_form, displayed.state if isinstance(displayed, Indicator) else displayed)
+    return UnitSum(displayed * context.closed_form, displayed.state if isinstance(displayed, Coordinate) else displayed)
 
 
 @_rule("name_mean", "Name the mean", "the derivative Γ′ of the unit's log-partition")

@@ -146,7 +146,8 @@ class Separation:
     def mean(self, index: Expr, layer: Layer | None = None) -> Expr:
         """The mean Γ′ of unit ``index``: the derivative of Γ by the field x in a term x·s of φ(s).
 
-        A label has no mean; of a categorical unit it is the probability e^{φ(s) − Γ} of the label s.
+        A label has no mean; of a categorical unit it is the probability e^{φ(s) − Γ} of the label s. Of a vector it is
+        the mean of component α.
         """
         layer = layer or self.layers[0]
         if lookup(layer.unit).is_categorical:
@@ -155,7 +156,7 @@ class Separation:
         return self._cumulant(index, layer, 1)
 
     def variance(self, index: Expr, layer: Layer | None = None) -> Expr:
-        """The variance Γ″ of unit ``index``, by the same field."""
+        """The variance Γ″ of unit ``index``, by the same field; of a vector that of component α."""
         return self._cumulant(index, layer, 2)
 
     def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
@@ -163,7 +164,12 @@ class Separation:
 
     @staticmethod
     def _new_cumulant(order: int, layer: Layer, potential: Potential) -> Expr:
-        found = cumulant(lookup(layer.unit), potential, order)
+        unit = lookup(layer.unit)
+        found = cumulant(unit, potential, order, layer.components.index("α") if unit.dimension > 1 else None)
+        if isinstance(found, Mul):
+            # SymPy has multiplied numbers into sums, where they hide from each other.
+            numbers, factors = zip(*(factor.primitive() for factor in found.args), strict=True)
+            found = Mul(*numbers, *factors)
         if isinstance(found, Mul) and any(isinstance(factor, exp) for factor in found.args):
             # A precision e^{−z} cancels when the product is multiplied out.
             return min(found, found.expand(deep=False), key=lambda form: int(form.count_ops()))

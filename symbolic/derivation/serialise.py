@@ -35,8 +35,18 @@ from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.errors import SymbolicError
 from symbolic.language import binders, functions, probability
 from symbolic.language.energy import Energy
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, Parameter, State
-from symbolic.units import lookup
+from symbolic.language.layers import (
+    Component,
+    Configuration,
+    Delta,
+    Entry,
+    Index,
+    Indicator,
+    Layer,
+    Parameter,
+    State,
+    axes_of,
+)
 
 __all__ = ["derivation_from_json", "derivation_to_json"]
 
@@ -61,6 +71,7 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "site_energy": probability.SiteEnergy,
     "site_probability": probability.SiteProbability,
     "delta": Delta,
+    "component": Component,
     "indicator": Indicator,
     "state": State,
     "entry": Entry,
@@ -217,8 +228,7 @@ def _derivation(data: Any) -> Derivation:
     roles = ("visible", "hidden", "given")
     sides = [[Layer(name, unit) for name, unit in described.get(side, [])] for side in roles]
     layers = {layer.name: layer for side in sides for layer in side}
-    labelled = [layer.states for layer in layers.values() if lookup(layer.unit).is_categorical]
-    layers |= {axis.name: axis for axis in labelled}
+    layers |= axes_of(layers.values())
     parameters = {
         name: Parameter(name, *(layers[layer] for layer in axes), symmetric=bool(symmetric))
         for name, axes, symmetric in described["parameters"]

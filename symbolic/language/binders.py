@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from functools import cached_property, cmp_to_key, reduce
 from typing import Any
 
-from sympy import Add, Dummy, Expr, Function, Mul, Pow, S
+from sympy import Add, Dummy, Expr, Function, Integer, Mul, Pow, S
 from sympy.core.basic import Basic
 from sympy.core.cache import cacheit
 
@@ -28,6 +28,7 @@ from symbolic.language.layers import (
     Delta,
     Entry,
     Index,
+    KnownAxis,
     Layer,
     State,
     StateAxis,
@@ -50,6 +51,7 @@ __all__ = [
     "differentiated",
     "height",
     "rename",
+    "written_out",
 ]
 
 
@@ -335,6 +337,21 @@ def contracted(expression: Expr) -> Expr:
         body, indices = expression.open()
         return contract(contracted(body), *indices)
     return expression.func(*(contracted(a) if isinstance(a, Expr) else a for a in expression.args))
+
+
+def written_out(expression: Expr) -> Expr:
+    """``expression`` with every sum over labels or components as a sum of that many terms."""
+
+    def is_short(node: Any) -> bool:
+        return isinstance(node, IndexSum) and all(isinstance(index.layer, KnownAxis) for index in node.indices)
+
+    def terms(total: IndexSum) -> Expr:
+        body, indices = total.open()
+        places = itertools.product(*(range(int(index.layer.size)) for index in indices))
+        rules = (dict(zip(indices, map(Integer, place), strict=True)) for place in places)
+        return Add(*(written_out(body.xreplace(rule)) for rule in rules))
+
+    return expression.replace(is_short, terms)
 
 
 class IndexProduct(IndexBinder):

@@ -12,14 +12,15 @@ from sympy import Basic, Expr, I, Symbol, nan, oo, zoo
 from symbolic.errors import EnergyError
 from symbolic.language.layers import (
     Configuration,
+    Coordinate,
     Entry,
     Index,
-    Indicator,
     Layer,
     Parameter,
     State,
     StateAxis,
     as_expression,
+    axes_of,
 )
 from symbolic.language.probability import EnergyFunction
 from symbolic.units import lookup
@@ -37,8 +38,8 @@ _GIVEN_INDICES = ("c", "o", "d")
 
 
 def _calculates_with(layer: Layer, expression: Basic) -> bool:
-    """Whether a state of the layer stands outside the brackets that compare it with labels."""
-    if isinstance(expression, Indicator):
+    """Whether a state of the layer stands in the expression itself, and not in one of its coordinates."""
+    if isinstance(expression, Coordinate):
         return False
     if isinstance(expression, State):
         return bool(expression.layer == layer)
@@ -154,16 +155,21 @@ class Energy:
                     f"layer {configuration.layer.name} occurs in the energy; list it as visible or hidden."
                 )
         for layer in layers:
-            if lookup(layer.unit).is_categorical and _calculates_with(layer, expression):
+            unit = lookup(layer.unit)
+            if (unit.is_categorical or unit.dimension > 1) and _calculates_with(layer, expression):
+                what = f"compare them, as in indicator({layer.name}[i], s)"
+                if unit.dimension > 1:
+                    what = f"name their components, as in {layer.name}[i, α]"
                 raise EnergyError(
-                    f"the energy calculates with the states of layer {layer.name}, which are labels ({layer.unit} "
-                    f"units); compare them, as in indicator({layer.name}[i], s)."
+                    f"the energy calculates with the states of layer {layer.name}, which are "
+                    f"{'labels' if unit.is_categorical else 'vectors'} ({layer.unit} units); {what}."
                 )
+        axes = axes_of(layers)
         for parameter in expression.atoms(Parameter):
             if parameter.name in names:
                 raise EnergyError(f"{parameter.name} names a layer and a parameter; rename one.")
             for layer in parameter.layers:
-                if (layer.of if isinstance(layer, StateAxis) else layer) not in layers:
+                if layer not in layers and layer.name not in axes:
                     raise EnergyError(
                         f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible "
                         "nor hidden."
@@ -213,8 +219,8 @@ class Energy:
             for position, layer in enumerate(side):
                 start = names[position:] or (f"{names[0]}{position}",)
                 table[layer] = tuple(Index(name, layer) for name in start)
-                if lookup(layer.unit).is_categorical:
-                    table[layer.states] = (layer.states.index("s"),)
+        for axis in axes_of(self.layers.values()).values():
+            table[axis] = (axis.index("s" if isinstance(axis, StateAxis) else "α"),)
         return table
 
     def entry(self, parameter: Parameter | Entry | str) -> Entry:

@@ -29,6 +29,7 @@ __all__ = [
     "lnexprel",
     "lngeomsum",
     "lnmills",
+    "lnsinhc",
     "log1mexp",
     "log2cosh",
     "lognorm",
@@ -38,6 +39,8 @@ __all__ = [
     "nonzero",
     "pos",
     "sigmoid",
+    "sinhc_curvature",
+    "sinhc_slope",
     "softplus",
 ]
 
@@ -295,6 +298,43 @@ class bessel_curvature(StableFunction):
         (z,) = self.args
         ratio = bessel_i(1, sqrt(z)) / bessel_i(0, sqrt(z))
         return (1 - 2 * ratio / sqrt(z) - ratio**2) / (4 * z)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self.definition().diff(self.args[0])
+
+
+class lnsinhc(StableFunction):
+    """ln(sinh(√z) / √z): with ln 4π the log-partition of a direction in space in a field of squared length z.
+
+    In the squared length it is smooth where the field vanishes, and so are its derivatives.
+    """
+
+    def definition(self) -> Expr:
+        root = sqrt(self.args[0])
+        return log((exp(root) - exp(-root)) / (2 * root))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sinhc_slope(self.args[0]) / 2
+
+
+class sinhc_slope(StableFunction):
+    """L / √z with Langevin's function L = coth √z − 1/√z, 1/3 at z = 0: a direction's mean is this times its field."""
+
+    def definition(self) -> Expr:
+        root = sqrt(self.args[0])
+        return ((exp(root) + exp(-root)) / (exp(root) - exp(-root)) - 1 / root) / root
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sinhc_curvature(self.args[0]) / 2
+
+
+class sinhc_curvature(StableFunction):
+    """(1 − 3L/√z − L²) / z with L = coth √z − 1/√z, −2/45 at z = 0."""
+
+    def definition(self) -> Expr:
+        (z,) = self.args
+        mean = sqrt(z) * sinhc_slope(z).definition()
+        return (1 - 3 * mean / sqrt(z) - mean**2) / z
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return self.definition().diff(self.args[0])

@@ -7,6 +7,7 @@ Everything here is an ordinary SymPy object (hashable, immutable, rebuildable fr
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
@@ -18,16 +19,22 @@ from symbolic import units
 from symbolic.errors import EnergyError
 
 __all__ = [
+    "Component",
+    "ComponentAxis",
     "Configuration",
+    "Coordinate",
     "Delta",
     "Entry",
     "Index",
     "Indicator",
+    "KnownAxis",
     "Layer",
     "Parameter",
     "State",
     "StateAxis",
     "as_expression",
+    "axes_of",
+    "coordinate",
     "exponential",
 ]
 
@@ -103,14 +110,51 @@ class Layer(Atom):
         """
         return StateAxis(self)
 
-    def __getitem__(self, index: Any) -> State:
+    @property
+    def components(self) -> ComponentAxis:
+        """The components of the vectors that are the states of this layer's units, as an axis for parameters and
+        indices.
+
+        Raises:
+            EnergyError: its units are no vectors.
+        """
+        dimension = units.lookup(self.unit).dimension
+        if dimension == 1:
+            raise EnergyError(
+                f"the states of layer {self.name} ({self.unit} units) are no vectors; an axis over components belongs "
+                "to units such as heisenberg."
+            )
+        return ComponentAxis(self.unit, dimension)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, tuple):
+            unit, *component = index
+            if units.lookup(self.unit).dimension == 1 or len(component) != 1:
+                raise EnergyError(f"{self.name}[…] takes one index. Got {len(index)}.")
+            return Component(Configuration(self)[unit], *component)
         return Configuration(self)[index]
 
     def __iter__(self) -> Any:
         raise TypeError(f"layer {self.name} has a symbolic number of units; sum over an index instead.")
 
 
-class StateAxis(Layer):
+class KnownAxis(Layer):
+    """An axis of a known length, over which no units lie: labels, or the components of a vector."""
+
+    __slots__ = ()
+
+    @property
+    def states(self) -> StateAxis:
+        raise EnergyError(f"{self.name} is an axis over {self._members}; these have no states of their own.")
+
+    @property
+    def components(self) -> ComponentAxis:
+        raise EnergyError(f"{self.name} is an axis over {self._members}; these have no components of their own.")
+
+    _members = "places"
+
+
+class StateAxis(KnownAxis):
     """The labels 0, 1, … of the units of a categorical layer, as an axis that parameters have and indices run over.
 
     ``Parameter("w", v, v.states, h)`` holds w_isj, one number for each visible unit, label and hidden unit;
@@ -122,6 +166,7 @@ class StateAxis(Layer):
 
     __slots__ = ("of",)
     of: Layer
+    _members = "labels"
 
     def __new__(cls, of: Layer) -> StateAxis:
         if not units.lookup(of.unit).is_categorical:
@@ -142,14 +187,53 @@ class StateAxis(Layer):
     def size(self) -> Any:
         return Integer(len(units.lookup(self.unit).states))
 
-    @property
-    def states(self) -> StateAxis:
-        raise EnergyError(f"{self.name} is an axis over labels; its members have no states of their own.")
-
     def __getitem__(self, index: Any) -> State:
         raise EnergyError(
             f"{self.name} is an axis over labels; Indicator({self.of.name}[i], s) compares one with a unit."
         )
+
+
+class ComponentAxis(KnownAxis):
+    """The components of the vectors that units of one kind have for states, as an axis for parameters and indices.
+
+    ``Parameter("w", v, v.components, h)`` holds w_iαj; ``v[i, α]`` is component α of unit i, with
+    ``α = v.components.index("α")``. All layers of such units share one axis, so that Σ_α v_iα h_jα can be written.
+
+    Attributes:
+        dimension: how many components there are.
+    """
+
+    __slots__ = ("dimension",)
+    dimension: int
+    _members = "components"
+
+    def __new__(cls, unit: str, dimension: int) -> ComponentAxis:
+        self = Basic.__new__(cls)
+        self.name = f"{unit}.components"
+        self.unit = unit
+        self.dimension = dimension
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.unit, self.dimension
+
+    @property
+    def size(self) -> Any:
+        return Integer(self.dimension)
+
+    def __getitem__(self, index: Any) -> State:
+        raise EnergyError(f"{self.name} is an axis over components; v[i, α] is component α of unit i of a layer v.")
+
+
+def axes_of(layers: Iterable[Layer]) -> dict[str, KnownAxis]:
+    """The axes of known length that belong to layers, by name: over labels, and over components."""
+    found: dict[str, KnownAxis] = {}
+    for layer in layers:
+        unit = units.lookup(layer.unit)
+        axis = layer.states if unit.is_categorical else layer.components if unit.dimension > 1 else None
+        if axis is not None:
+            found[axis.name] = axis
+    return found
 
 
 # What bound indices are called in text; the names an energy gives to single units (i, j, ...) are not among them.
@@ -211,6 +295,11 @@ class Configuration(Atom):
     def __getnewargs__(self) -> tuple[Layer, str]:
         return self.layer, self.label
 
+    @property
+    def name(self) -> str:
+        """``"v"``, or ``"v^u"`` under a label; SymPy asks all free symbols for their names."""
+        return f"{self.layer.name}^{self.label}" if self.label else self.layer.name
+
     def _hashable_content(self) -> tuple[Any, ...]:
         return self.layer, self.label
 
@@ -222,7 +311,7 @@ class Configuration(Atom):
         return State(self, index)
 
     def _sympystr(self, printer: Any) -> str:
-        return f"{self.layer.name}^{self.label}" if self.label else self.layer.name
+        return self.name
 
 
 class Unassuming(Expr):
@@ -284,8 +373,9 @@ def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
             f"index {index.name} runs over layer {index.layer.name}, but {what} takes an index of layer "
             f"{layer.name}. Make one with {layer.name}.index({index.name!r})."
         )
-    if isinstance(layer, StateAxis) and isinstance(index, Integer) and not 0 <= index < layer.size:
-        raise EnergyError(f"the labels of layer {layer.of.name} are 0 to {layer.size - 1}. Got {index} in {what}.")
+    if isinstance(layer, KnownAxis) and isinstance(index, Integer) and not 0 <= index < layer.size:
+        members = f"labels of layer {layer.of.name}" if isinstance(layer, StateAxis) else f"{layer.unit} components"
+        raise EnergyError(f"the {members} are 0 to {layer.size - 1}. Got {index} in {what}.")
     if isinstance(index, Integer) and index >= 0:
         return index
     raise EnergyError(
@@ -444,7 +534,17 @@ class Delta(Unassuming):
         return f"delta({', '.join(map(printer._print, self.args))})"
 
 
-class Indicator(Unassuming):
+class Coordinate(Unassuming):
+    """One of the numbers that say which state a unit is in, where the state itself is no number."""
+
+    state = property(lambda self: self.args[0])
+    place = property(lambda self: self.args[1])
+
+    def _eval_derivative(self, by: Expr) -> Expr:
+        return S.Zero
+
+
+class Indicator(Coordinate):
     """Iverson's bracket [v_i = s]: 1 if unit i of a categorical layer carries the label s, else 0.
 
     Args:
@@ -458,11 +558,41 @@ class Indicator(Unassuming):
             return Delta(state, label)
         return Expr.__new__(cls, state, _checked_index(label, state.layer.states, f"indicator({state}, …)", 2))
 
-    state = property(lambda self: self.args[0])
     label = property(lambda self: self.args[1])
-
-    def _eval_derivative(self, by: Expr) -> Expr:
-        return S.Zero
 
     def _sympystr(self, printer: Any) -> str:
         return f"indicator({', '.join(map(printer._print, self.args))})"
+
+
+class Component(Coordinate):
+    """v_iα: component α of the vector that is the state of unit i.
+
+    Args:
+        state: the state of a unit or a symbol for one; or in its place an index over the components, for the unit
+            vector in its direction, or 0 for the vector of length 0.
+        place: an index over the components, made by ``v.components.index("α")``, or a whole number.
+    """
+
+    def __new__(cls, state: Any, place: Any) -> Expr:
+        state, place = as_expression(state), as_expression(place)
+        if state == 0:
+            return S.Zero
+        if isinstance(state, State):
+            place = _checked_index(place, state.layer.components, state.layer.name, 2)
+        elif not state.is_symbol:
+            return Delta(state, place)
+        return Expr.__new__(cls, state, place)
+
+    def _sympystr(self, printer: Any) -> str:
+        state, place = self.args
+        if not isinstance(state, State):
+            return f"{printer._print(state)}[{printer._print(place)}]"
+        return f"{printer._print(state)[:-1]}, {printer._print(place)}]"
+
+
+def coordinate(state: State) -> Expr:
+    """What is averaged where the mean of a unit is asked for: its state, or one of the state's coordinates."""
+    unit = units.lookup(state.layer.unit)
+    if unit.is_categorical:
+        return Indicator(state, state.layer.states.index("s"))
+    return Component(state, state.layer.components.index("α")) if unit.dimension > 1 else state

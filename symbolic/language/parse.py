@@ -13,9 +13,9 @@
     function   := "exp" | "ln" | "log" | "softplus" | "cos" | "sin" | "pos" | "neg" | "nonzero"
     index      := index-name | whole-number
 
-A name in front of brackets is a layer's (one index: the state of a unit) or else a parameter's, whose axes take the
-layers of the indices it is used with. Every index belongs to the ``sum`` around it. ``pos(s)`` is max(s, 0), ``neg(s)``
-min(s, 0), and ``nonzero(s)`` is 0 for s = 0 and else 1.
+A name in front of brackets is a layer's (one index: the state of a unit; a second one: a component of a state that is a
+vector) or else a parameter's, whose axes take the layers of the indices it is used with. Every index belongs to the
+``sum`` around it. ``pos(s)`` is max(s, 0), ``neg(s)`` min(s, 0), and ``nonzero(s)`` is 0 for s = 0 and else 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sympy import Add, Expr, Integer, Pow, Rational, cos, exp, log, sin
 from symbolic.errors import EnergyError, EnergySyntaxError
 from symbolic.language.binders import Sum
 from symbolic.language.functions import neg, nonzero, pos, softplus
-from symbolic.language.layers import Index, Indicator, Layer, Parameter
+from symbolic.language.layers import Index, Indicator, Layer, Parameter, axes_of
 from symbolic.units import lookup
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ class _Parser:
         if name in self.layers:
             raise EnergyError(f"{name} names a layer and a parameter; rename one.")
         known = []
-        labels = [layer.states for layer in self.layers.values() if lookup(layer.unit).is_categorical]
-        possible = {**self.layers, **{axis.name: axis for axis in labels}}
+        possible = {**self.layers, **axes_of(self.layers.values())}
         for axis in (axes,) if isinstance(axes, str) else axes:
             if axis not in possible:
                 raise EnergyError(
@@ -319,12 +318,18 @@ class _Parser:
         if self.take("[") is None:
             raise self.fail(f"layer {token.text} needs an index, as in {token.text}[i]", token.position)
         indices = self.indices()
-        if len(indices) != 1:
-            raise self.fail(f"a unit of layer {token.text} has one index; it was given {len(indices)}", token.position)
-        index, position = indices[0]
-        if isinstance(index, _Variable):
-            self.join(_Axis(layer), index.axis, f"index {index.name}", position)
-        return lambda: layer[_index(index)]
+        dimension = lookup(layer.unit).dimension
+        axes = [layer] if dimension == 1 else [layer, layer.components]
+        if len(indices) != len(axes):
+            what = "one index" if dimension == 1 else f"an index and one of its {dimension} components"
+            raise self.fail(f"a unit of layer {token.text} has {what}; it was given {len(indices)}", token.position)
+        for (index, position), axis in zip(indices, axes, strict=True):
+            if isinstance(index, _Variable):
+                self.join(_Axis(axis), index.axis, f"index {index.name}", position)
+            elif axis is not layer and index >= dimension:
+                raise self.fail(f"the {layer.unit} components are 0 to {dimension - 1}", position)
+        unit, *component = (index for index, _ in indices)
+        return lambda: layer[_index(unit), _index(component[0])] if component else layer[_index(unit)]
 
     def entry(self, token: _Token, indices: list[tuple[_Variable | int, int]]) -> _Build:
         name = token.text

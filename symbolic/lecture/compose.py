@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sympy import Add, Expr, Mul, Pow, exp, expand
 from sympy.core.basic import Basic
 
+from symbolic.check.finite_field import shown_state
 from symbolic.check.verification import NOT_CHECKABLE, QUADRATURE, Check, Verification
 from symbolic.derivation.rules import CATALOGUE, Rule
 from symbolic.derivation.trace import Branch, Derivation, Step
@@ -65,7 +66,7 @@ from symbolic.notation.tree import (
     Fraction as FractionLayout,
 )
 from symbolic.notation.typeset import typeset
-from symbolic.units import Circle, Integers, Interval, StateValue, lookup
+from symbolic.units import Circle, Integers, Interval, Sphere, StateValue, lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
@@ -993,6 +994,8 @@ def _states(layer: Layer) -> str:
         return f"any number from {domain.low}" + (" up" if domain.high is None else f" to {domain.high}")
     if isinstance(domain, Circle):
         return "any angle from −π to π"
+    if isinstance(domain, Sphere):
+        return f"any direction in {domain.dimension} dimensions, a vector of length 1"
     *others, last = (str(state).replace("-", "−") for state in domain.states)
     return f"{', '.join(others)} or {last}"
 
@@ -1048,4 +1051,4 @@ def _said(check: Check) -> str:
 
 
 def _set(states: Iterable[StateValue]) -> str:
-    return "{" + ", ".join(str(state).replace("-", "−") for state in states) + "}"
+    return "{" + ", ".join(map(shown_state, states)) + "}"

@@ -45,6 +45,7 @@ from symbolic.language.functions import (
     lnexprel,
     lngeomsum,
     lnmills,
+    lnsinhc,
     log1mexp,
     log2cosh,
     mills_mean,
@@ -52,9 +53,21 @@ from symbolic.language.functions import (
     nonzero,
     pos,
     sigmoid,
+    sinhc_slope,
     softplus,
 )
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, Parameter, State
+from symbolic.language.layers import (
+    Component,
+    Configuration,
+    Coordinate,
+    Delta,
+    Entry,
+    Index,
+    Indicator,
+    Layer,
+    Parameter,
+    State,
+)
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,
@@ -92,7 +105,7 @@ from symbolic.notation.tree import (
     comma_row,
     row,
 )
-from symbolic.units import Domain, Integers, Interval, Unit, lookup
+from symbolic.units import Domain, Integers, Interval, Sphere, Unit, lookup
 
 __all__ = ["conditions", "equation", "reading_order", "typeset"]
 
@@ -106,7 +119,7 @@ GREEK = {name: chr(0x3B1 + place) for place, name in enumerate(_GREEK_NAMES.spli
 _DUMMIES = "klrstmqxyz"
 
 _BIG = (ConfigSum, IndexBinder, UnitSum)
-_LOGARITHMS = (softplus, log2cosh, Logsumexp, log1mexp, lnexprel, lngeomsum, lnmills, lnbessel, loggamma)
+_LOGARITHMS = (softplus, log2cosh, Logsumexp, log1mexp, lnexprel, lngeomsum, lnmills, lnbessel, lnsinhc, loggamma)
 
 
 def typeset(
@@ -425,6 +438,12 @@ class _Typesetter:
         base, number = _identifier(node.layer.name)
         return _scripted(base, _subscript(number, [self.layout(node.index)]), self._label(node.configuration))
 
+    def component(self, node: Component) -> Layout:
+        state = node.state
+        base, number = _identifier(state.layer.name)
+        places = [self.layout(state.index), self.layout(node.place)]
+        return _scripted(base, _subscript(number, places), self._label(state.configuration))
+
     def entry(self, node: Entry) -> Layout:
         base, number = _identifier(node.parameter.name)
         indices = [self.layout(index) for index in node.indices]
@@ -541,7 +560,7 @@ class _Typesetter:
                 rank = 3
             case State():
                 rank, where = 4, (self._position(base.layer), _text_of(self.index(base.index)))
-            case Indicator():
+            case Coordinate():
                 rank, where = 4, (self._position(base.state.layer), _text_of(self.index(base.state.index)))
             case Entry():
                 rank = 5
@@ -623,6 +642,15 @@ class _Typesetter:
     def bessel(self, node: bessel_i) -> Layout:
         order, argument = node.args
         return row(Script(Identifier("I"), self.layout(order), None), APPLY, Fence("(", ")", self.layout(argument)))
+
+    def log_sinhc(self, node: lnsinhc) -> Layout:
+        root = Root(self.layout(node.args[0]))
+        return row(FunctionName("ln"), Fence("(", ")", Fraction(row(FunctionName("sinh"), root), root)))
+
+    def langevin(self, node: sinhc_slope) -> Layout:
+        """(coth √z − 1/√z) / √z."""
+        root = Root(self.layout(node.args[0]))
+        return Fraction(row(FunctionName("coth"), root, MINUS, Fraction(Number("1"), root)), root)
 
     def part(self, node: pos | neg) -> Layout:
         name = "max" if isinstance(node, pos) else "min"
@@ -770,7 +798,9 @@ class _Typesetter:
         variable = self._variable(unit, node.state)
         return row(Script(INTEGRAL, low, high), *measure, body, THIN, Identifier("d"), variable)
 
-    def _ends(self, domain: Domain) -> tuple[Layout, Layout]:
+    def _ends(self, domain: Domain) -> tuple[Layout, Layout | None]:
+        if isinstance(domain, Sphere):
+            return Script(Identifier("S"), None, Number(str(domain.dimension - 1))), None
         if not isinstance(domain, Interval):
             return row(NEGATIVE, Identifier("π")), Identifier("π")
         low = row(NEGATIVE, Identifier("∞")) if domain.low is None else self.number(_rational(domain.low))
@@ -834,6 +864,7 @@ _NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
     Entry: _Typesetter.entry,
     Delta: _Typesetter.delta,
     Indicator: _Typesetter.indicator,
+    Component: _Typesetter.component,
     Add: _Typesetter.add,
     Mul: _Typesetter.mul,
     Pow: _Typesetter.power,
@@ -843,6 +874,8 @@ _NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
     sigmoid: _Typesetter.sigmoid,
     log2cosh: _Typesetter.log2cosh,
     bessel_i: _Typesetter.bessel,
+    lnsinhc: _Typesetter.log_sinhc,
+    sinhc_slope: _Typesetter.langevin,
     pos: _Typesetter.part,
     neg: _Typesetter.part,
     nonzero: _Typesetter.bracket,

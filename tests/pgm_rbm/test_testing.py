@@ -30,7 +30,16 @@ SPECIAL: dict[str, dict[str, list[Callable[[Expr], Expr]]]] = {
 }
 ROWS = [
     *("binary", "spin", "poisson", "geometric", "exponential", "uniform", "gaussian", "relu", "drelu"),
-    *("spike_and_slab", "von_mises", "{-1, 0, 1/2, 2}", "binomial(3)", "integer(4)", "gamma(5/2)", "gamma(3/10)"),
+    *(
+        "spike_and_slab",
+        "von_mises",
+        "heisenberg",
+        "{-1, 0, 1/2, 2}",
+        "binomial(3)",
+        "integer(4)",
+        "gamma(5/2)",
+        "gamma(3/10)",
+    ),
 ]
 
 
