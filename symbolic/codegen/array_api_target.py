@@ -15,7 +15,7 @@ from symbolic.codegen.ir import Contract, Draw, Node, Sample, Uniform
 from symbolic.codegen.lower import CALLED
 from symbolic.codegen.numpy_target import PLACES, SUMS, Body
 from symbolic.codegen.passes import as_matmul
-from symbolic.codegen.source import BY_PLACES, Dialect, Text, constants, header, imports, runtime_names
+from symbolic.codegen.source import BY_PLACES, Dialect, Text, constants, header, imports, is_size, runtime_names
 
 __all__ = ["emit"]
 
@@ -122,7 +122,8 @@ class _Body(Body):
 
     def _finish(self) -> None:
         if any("xp." in line for line in self.lines):
-            self.lines.insert(0, f"    xp = namespace({', '.join(self.shapes)})")
+            arrays = (name for name in self.shapes if not is_size(name, self.program))
+            self.lines.insert(0, f"    xp = namespace({', '.join(arrays)})")
 
     def _copied(self, name: str) -> str:
         return f"repeated({name}, {name}.shape, {name})"

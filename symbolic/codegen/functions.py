@@ -16,7 +16,7 @@ from typing import Any
 from sympy import Expr, exp, log
 from sympy.printing.str import StrPrinter
 
-from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Node, Sample, walk
+from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Node, Sample, Size, walk
 from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError, factored
 from symbolic.codegen.passes import optimise
 from symbolic.derivation.marginal import AUTO, CLOSED, ENUMERATION, SINGLE_SITE, conditional, free_energy, phase
@@ -133,7 +133,7 @@ def program(energy: Energy) -> Program:
     """
     names = [*energy.layers, *energy.parameters]
     clash = [name for name in names if name in RESERVED or keyword.iskeyword(name) or name.startswith("draw_")]
-    clash += [name for name in energy.parameters if name in ARGUMENTS]
+    clash += [name for name in energy.parameters if name in ARGUMENTS or name in {f"n_{n}" for n in energy.layers}]
     if clash:
         raise LoweringError(f"the name {clash[0]} has a meaning of its own in generated code; choose another.")
     return _Writer(energy).program()
@@ -279,23 +279,21 @@ class _Writer:
         left = zip(function.conditions, roots[len(outputs) :], strict=True)
         conditions = tuple(replace(condition, node=root) for condition, root in left)
         used = {node.name for node in walk(*roots) if isinstance(node, Load)}
-        try:
-            used |= self._needed_for_shape(roots, name)
-        except LoweringError as error:
-            self.refused[name] = str(error)
-            return
+        used |= self._needed_for_shape(roots, name)
         states = tuple(n for n in self.energy.layers if n in used)
         weights = (ROW_WEIGHTS,) if ROW_WEIGHTS in used else ()
         parameters = tuple(n for n in self.energy.parameters if n in used)
         random = ("key", "first_row") if function.draws else ()
-        arguments = (*states, *weights, *random, *parameters)
+        sizes = tuple(size for n in self.energy.layers if (size := f"n_{n}") in used)
+        arguments = (*states, *weights, *random, *parameters, *sizes)
         self.functions.append(replace(function, outputs=outputs, conditions=conditions, arguments=arguments))
 
     def _needed_for_shape(self, roots: tuple[Node, ...], name: str) -> set[str]:
-        """Arguments that only tell how long an axis is."""
-        loads = [node for node in walk(*roots) if isinstance(node, Load)]
-        known = {axis.layer or axis.name for node in loads for axis in node.axes}
-        wanted = {axis.layer or axis.name for node in walk(*roots) for axis in node.axes} - {CONFIGURATION.name}
+        """Arguments that only tell how long an axis is: an array that has it, or where there is none, a number."""
+        nodes = walk(*roots)
+        known = {axis.layer or axis.name for node in nodes if isinstance(node, Load) for axis in node.axes}
+        wanted = {axis.layer or axis.name for node in nodes for axis in node.axes} - {CONFIGURATION.name}
+        wanted |= {node.layer for node in nodes if isinstance(node, (Size, Configurations))}
         names: set[str] = set()
         for missing in sorted(wanted - known):
             if missing == ROW.name:
@@ -308,9 +306,7 @@ class _Writer:
                     names.add(parameter.name)
                     break
             else:
-                raise LoweringError(
-                    f"no parameter has an axis over layer {missing}, so its number of units is unknown."
-                )
+                names.add(f"n_{missing}")
         return names
 
     def _free(self, layer: Layer) -> dict[Index, Axis]:

@@ -34,6 +34,12 @@ def _is_damage(error: BaseException) -> bool:
     return False
 
 
+def _with_sizes(label: str, source: str, sizes: dict[str, int]) -> Kernels:
+    from symbolic.codegen.build import kernels_from_source
+
+    return kernels_from_source(label, source).sized(**sizes)
+
+
 class Kernels:
     """Generated functions of an energy.
 
@@ -59,6 +65,7 @@ class Kernels:
         parameters: for each parameter the layers of its axes.
         methods: for each function how its sums are done: ``"closed form"``, ``"single-site"`` (one unit given all
             others) or ``"enumeration"``.
+        sizes: numbers of units of layers, where they were said by :meth:`sized`.
 
     Raises:
         TypeError: an argument is not an array, or not of the common dtype.
@@ -83,6 +90,7 @@ class Kernels:
         summing = ("free_energy_of_", "mean_of_", "sample_of_", "phase_of_", "phase_and_sample_of_", "log_partition")
         self.methods = {name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)}
         self._arguments: dict[str, tuple[str, ...]] = {}
+        self.sizes: dict[str, int] = {}
         axes = {axis for layers in self.parameters.values() for axis in layers}
         self._known = {axis: length for axis in axes if (length := axis_length(axis, self.layers))}
         self._dimensions = {name: lookup(unit).dimension for name, unit in self.layers.items()}
@@ -94,9 +102,27 @@ class Kernels:
         return f"Kernels(target={self.target!r}, layers: {layers}; parameters: {parameters}; {self.path})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from symbolic.codegen.build import kernels_from_source
+        return _with_sizes, (self.path.stem.rpartition("_")[0], self.source, self.sizes)
 
-        return kernels_from_source, (self.path.stem.rpartition("_")[0], self.source)
+    def sized(self, **sizes: int) -> Kernels:
+        """These kernels for layers of so many units, where no parameter has an axis over the layer and tells.
+
+        Args:
+            sizes: by layer, the number of its units.
+
+        Raises:
+            ValueError: there is no such layer, or the number is no whole one from 1.
+        """
+        for layer, size in sizes.items():
+            if layer not in self.layers:
+                raise ValueError(f"there is no layer {layer!r}; there are: {', '.join(self.layers)}.")
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+                raise ValueError(f"the number of units of layer {layer} is a whole number from 1. Got {size!r}.")
+        if not sizes:
+            return self
+        other = Kernels(self._module, self.path, self.source)
+        other.sizes = self.sizes | {layer: int(size) for layer, size in sizes.items()}
+        return other
 
     def energy(self, *states: Array, **parameters: Array) -> Array:
         """E of each row.
@@ -304,7 +330,14 @@ class Kernels:
         for layer, array in states.items():
             if self._dimensions[layer] > 1:
                 states[layer] = self._arrays.reshaped(array, (rows, array.shape[1] // self._dimensions[layer], -1))
-        available = {**states, **parameters, **more}
+        available = {**states, **parameters, **more, **{f"n_{layer}": size for layer, size in sizes.items()}}
+        unsaid = [argument for argument in self._arguments[name] if argument not in available]
+        if unsaid:
+            layer = unsaid[0].removeprefix("n_")
+            raise ValueError(
+                f"no array of this call tells how many units layer {layer} has; say it by sized({layer}=...), which "
+                "gives kernels for so many."
+            )
         arguments = [available[argument] for argument in self._arguments[name]]
         try:
             return function(*arguments)
@@ -383,7 +416,7 @@ class Kernels:
         if parameters.keys() != self.parameters.keys():
             self._report_names(parameters)
         self._arrays.check({**states, **parameters})
-        sizes = dict(self._known)
+        sizes = self._known | self.sizes
         for name, layers in self.parameters.items():
             self._check_shape(name, parameters[name], layers, sizes)
         rows: int | None = None
@@ -411,9 +444,9 @@ class Kernels:
                 why = f"layer {of} has {self.layers[of]} units" if kind == "states" else f"{of} units are vectors"
                 raise ValueError(f"{name} must have shape {wanted}, since {why}. Got shape {shape}.")
             if sizes.setdefault(layer, size) != size:
+                by = "sized()" if layer in self.sizes else "another parameter"
                 raise ValueError(
-                    f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by another parameter. "
-                    f"Got shape {shape}."
+                    f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by {by}. Got shape {shape}."
                 )
 
     def _report_names(self, parameters: dict[str, Array]) -> None:

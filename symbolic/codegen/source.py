@@ -54,6 +54,7 @@ __all__ = [
     "header",
     "imported",
     "imports",
+    "is_size",
     "length",
     "returned",
     "runtime_names",
@@ -163,14 +164,21 @@ def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
 
 
 def shapes(function: Function, program: Program) -> dict[str, tuple[str, ...]]:
-    """For every array argument what its dimensions run over: a layer's name, or nothing for rows."""
+    """For every array argument what its dimensions run over: a layer's name, or nothing for rows. A number of units has
+    no dimensions."""
     known: dict[str, tuple[str, ...]] = {
         name: ("", name, f"{unit}.components") if lookup(unit).dimension > 1 else ("", name)
         for name, unit in program.layers.items()
     }
     known |= program.parameters
     known[ROW_WEIGHTS] = ("",)
+    known |= {f"n_{name}": () for name in program.layers}
     return {name: known[name] for name in function.arguments if name in known}
+
+
+def is_size(name: str, program: Program) -> bool:
+    """Whether an argument is the number of units of a layer."""
+    return name in {f"n_{layer}" for layer in program.layers}
 
 
 def length(layer: str, arrays: dict[str, tuple[str, ...]]) -> str:
@@ -178,6 +186,8 @@ def length(layer: str, arrays: dict[str, tuple[str, ...]]) -> str:
     for name, dimensions in arrays.items():
         if layer in dimensions:
             return f"{name}.shape[{dimensions.index(layer)}]"
+    if f"n_{layer}" in arrays:
+        return f"n_{layer}"
     raise LoweringError(f"no argument tells how many {f'units layer {layer} has' if layer else 'rows there are'}.")
 
 
@@ -456,7 +466,9 @@ def docstring(function: Function, program: Program, randomness: str = DRAWS) -> 
     arrays = []
     for name, dimensions in shapes(function, program).items():
         sizes = ", ".join(_shown_size(layer, program) for layer in dimensions)
-        arrays.append(f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})")
+        arrays.append(
+            f"{name}, a number" if is_size(name, program) else f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})"
+        )
     lines += textwrap.wrap(f"Shapes: {', '.join(arrays)}.", 104)
     if function.conditions:
         texts = "; ".join(dict.fromkeys(condition.text for condition in function.conditions))
