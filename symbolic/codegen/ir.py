@@ -245,18 +245,18 @@ def _children(node: Node) -> tuple[Node, ...]:
 
 def walk(*roots: Node) -> list[Node]:
     """Every node under the roots once, what a node is computed from before the node."""
-    found: dict[Node, None] = {}
+    if len(roots) == 1:
+        return list(_under(roots[0]))
+    return list(dict.fromkeys(node for root in roots for node in _under(root)))
 
-    def visit(node: Node) -> None:
-        for child in children(node):
-            if child not in found:
-                visit(child)
-        found[node] = None
 
-    for root in roots:
-        if root not in found:
-            visit(root)
-    return list(found)
+def _under(root: Node) -> tuple[Node, ...]:
+    """The nodes under one root, which remembers them: passes and targets ask again and again."""
+    found: tuple[Node, ...] | None = root.__dict__.get("under")
+    if found is None:
+        every = dict.fromkeys(node for child in children(root) for node in _under(child))
+        found = root.__dict__["under"] = (*every, root)
+    return found
 
 
 def rebuild(root: Node, rewrite: Callable[[Node], Node], memo: dict[Node, Node] | None = None) -> Node:
