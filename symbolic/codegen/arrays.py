@@ -33,6 +33,11 @@ class NumpyArrays:
                     f"{name} must be a NumPy array. Got {type(array).__name__}; use np.asarray({name}, np.float64), or "
                     'compile the energy for "array-api" to pass arrays of other libraries.'
                 )
+            if isinstance(array, (np.matrix, np.ma.MaskedArray)):
+                raise TypeError(
+                    f"{name} must be a plain NumPy array, which is multiplied and broadcast as arrays are and has no "
+                    f"missing values. Got {type(array).__name__}; use np.asarray({name})."
+                )
             if array.dtype not in _DTYPES:
                 raise TypeError(
                     f"{name} must hold float32 or float64. Got {array.dtype}; use {name}.astype(np.float64)."

@@ -66,6 +66,7 @@ class Kernels:
         methods: for each function how its sums are done: ``"closed form"``, ``"single-site"`` (one unit given all
             others) or ``"enumeration"``.
         sizes: numbers of units of layers, where they were said by :meth:`sized`.
+        least: for layers of which the energy names single units, such as v[5], how many units that takes.
 
     Raises:
         TypeError: an argument is not an array, or not of the common dtype.
@@ -84,6 +85,7 @@ class Kernels:
         self.visible: tuple[str, ...] = module.VISIBLE
         self.hidden: tuple[str, ...] = module.HIDDEN
         self.given: tuple[str, ...] = getattr(module, "GIVEN", ())
+        self.least: dict[str, int] = getattr(module, "LEAST", {})
         self.parameters: dict[str, tuple[str, ...]] = dict(module.PARAMETERS)
         self._refused: dict[str, str] = getattr(module, "REFUSED", {})
         methods: dict[str, str] = getattr(module, "METHODS", {})
@@ -430,6 +432,12 @@ class Kernels:
             rows = shape[0] if rows is None else rows
             if shape[0] != rows:
                 raise ValueError(f"{name} must have as many rows as {next(iter(states))}, {rows}. Got {shape[0]}.")
+        for layer, least in self.least.items():
+            units = sizes.get(layer)
+            if units is None and layer in states:
+                units = states[layer].shape[1] // self._dimensions[layer]
+            if units is not None and units < least:
+                raise ValueError(f"the energy names unit {least - 1} of layer {layer}, which has {units} units here.")
         return sizes
 
     def _check_shape(self, name: str, array: Array, layers: tuple[str, ...], sizes: dict[str, int]) -> None:
