@@ -59,7 +59,7 @@ class ValueOutsideDomainError(ValueError):
     """A value is not one that its variable can take."""
 
 
-class NoFiniteDomainError(ValueError):
+class NoFiniteDomainError(ModelError):
     """What was asked for goes through all states of units that have infinitely many."""
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.construction import checked_sizes
-from pgm_rbm.domains import has_places, is_finite
+from pgm_rbm.domains import dimension, has_places, is_finite
 from pgm_rbm.energy_model import States
 from pgm_rbm.errors import IntractableError, NotPairwiseError
 from pgm_rbm.exact import configurations, enumeration, joint
@@ -631,21 +631,31 @@ class RBM(LearningModel):
     @property
     def graph(self) -> RBMGraph:
         """The model of the pairwise energy as a `networkx.Graph` that reads the live arrays: nodes ("v", i) and
-        ("h", j), edges with weight."""
+        ("h", j), edges with weight; where the units of a layer are labels, factors in place of weights.
+
+        Raises:
+            NotPairwiseError: the energy is another one, or its units are vectors.
+        """
         from pgm_rbm.graph.bipartite import RBMGraph
 
-        if not self.is_pairwise:
+        if not self._has_graph:
             raise NotPairwiseError(
-                "a graph with weights and biases belongs to the pairwise energy. Got another energy."
+                f"a graph with weights and biases belongs to the pairwise energy of two layers whose states are single "
+                f"numbers or labels. Got {self!r}."
             )
-        return RBMGraph.from_arrays(
-            self.weights,
-            self.visible_bias,
-            self.hidden_bias,
-            self.visible_units,
-            self.hidden_units,
-            mask=self._mask,
-        )
+        w, a, b = (self._parameters[name] for name in ("w", "a", "b"))
+        return RBMGraph.from_arrays(w, a, b, self.visible_units, self.hidden_units, self._mask)
+
+    @property
+    def _has_graph(self) -> bool:
+        if self.is_pairwise:
+            return True
+        units = list(self.units.values())
+        if tuple(self.units) != ("v", "h") or self._layout.given or any(dimension(unit) > 1 for unit in units):
+            return False
+        from symbolic import energies
+
+        return any(map(has_places, units)) and self.symbolic_energy == energies.pairwise(*units)
 
     def derivation(self, parameter: str = "w") -> Derivation:
         """The derivation of ∂ ln p(v) / ∂θ for this model's energy, as Term A − Term B.

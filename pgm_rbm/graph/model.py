@@ -1,9 +1,10 @@
 """GraphModel: a networkx graph whose nodes are variables and whose attributes are the whole model.
 
-A model assigns E(x) = - sum_i b_i x_i - sum_ij w_ij x_i x_j - sum_f ln phi_f(x_f) and p(x) = exp(-E(x)) / Z
-(Koller & Friedman, Probabilistic Graphical Models, 2009, section 4.4.1). Nothing of it lives outside the node
-and edge attributes, so whatever networkx does to attributes (copy, subgraph, relabel_nodes) it does to the
-model.
+A model assigns E(x) = - sum_i b_i x_i - sum_ij w_ij x_i x_j - sum_f ln phi_f(x_f) and p(x) = mu(x) exp(-E(x)) / Z
+(Koller & Friedman, Probabilistic Graphical Models, 2009, section 4.4.1), where mu is the product of what the units
+weigh of themselves: 1 for most, a binomial coefficient for "binomial(N)" (see symbolic.units). Nothing of it lives
+outside the node and edge attributes, so whatever networkx does to attributes (copy, subgraph, relabel_nodes) it does
+to the model.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Literal, NamedTuple, overload
 
 import networkx as nx
@@ -30,8 +31,17 @@ from pgm_rbm.exact import elimination
 from pgm_rbm.exact.elimination import Progress
 from pgm_rbm.graph import tractability
 from pgm_rbm.graph.structure import DEFAULT_MEMORY_LIMIT, DEFAULT_TIME_LIMIT, EliminationPlan, Tractability
+from pgm_rbm.graph.variables import (
+    CATEGORICAL,
+    Kind,
+    canonical,
+    finite_number,
+    has_labels,
+    kind_of,
+    read_bias,
+    read_states,
+)
 from pgm_rbm.partition import LogPartition
-from symbolic.units import TABLE
 
 __all__ = ["Factor", "GraphModel", "MostProbable"]
 
@@ -72,11 +82,11 @@ class MostProbable:
         energy: E of the assignment.
     """
 
-    assignment: dict[Hashable, int]
+    assignment: dict[Hashable, Any]
     log_probability: float
     energy: float
 
-    def __getitem__(self, name: Hashable) -> int:
+    def __getitem__(self, name: Hashable) -> Any:
         return self.assignment[name]
 
 
@@ -107,11 +117,12 @@ class _Couplings(NamedTuple):
 class GraphModel(nx.Graph):
     """An undirected graphical model over named variables, as a :class:`networkx.Graph`.
 
-    Nodes carry ``units`` ("binary" with values 0, 1; "spin" with values -1, +1; "categorical" with values
-    0..k-1), ``bias`` (a number, or an array of shape (k,) for a categorical variable) and, for categorical
-    variables, ``states`` = k. Edges carry ``weight``. Factors sit in the attributes of the nodes of their
-    scope, whose members are joined by edges. A node or edge without these attributes is a binary variable
-    without bias, or no coupling, so any networkx graph can be read: ``GraphModel(graph)``.
+    Nodes carry ``units``, by a name of the table of units ("binary" with values 0, 1; "spin" with -1, +1;
+    "{-1, 0, 1}", "integer(N)", "binomial(N)", ...; "potts(k)" with the labels 0..k-1) or "categorical", whose number of
+    labels k stands in ``states``; and ``bias``, a number, or an array of shape (k,) where the values are labels. Edges
+    carry ``weight``. Factors sit in the attributes of the nodes of their scope, whose members are joined by edges. A
+    node or edge without these attributes is a binary variable without bias, or no coupling, so any networkx graph can
+    be read: ``GraphModel(graph)``.
 
     ``networkx.compose`` follows its own rule, by which the attributes of the second graph replace those of
     the first; :func:`pgm_rbm.compose` multiplies the potentials.
@@ -155,8 +166,9 @@ class GraphModel(nx.Graph):
 
         Args:
             name: any hashable but None.
-            units: "binary" (the default), "spin" or "categorical" (the default when ``states`` is given).
-            bias: a number, or an array of shape (k,) for a categorical variable. Zero by default.
+            units: a name of the table of units (docs/units.md), "binary" by default, or "categorical", the default when
+                ``states`` is given.
+            bias: a number, or an array of shape (k,) where the values are labels. Zero by default.
             states: for a categorical variable, the number of states k or a sequence of k labels. Labels are
                 kept in the node attribute ``labels``; values stay 0..k-1.
 
@@ -170,18 +182,16 @@ class GraphModel(nx.Graph):
             raise ModelError(
                 f"name {name!r} is taken. Choose another name, or change the variable with model.nodes[{name!r}]."
             )
-        units = units if units is not None else "binary" if states is None else "categorical"
+        units = canonical(name, units if units is not None else "binary" if states is None else CATEGORICAL)
         attributes: dict[str, Any] = {"units": units}
-        if units == "categorical":
-            attributes |= _read_states(name, states)
-        elif units not in TABLE:
-            raise ModelError(f"units of {name!r} must be one of {_known_units()}. Got {units!r}.")
+        if units == CATEGORICAL:
+            attributes |= read_states(name, states)
         elif states is not None:
             raise ModelError(
                 f"states of {name!r} belong to categorical units. Got units={units!r}; leave states out or "
                 'use "categorical".'
             )
-        attributes["bias"] = _read_bias(name, units, bias, attributes.get("states", 2))
+        attributes["bias"] = read_bias(name, attributes, bias)
         self.add_node(name, **attributes)
 
     def add_coupling(self, u: Hashable, v: Hashable, weight: float) -> None:
@@ -190,12 +200,12 @@ class GraphModel(nx.Graph):
         A second coupling of the same pair adds to the first, as potentials multiply.
 
         Args:
-            u, v: two different variables, neither categorical.
+            u, v: two different variables whose values are numbers.
             weight: any finite number.
 
         Raises:
             UnknownVariableError: a variable is not in the model.
-            ModelError: the two are the same, one is categorical, or the weight is not a finite number.
+            ModelError: the two are the same, the values of one are labels, or the weight is not a finite number.
         """
         self._require_mutable()
         self._require_known((u, v), "u and v")
@@ -204,13 +214,12 @@ class GraphModel(nx.Graph):
                 f"u and v must differ. Got {u!r} twice; a term in x_u alone is a bias or a factor over [{u!r}]."
             )
         for name in (u, v):
-            if self.units(name) == "categorical":
+            if has_labels(name, self._node[name]):
                 raise ModelError(
                     f"A coupling needs variables with numbers for values. Got {name!r} with units "
-                    f"{self.units(name)!r}; "
-                    "use add_factor for a table over it."
+                    f"{self.units(name)!r}; use add_factor for a table over it."
                 )
-        number = _finite_number(weight, f"weight of ({u!r}, {v!r})")
+        number = finite_number(weight, f"weight of ({u!r}, {v!r})")
         present = self.edges[u, v].get("weight") if self.has_edge(u, v) else None
         self.add_edge(u, v, weight=number if present is None else number + present)
 
@@ -355,7 +364,7 @@ class GraphModel(nx.Graph):
         return found
 
     def units(self, name: Hashable) -> str:
-        """The unit type of a variable: "binary", "spin" or "categorical".
+        """The unit type of a variable, such as "binary", "spin", "binomial(3)" or "categorical".
 
         Raises:
             UnknownVariableError: the model has no such variable.
@@ -363,31 +372,28 @@ class GraphModel(nx.Graph):
         self._require_known((name,), "name")
         return str(self._node[name].get("units", "binary"))
 
-    def domain(self, name: Hashable) -> NDArray[np.int64]:
-        """The values of a variable, in the order in which tables and marginals list them.
+    def _kind(self, name: Hashable) -> Kind:
+        self._require_known((name,), "name")
+        return kind_of(name, self._node[name])
+
+    def domain(self, name: Hashable) -> NDArray[Any]:
+        """The values of a variable, in the order in which tables and marginals list them. Read-only.
 
         Returns:
-            ``[0, 1]`` for binary, ``[-1, 1]`` for spin, ``[0, ..., k-1]`` for categorical.
+            Such as ``[0, 1]`` for binary, ``[-1, 1]`` for spin, ``[0, ..., k-1]`` for labels; of type int64, or float64
+            where some are no whole numbers.
 
         Raises:
             UnknownVariableError: the model has no such variable.
-            ModelError: its units have no finite domain, or its states are missing.
+            NoFiniteDomainError: its values cannot be listed.
+            ModelError: there are no such units, or the number of states is missing.
         """
-        units = self.units(name)
-        if units in TABLE and TABLE[units].is_finite:
-            return np.array(TABLE[units].states)
-        if units == "categorical":
-            return np.arange(_read_states(name, self._node[name].get("states"))["states"])
-        raise ModelError(
-            f"{name!r} has units {units!r}, which have no finite domain. Tables, exact inference and this energy "
-            f"need one of {_known_units()}."
-        )
+        return self._kind(name).domain
 
     def bias(self, name: Hashable) -> float | FloatArray:
-        """The bias of a variable: a number, or an array of shape (k,) for a categorical one."""
-        units = self.units(name)
-        states = len(self.domain(name)) if units == "categorical" else 2
-        return _read_bias(name, units, self._node[name].get("bias"), states)
+        """The bias of a variable: a number, or an array of shape (k,) where its values are labels."""
+        self._require_known((name,), "name")
+        return read_bias(name, self._node[name], self._node[name].get("bias"))
 
     def copy(self, as_view: bool = False) -> GraphModel:
         """An independent model of the same class and content, or with ``as_view=True`` a read-only view."""
@@ -403,7 +409,7 @@ class GraphModel(nx.Graph):
         their order, since -1 becomes 0 and +1 becomes 1.
 
         Args:
-            units: "binary" or "spin"; categorical variables stay as they are.
+            units: "binary" or "spin"; variables of other units stay as they are.
 
         Returns:
             A new model with the same variables and the same Z.
@@ -419,7 +425,7 @@ class GraphModel(nx.Graph):
         other = "spin" if units == "binary" else "binary"
         moved = {name for name in self if self.units(name) == other}
         constant = 0.0
-        biases = {name: float(self.bias(name)) for name in self if self.units(name) != "categorical"}
+        biases = {name: float(self.bias(name)) for name in self if not has_labels(name, self._node[name])}
         for name in moved:
             constant += biases[name] * shift
             biases[name] *= scale
@@ -448,7 +454,7 @@ class GraphModel(nx.Graph):
         Raises:
             ModelError: the model has no variable, or ``log_factor`` is not a finite number.
         """
-        value = _finite_number(log_factor, "log_factor")
+        value = finite_number(log_factor, "log_factor")
         if not len(self):
             raise ModelError("A constant needs a variable to be held by. Add a variable first.")
         first = self.variables[0]
@@ -459,6 +465,8 @@ class GraphModel(nx.Graph):
 
     def energy(self, assignment: Mapping[Hashable, ArrayLike] | ArrayLike) -> float | FloatArray:
         """E(x) = - sum_i b_i x_i - sum_ij w_ij x_i x_j - sum_f ln phi_f(x_f).
+
+        What units weigh of themselves stands beside it: p(x) = mu(x) exp(-E(x)) / Z.
 
         Args:
             assignment: variable -> value for every variable, where values may be arrays that broadcast
@@ -478,13 +486,14 @@ class GraphModel(nx.Graph):
         total = np.zeros(batch)
         numbers = []
         for name, index in zip(self.variables, indices, strict=True):
-            if self.units(name) != "categorical":
-                values = self.domain(name)[index].astype(np.float64)
-                numbers.append(values)
-                total -= float(self.bias(name)) * values
-            else:
+            kind = self._kind(name)
+            if kind.labels:
                 numbers.append(np.zeros(batch))
                 total -= np.asarray(self.bias(name))[index]
+            else:
+                values = kind.domain[index].astype(np.float64)
+                numbers.append(values)
+                total -= float(self.bias(name)) * values
         couplings = self._couplings()
         stacked = np.stack(numbers, axis=-1) if numbers else np.zeros((*batch, 0))
         for start in range(0, len(couplings.weights), _BLOCK):
@@ -779,12 +788,11 @@ class GraphModel(nx.Graph):
                 memory_limit=memory_limit,
                 progress=_stretch(progress, chosen.operations, 0),
             )
-        assignment = {
-            name: int(self.domain(name)[observed[name] if name in observed else states[name]])
-            for name in self.variables
-        }
+        states |= observed
+        assignment = {name: self.domain(name)[states[name]].item() for name in self.variables}
         energy = float(self.energy(assignment)) if assignment else 0.0
-        return MostProbable(assignment, min(0.0, -energy - log_z), energy)
+        log_weight = self._log_measure(states) - energy
+        return MostProbable(assignment, min(0.0, log_weight - log_z), energy)
 
     def sample(
         self,
@@ -795,7 +803,7 @@ class GraphModel(nx.Graph):
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
         time_limit: float = DEFAULT_TIME_LIMIT,
         progress: Progress | None = None,
-    ) -> NDArray[np.int64]:
+    ) -> NDArray[Any]:
         """Independent samples from p(x | evidence) itself, drawn by elimination: no chain, no burn-in.
 
         Row t depends on the model, the evidence, the seed and t alone, so more rows are the same rows and more.
@@ -808,7 +816,7 @@ class GraphModel(nx.Graph):
 
         Returns:
             Values, shape (n, number of variables), with columns in the order of :attr:`variables`, as
-            :meth:`energy` takes them.
+            :meth:`energy` takes them: int64, or float64 where some domain holds other numbers than whole ones.
 
         Raises:
             IntractableError, UnknownVariableError, ValueOutsideDomainError, ImpossibleEvidenceError: as for
@@ -842,7 +850,7 @@ class GraphModel(nx.Graph):
             states = elimination.sample(
                 tables, cardinalities, count, uniforms, chosen, memory_limit=memory_limit, progress=progress
             )
-        drawn = np.empty((count, len(self)), dtype=np.int64)
+        drawn = np.empty((count, len(self)), dtype=np.result_type(np.int64, *map(self.domain, self.variables)))
         for name, place in column.items():
             drawn[:, place] = self.domain(name)[observed[name] if name in observed else states.pop(name)]
         return drawn
@@ -961,14 +969,14 @@ class GraphModel(nx.Graph):
         for u, v, weight in self.edges(data="weight"):
             if weight is None:
                 continue
-            number = _finite_number(weight, f"weight of edge ({u!r}, {v!r})")
+            number = finite_number(weight, f"weight of edge ({u!r}, {v!r})")
             if number == 0.0:
                 continue
             for name in (u, v):
-                if self.units(name) == "categorical":
+                if has_labels(name, self._node[name]):
                     raise ModelError(
-                        f"Edge ({u!r}, {v!r}) has a weight, but {name!r} is categorical. "
-                        "Remove the weight and use add_factor."
+                        f"Edge ({u!r}, {v!r}) has a weight, but the values of {name!r} are labels (units "
+                        f"{self.units(name)!r}). Remove the weight and use add_factor."
                     )
             if u == v:
                 raise ModelError(f"The graph has a self-loop at {u!r}. Remove it; a term in x_u alone is a bias.")
@@ -979,30 +987,34 @@ class GraphModel(nx.Graph):
 
     def _scopes(self, observed: Mapping[Hashable, int]) -> list[tuple[Hashable, ...]]:
         """What stands in one table together once the evidence is gone, without building a table."""
-        names = self.variables
-        couplings = self._couplings()
-        scopes: list[tuple[Hashable, ...]] = [
-            (names[u], names[v]) for u, v in zip(couplings.first.tolist(), couplings.second.tolist(), strict=True)
-        ]
-        scopes += [factor.scope for factor in self.factors]
+        scopes = self._interactions()
         if not observed:
             return scopes
         return [tuple(name for name in scope if name not in observed) for scope in scopes]
 
+    def _interactions(self) -> list[tuple[Hashable, ...]]:
+        """The variables of each coupling that is not zero and of each factor."""
+        names = self.variables
+        couplings = self._couplings()
+        pairs = zip(couplings.first.tolist(), couplings.second.tolist(), strict=True)
+        return [*((names[u], names[v]) for u, v in pairs), *(factor.scope for factor in self.factors)]
+
     def log_tables(self) -> list[elimination.LogTable]:
-        """The model as a product of tables, in logs: exp of their sum at x is exp(-E(x)).
+        """The model as a product of tables, in logs: exp of their sum at x is mu(x) exp(-E(x)).
 
         Returns:
-            (scope, log_table) pairs for the biases and couplings that are not zero and for the factors; axes run over
-            :meth:`domain`.
+            (scope, log_table) pairs for what single variables contribute where it is not zero, for the couplings that
+            are not zero and for the factors; axes run over :meth:`domain`.
         """
         names = self.variables
-        domains = [self.domain(name).astype(np.float64) for name in names]
+        kinds = [self._kind(name) for name in names]
+        domains = [kind.domain.astype(np.float64) for kind in kinds]
         tables: list[elimination.LogTable] = []
-        for name, domain in zip(names, domains, strict=True):
+        for name, kind, domain in zip(names, kinds, domains, strict=True):
             bias = np.asarray(self.bias(name))
-            if bias.any():
-                tables.append(((name,), bias * domain if bias.ndim == 0 else bias))
+            if bias.any() or kind.log_measure:
+                alone = bias if kind.labels else bias * domain
+                tables.append(((name,), alone + kind.log_measure if kind.log_measure else alone))
         couplings = self._couplings()
         for u, v, weight in zip(
             couplings.first.tolist(), couplings.second.tolist(), couplings.weights.tolist(), strict=True
@@ -1010,6 +1022,11 @@ class GraphModel(nx.Graph):
             tables.append(((names[u], names[v]), weight * np.outer(domains[u], domains[v])))
         tables += [(factor.scope, factor.log_table) for factor in self.factors]
         return tables
+
+    def _log_measure(self, states: Mapping[Hashable, int]) -> float:
+        """ln mu of one assignment, given as indices into the domains."""
+        kinds = {name: self._kind(name) for name in self.variables}
+        return math.fsum(kind.log_measure[states[name]] for name, kind in kinds.items() if kind.log_measure)
 
     def _cardinalities(self, observed: Mapping[Hashable, int]) -> dict[Hashable, int]:
         return {name: len(self.domain(name)) for name in self.variables if name not in observed}
@@ -1077,17 +1094,16 @@ class GraphModel(nx.Graph):
         return observed
 
     def _state_indices(self, name: Hashable, values: NDArray[Any]) -> NDArray[np.intp]:
-        domain = self.domain(name)
+        kind = self._kind(name)
+        domain = kind.domain
         indices = np.full(values.shape, -1, dtype=np.intp)
         if values.dtype.kind in "biuf":
-            # the domain is consecutive or {-1, 1}, and always sorted
             guess = np.clip(np.searchsorted(domain, values), 0, len(domain) - 1)
             indices = np.where(domain[guess] == values, guess, -1)
         if (indices < 0).any():
             wrong = values.reshape(-1)[indices.reshape(-1) < 0].tolist()[0]
-            allowed = domain.tolist() if len(domain) <= 8 else f"0..{len(domain) - 1}"
             raise ValueOutsideDomainError(
-                f"{name!r} has units {self.units(name)!r} and takes the values {allowed}. Got {wrong!r}."
+                f"{name!r} has units {self.units(name)!r} and takes the values {kind.described}. Got {wrong!r}."
             )
         return indices
 
@@ -1131,12 +1147,6 @@ def _stretch(progress: Progress | None, before: int, after: int) -> Progress | N
     return lambda done, total: progress(before + done, before + total + after)
 
 
-def _known_units() -> str:
-    return ", ".join(
-        f'"{units}"' for units in (*(unit.name for unit in TABLE.values() if unit.is_finite), "categorical")
-    )
-
-
 def _listed(names: Iterable[Hashable]) -> str:
     names = list(names)
     if not names:
@@ -1158,42 +1168,6 @@ def _factor_key(name: str, scope: Sequence[Hashable]) -> str:
     The scope is part of it so that factors of one name live side by side unless they are over the same variables.
     """
     return f"factor {name} over ({', '.join(map(repr, scope))})"
-
-
-def _finite_number(value: Any, what: str) -> float:
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if not isinstance(value, Real) or not math.isfinite(value):
-        raise ModelError(f"{what} must be a finite number. Got {value!r}.")
-    return float(value)
-
-
-def _read_states(name: Hashable, states: Any) -> dict[str, Any]:
-    """The attributes ``states`` and, where labels are given, ``labels``."""
-    if isinstance(states, Integral) and not isinstance(states, bool) and int(states) >= 1:
-        return {"states": int(states)}
-    if isinstance(states, Sequence) and not isinstance(states, str) and len(states):
-        labels = tuple(states)
-        if len(set(labels)) < len(labels):
-            raise ModelError(f"states of {name!r} must be labels that differ. Got {list(labels)!r}.")
-        return {"states": len(labels), "labels": labels}
-    raise ModelError(
-        f"states of the categorical variable {name!r} must be a number of states or a sequence of labels. "
-        f"Got {states!r}."
-    )
-
-
-def _read_bias(name: Hashable, units: str, bias: Any, states: int) -> float | FloatArray:
-    if units != "categorical":
-        return 0.0 if bias is None else _finite_number(bias, f"bias of {name!r}")
-    if bias is None:
-        return np.zeros(states)
-    array = np.array(bias, dtype=np.float64)
-    if array.shape != (states,) or not np.isfinite(array).all():
-        raise ModelError(
-            f"bias of the categorical variable {name!r} must be {states} finite numbers. Got {array.tolist()}."
-        )
-    return array
 
 
 def _read_log_table(values: Any, argument: str) -> FloatArray:

@@ -21,6 +21,7 @@ from pgm_rbm.exact.calibration import elimination_speed
 from pgm_rbm.exact.costs import Estimate, estimate
 from pgm_rbm.exact.elimination import EliminationLimitError, Progress
 from pgm_rbm.graph.structure import EliminationPlan, Tractability, Way, format_bytes, format_count, format_seconds
+from pgm_rbm.graph.variables import kind_of
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.workers import thread_count
 
@@ -96,11 +97,13 @@ class Layers:
         place |= {name: (1, k) for k, name in enumerate(self.small)}
         biases = [np.array([float(model.bias(name)) for name in layer]) for layer in (self.large, self.small)]
         weights = np.zeros((len(self.large), len(self.small)))
-        value = {name: float(model.domain(name)[state]) for name, state in self.observed.items()}
+        kinds = {name: kind_of(name, model.nodes[name]) for name in self.observed}
+        value = {name: kinds[name].values[state] for name, state in self.observed.items()}
         constant = 0.0
         for name, state in self.observed.items():
             bias = np.asarray(model.bias(name))
             constant += float(bias[state]) if bias.ndim else float(bias) * value[name]
+            constant += kinds[name].log_measure[state] if kinds[name].log_measure else 0.0
         names = model.variables
         for first, second, weight in zip(*(part.tolist() for part in model._couplings()), strict=True):
             u, v = names[first], names[second]
@@ -136,13 +139,13 @@ def layers(model: GraphModel, observed: Mapping[Hashable, int]) -> Layers | str:
         return "its graph is not bipartite"
     if not all(sides):
         return "one side of its graph is empty or all observed"
-    kinds = [{model.units(name) for name in side} for side in sides]
+    kinds = [{kind_of(name, model.nodes[name]) for name in side} for side in sides]
     if any(len(kind) > 1 for kind in kinds):
         return "one side of its graph has units of several types"
-    units = [kind.pop() for kind in kinds]
-    if "categorical" in units:
+    if any(kind.labels for several in kinds for kind in several):
         return "its variables are categorical"
-    states = [len(model.domain(side[0])) for side in sides]
+    states = [len(kind.pop().values) for kind in kinds]
+    units = [model.units(side[0]) for side in sides]
     small = min((0, 1), key=lambda side: len(sides[side]) * math.log(states[side]))
     return Layers(model, observed, sides[small], sides[1 - small], (units[small], units[1 - small]), states[small])
 

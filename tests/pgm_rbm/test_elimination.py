@@ -6,12 +6,14 @@ import itertools
 import math
 import pickle
 import tracemalloc
+from fractions import Fraction
 
 import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sympy import Rational
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import (
@@ -324,18 +326,16 @@ def test_marginals_of_a_wide_layer_over_a_narrow_one():
 
 @st.composite
 def models(draw):
-    """Up to six variables of all unit types, couplings, and factors of up to third order with zeros, of any size."""
+    """Up to five variables of all unit types, couplings, and factors of up to third order with zeros, of any size."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     scale = draw(st.sampled_from([0.0, 1.0, 30.0, 1e3, 1e5]))
     model = GraphModel()
-    for name in range(draw(st.integers(1, 6))):
-        units = draw(st.sampled_from(["binary", "spin", "categorical"]))
-        if units == "categorical":
-            states = draw(st.integers(1, 3))
-            model.add_variable(name, states=states, bias=scale * rng.normal(size=states))
-        else:
-            model.add_variable(name, units, bias=scale * rng.normal())
-    numbers = [name for name in model if model.units(name) != "categorical"]
+    for name in range(draw(st.integers(1, 5))):
+        units = draw(st.sampled_from([*brute_force.VALUES, "categorical"]))
+        states = draw(st.integers(1, 3)) if units == "categorical" else 3
+        bias = scale * (rng.normal(size=states) if units in brute_force.LABELS else rng.normal())
+        model.add_variable(name, units, bias, states=states if units == "categorical" else None)
+    numbers = [name for name in model if model.units(name) not in brute_force.LABELS]
     for pair in itertools.combinations(numbers, 2):
         if draw(st.booleans()):
             model.add_coupling(*pair, scale * rng.normal())
@@ -351,13 +351,68 @@ def models(draw):
 @settings(max_examples=60, deadline=None)
 @given(models(), st.data())
 def test_every_answer_is_that_of_all_assignments(model, data):
-    logs = brute_force.log_joint(model)
-    names = list(model)
     evidence = {}
     if data.draw(st.booleans()):
-        seen = data.draw(st.sampled_from(names))
+        seen = data.draw(st.sampled_from(list(model)))
         state = data.draw(st.integers(0, len(model.domain(seen)) - 1))
-        evidence = {seen: int(model.domain(seen)[state])}
+        evidence = {seen: model.domain(seen)[state].item()}
+    check_every_answer(model, evidence)
+
+
+@pytest.mark.parametrize("evidence", [{}, {"f": 2}, {"d": -0.5, "g": 1}])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_every_answer_for_any_finite_units(scale, evidence):
+    model = brute_force.model_of_many_units(3, scale)
+    check_every_answer(model, evidence)
+    assert model.sample(5, evidence, seed=0).dtype == np.float64  # one of its domains has a half
+
+
+def test_what_units_weigh_of_themselves_counts():
+    # binomial(N) sums N binary units in one field: Z = (1 + e^b)^N, and E leaves the binomial coefficient out
+    model = GraphModel()
+    model.add_variable("n", "binomial(3)", bias=0.7)
+    assert float(model.log_partition()) == pytest.approx(3 * math.log1p(math.exp(0.7)), rel=1e-14)
+    assert model.energy({"n": 2}) == pytest.approx(-1.4, rel=1e-14)
+    p = 1 / (1 + math.exp(-0.7))
+    expected = [math.comb(3, k) * p**k * (1 - p) ** (3 - k) for k in range(4)]
+    np.testing.assert_allclose(model.marginals()["n"], expected, rtol=1e-13)
+    best = model.most_probable()
+    assert best["n"] == 2
+    assert best.log_probability == pytest.approx(math.log(expected[2]), rel=1e-13)
+    assert model.entropy() == pytest.approx(-sum(one * math.log(one) for one in expected), rel=1e-13)
+
+
+def test_units_of_another_package(monkeypatch):
+    from sympy import exp, log
+
+    from symbolic import units
+
+    class Entry:
+        @staticmethod
+        def load():
+            return units.Unit(
+                "thirds",
+                units.Finite((Fraction(-1, 3), Fraction(2, 3))),
+                lambda phi: log(3 * exp(phi(Rational(-1, 3))) + exp(phi(Rational(2, 3)))),
+                "thirds, the lower one three times as heavy",
+                base=lambda s: 2 - 3 * s,
+            )
+
+    installed = units._installed()
+    monkeypatch.setattr(units, "_installed", lambda: {**installed, "thirds": Entry})
+    model = GraphModel()
+    model.add_variable("x", "thirds", bias=0.3)
+    model.add_variable("s", "spin")
+    model.add_coupling("x", "s", 0.9)
+    weights = {(x, s): mu * math.exp(0.3 * x + 0.9 * x * s) for x, mu in ((-1 / 3, 3), (2 / 3, 0.0)) for s in (-1, 1)}
+    assert float(model.log_partition()) == pytest.approx(math.log(sum(weights.values())), rel=1e-14)
+
+
+def check_every_answer(model, evidence):
+    names = list(model)
+    logs = brute_force.log_joint(model)
+    for seen, value in evidence.items():
+        (state,) = np.flatnonzero(model.domain(seen) == value)
         logs = np.where(np.indices(logs.shape)[names.index(seen)] == state, logs, -math.inf)
     top = logs.max()
     if top == -math.inf:
@@ -545,16 +600,26 @@ def test_every_answer_on_a_grid_of_20_by_20():
 # -- dense, sparse, eliminated, enumerated -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("units", list(itertools.product(["binary", "spin"], repeat=2)))
+@pytest.mark.parametrize(
+    "units",
+    [
+        *itertools.product(["binary", "spin"], repeat=2),
+        ("{-1, 0, 1}", "binary"),
+        ("binomial(3)", "spin"),
+        ("spin", "{-1/2, 0, 3}"),
+        ("integer(2)", "binomial(3)"),
+    ],
+)
 def test_layers_are_eliminated_and_enumerated_alike(units):
     rng = np.random.default_rng(7)
-    weights, visible, hidden = rng.normal(size=(6, 4)), rng.normal(size=6), rng.normal(size=4)
-    mask = rng.random((6, 4)) < 0.4
+    shape = (6, 4) if set(units) <= {"binary", "spin"} else (4, 3)
+    weights, visible, hidden = rng.normal(size=shape), rng.normal(size=shape[0]), rng.normal(size=shape[1])
+    mask = rng.random(shape) < 0.4
     for kept, present in ((np.ones_like(mask), None), (mask, mask)):
         graph = RBMGraph.from_arrays(np.where(kept, weights, 0.0), visible, hidden, *units, mask=present)
         plain = graph.copy()
         expected = brute_force.log_partition(plain)
-        evidence = {("v", 0): int(plain.domain(("v", 0))[0]), ("h", 2): 1}
+        evidence = {("v", 0): plain.domain(("v", 0))[0].item(), ("h", 2): plain.domain(("h", 2))[-1].item()}
         given_evidence = brute_force.log_partition(plain, evidence)
         for model in (graph, plain):
             for method in ("auto", "elimination", "enumeration"):
