@@ -527,7 +527,7 @@ class RBMGraph(GraphModel):
             weights: shape (n_visible, n_hidden). NumPy arrays are shared with the graph.
             visible_bias, hidden_bias: shapes (n_visible,) and (n_hidden,).
             visible_units, hidden_units: unit types of the layers. A layer of labels has an axis of labels after its own
-                in the weights and in its bias: (n_visible, q, n_hidden) and (n_visible, q) for visible "potts(q)" units.
+                in the weights and in its bias: (n_visible, q, n_hidden) and (n_visible, q) with visible "potts(q)".
             mask: boolean, shape (n_visible, n_hidden); an edge is in the graph where it is True. All are by default.
 
         Raises:

@@ -28,9 +28,10 @@ from pgm_rbm.errors import (
     ValueOutsideDomainError,
 )
 from pgm_rbm.exact import elimination
-from pgm_rbm.exact.elimination import Progress
+from pgm_rbm.exact.elimination import Elimination
+from pgm_rbm.exact.shards import Progress, showing
+from pgm_rbm.exact.ways import Limits, Tractability
 from pgm_rbm.graph import tractability
-from pgm_rbm.graph.structure import DEFAULT_MEMORY_LIMIT, DEFAULT_TIME_LIMIT, EliminationPlan, Tractability
 from pgm_rbm.graph.variables import (
     CATEGORICAL,
     Kind,
@@ -43,12 +44,15 @@ from pgm_rbm.graph.variables import (
 )
 from pgm_rbm.partition import LogPartition
 
-__all__ = ["Factor", "GraphModel", "MostProbable"]
+__all__ = ["Factor", "GraphModel", "MostProbableAssignment"]
 
 FloatArray = NDArray[np.float64]
 
 # Couplings are evaluated this many at a time, so that a batch of assignments needs little memory.
 _BLOCK = 65_536
+
+# What all terms of an energy may add up to, some factors of two short of the largest float64.
+_LARGEST = 1e307
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +77,7 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class MostProbable:
+class MostProbableAssignment:
     """The most probable configuration of a model, given what is observed.
 
     Attributes:
@@ -509,9 +513,10 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         method: str = "auto",
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
     ) -> LogPartition:
         """ln Z, exact: by variable elimination, or by enumerating one side of a bipartite graph.
 
@@ -520,9 +525,12 @@ class GraphModel(nx.Graph):
                 ``log_partition(evidence) - log_partition()`` is the log-probability of the evidence.
             method: ``"elimination"``; ``"enumeration"`` of one side where the model has two layers, else of all
                 variables at once; or ``"auto"``, which takes what :meth:`tractability` says.
-            memory_limit: bytes that may be held.
-            time_limit: seconds that it may be expected to take.
-            progress: called with (work done, work in all) as it goes on.
+            memory_limit: bytes that may be held; 2^30 by default.
+            time_limit: seconds that it may be expected to take; 600 by default.
+            threads: how many threads an enumeration uses, all by default; an elimination runs on one. The result does
+                not depend on it.
+            progress: called with (work done, work in all) as it goes on, or True for a bar with the time left on
+                standard error.
 
         Returns:
             ln Z in nats, a number that knows the method it was found by.
@@ -532,7 +540,8 @@ class GraphModel(nx.Graph):
                 computed. The error tells memory and time, how to raise the limit, and what to do instead.
             UnknownVariableError, ValueOutsideDomainError: the evidence does not fit the model.
             ImpossibleEvidenceError: no assignment that agrees with the evidence has a positive potential.
-            ValueError: there is no such method.
+            ModelError: an attribute is not valid, or the energies overflow float64.
+            ValueError: there is no such method, or a limit is no positive number.
 
         Example:
             >>> import networkx as nx
@@ -543,9 +552,9 @@ class GraphModel(nx.Graph):
             >>> print(f"{ising.log_partition():.6f}")
             11.771470
         """
-        observed = self._evidence(evidence)
-        limits = tractability.Limits(memory_limit, time_limit)
-        found = tractability.log_partition(self, observed, method, limits, progress)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        with showing(progress, "ln Z") as shown:
+            found = tractability.log_partition(self, observed, method, limits, threads=threads, progress=shown)
         if found == -math.inf:
             raise _impossible(evidence)
         return found
@@ -557,9 +566,9 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         joint: Literal[True],
-        memory_limit: int = ...,
-        time_limit: float = ...,
-        progress: Progress | None = ...,
+        memory_limit: float | None = ...,
+        time_limit: float | None = ...,
+        progress: bool | Progress | None = ...,
     ) -> FloatArray: ...
 
     @overload
@@ -569,9 +578,9 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         joint: Literal[False] = ...,
-        memory_limit: int = ...,
-        time_limit: float = ...,
-        progress: Progress | None = ...,
+        memory_limit: float | None = ...,
+        time_limit: float | None = ...,
+        progress: bool | Progress | None = ...,
     ) -> Any: ...
 
     def query(
@@ -580,9 +589,9 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         joint: bool = False,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> Any:
         """Normalised marginals of some variables given evidence, exact.
 
@@ -602,16 +611,17 @@ class GraphModel(nx.Graph):
                 :meth:`log_partition`.
         """
         names = self._names(variables)
-        observed = self._evidence(evidence)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         free = [name for name in names if name not in observed]
         if joint or len(free) < 2:
-            table = self._joint_marginal(free, observed, evidence, memory_limit, time_limit, progress)
+            with showing(progress, "marginals") as shown:
+                table = self._joint_marginal(free, observed, evidence, limits, shown)
             if joint or names == free:
                 return self._with_observed(table, names, observed)
             found: dict[tuple[Hashable, ...], FloatArray] = {(name,): table for name in free}
         else:
-            wanted = [(name,) for name in free]
-            _, found = self._beliefs(wanted, observed, evidence, memory_limit, time_limit, progress)
+            with showing(progress, "marginals") as shown:
+                _, found = self._beliefs([(name,) for name in free], observed, evidence, limits, shown)
         arrays = {
             name: self._with_observed(np.ones(()) if name in observed else found[name,], [name], observed)
             for name in names
@@ -622,9 +632,9 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> dict[Hashable, FloatArray]:
         """The marginal of every variable given evidence, exact, in about four times what ln Z takes.
 
@@ -649,9 +659,10 @@ class GraphModel(nx.Graph):
             >>> model.marginals({"a": 1})["c"].round(4)
             array([0.3303, 0.6697])
         """
-        observed = self._evidence(evidence)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         wanted = [(name,) for name in self.variables if name not in observed]
-        _, found = self._beliefs(wanted, observed, evidence, memory_limit, time_limit, progress)
+        with showing(progress, "marginals") as shown:
+            _, found = self._beliefs(wanted, observed, evidence, limits, shown)
         return {
             name: self._with_observed(np.ones(()) if name in observed else found[name,], [name], observed)
             for name in self.variables
@@ -662,9 +673,9 @@ class GraphModel(nx.Graph):
         pairs: Iterable[tuple[Hashable, Hashable]] | None = None,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> dict[tuple[Hashable, Hashable], FloatArray]:
         """The joint marginals of pairs of variables given evidence, exact, in about four times what ln Z takes.
 
@@ -691,11 +702,12 @@ class GraphModel(nx.Graph):
             array([[0.3655, 0.1345],
                    [0.1345, 0.3655]])
         """
-        observed = self._evidence(evidence)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         asked = self._coupled_pairs() if pairs is None else [self._pair(pair) for pair in pairs]
         free = {pair: tuple(name for name in pair if name not in observed) for pair in asked}
         wanted = dict.fromkeys(names for names in free.values() if names)
-        _, found = self._beliefs(list(wanted), observed, evidence, memory_limit, time_limit, progress)
+        with showing(progress, "pairs") as shown:
+            _, found = self._beliefs(list(wanted), observed, evidence, limits, shown)
         return {
             pair: self._with_observed(found[names] if names else np.ones(()), pair, observed)
             for pair, names in free.items()
@@ -705,9 +717,9 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> float:
         """The entropy - sum_x p(x) ln p(x) = ln Z + <E> in nats, exact, of what is not observed given what is.
 
@@ -730,10 +742,13 @@ class GraphModel(nx.Graph):
             >>> round(coins.entropy() / log(2), 12)
             3.0
         """
-        observed = self._evidence(evidence)
-        tables = elimination.condition(self.log_tables(), observed)
-        wanted = list(dict.fromkeys(scope for scope, _ in tables if scope))
-        log_z, found = self._beliefs(wanted, observed, evidence, memory_limit, time_limit, progress)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        with showing(progress, "entropy") as shown, self._possible(evidence):
+            eliminated, tables, cardinalities = self._prepared("marginals", observed, limits)
+            wanted = list(dict.fromkeys(scope for scope, _ in tables if scope))
+            log_z, found = elimination.marginals(
+                tables, cardinalities, wanted, eliminated.plan, eliminated.segment, progress=shown
+            )
         terms = [log_z]
         for scope, logs in tables:
             belief = found[scope] if scope else np.ones(())
@@ -744,10 +759,10 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
-    ) -> MostProbable:
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
+    ) -> MostProbableAssignment:
         """The most probable configuration given evidence (the MAP assignment), exact, by max-product elimination.
 
         Of several equally probable ones it is always the same: along the elimination order from its end, each variable
@@ -774,45 +789,52 @@ class GraphModel(nx.Graph):
             >>> best.assignment, round(best.log_probability, 4)
             ({'a': 1, 'b': 1}, -0.4938)
         """
-        observed = self._evidence(evidence)
-        chosen, tables, cardinalities = self._prepared("point", (), observed, memory_limit, time_limit)
-        search = chosen.operations * chosen.way_back(memory_limit).segment.passes
-        with self._possible(evidence):
-            log_z = elimination.log_partition(tables, cardinalities, chosen, progress=_stretch(progress, 0, search))
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        with showing(progress, "most probable") as shown, self._possible(evidence):
+            eliminated, tables, cardinalities = self._prepared("most probable", observed, limits)
+            plan, search = eliminated.plan, eliminated.operations - eliminated.plan.operations
+            log_z = elimination.log_partition(tables, cardinalities, plan, progress=_stretch(shown, 0, search))
             if log_z == -math.inf:
                 raise elimination.Contradiction
             states = elimination.most_probable(
-                tables,
-                cardinalities,
-                chosen,
-                memory_limit=memory_limit,
-                progress=_stretch(progress, chosen.operations, 0),
+                tables, cardinalities, plan, eliminated.segment, progress=_stretch(shown, plan.operations, 0)
             )
         states |= observed
         assignment = {name: self.domain(name)[states[name]].item() for name in self.variables}
         energy = float(self.energy(assignment)) if assignment else 0.0
         log_weight = self._log_measure(states) - energy
-        return MostProbable(assignment, min(0.0, log_weight - log_z), energy)
+        return MostProbableAssignment(assignment, min(0.0, log_weight - log_z), energy)
 
     def sample(
         self,
         n: int,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
+        method: str = "exact",
+        steps: int | None = None,
         seed: int | None = None,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
     ) -> NDArray[Any]:
-        """Independent samples from p(x | evidence) itself, drawn by elimination: no chain, no burn-in.
+        """Independent samples from p(x | evidence): its own, by elimination, or nearly so, by Gibbs chains.
 
-        Row t depends on the model, the evidence, the seed and t alone, so more rows are the same rows and more.
+        Row t depends on the model, the evidence, the seed and t alone, and with Gibbs chains on their steps, so more
+        rows are the same rows and more.
 
         Args:
             n: how many.
             evidence: variable -> observed value, which every sample has.
+            method: ``"exact"`` for samples from the distribution itself, drawn by elimination: no chain, no burn-in;
+                ``"gibbs"`` for the last states of n independent chains, which start from values drawn uniformly. How
+                near these are depends on the model and on ``steps``; what they cost does not depend on the treewidth.
+            steps: sweeps that each Gibbs chain makes; 1000 by default. A sweep draws every variable once given all
+                others, one colour of a colouring of the graph after another.
             seed: a whole number of 64 bits; None for a fresh one.
-            memory_limit, time_limit, progress: as for :meth:`log_partition`.
+            memory_limit, time_limit: as for :meth:`log_partition`, for the exact method.
+            threads: how many threads Gibbs chains use, all by default; the samples do not depend on it.
+            progress: as for :meth:`log_partition`.
 
         Returns:
             Values, shape (n, number of variables), with columns in the order of :attr:`variables`, as
@@ -821,7 +843,9 @@ class GraphModel(nx.Graph):
         Raises:
             IntractableError, UnknownVariableError, ValueOutsideDomainError, ImpossibleEvidenceError: as for
                 :meth:`log_partition`.
-            ValueError: ``n`` is not a positive whole number, or the seed does not fit 64 bits.
+            ModelError: Gibbs chains are asked for and a potential is zero, which they may never get past.
+            ValueError: ``n`` or ``steps`` is not a positive whole number, steps are asked of the exact method, or the
+                seed does not fit 64 bits.
             TypeError: the seed is not a whole number.
 
         Example:
@@ -834,22 +858,37 @@ class GraphModel(nx.Graph):
             >>> samples.shape, bool(abs(samples[:, 0].mean() - model.query("a")[1]) < 0.02)
             ((10000, 2), True)
         """
+        from pgm_rbm.graph import gibbs
         from pgm_rbm.sampling.streams import Purpose, generator, resolve_seed
 
-        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"n must be a positive whole number of samples. Got {n!r}.")
-        count, key = int(n), resolve_seed(seed)
-        observed = self._evidence(evidence)
-        chosen, tables, cardinalities = self._prepared("point", (), observed, memory_limit, time_limit, count)
+        if method not in ("exact", "gibbs"):
+            raise ValueError(f"method must be 'exact' or 'gibbs'. Got {method!r}.")
+        if method == "exact" and steps is not None:
+            raise ValueError(f"steps are made by Gibbs chains: leave them out, or use method='gibbs'. Got {steps!r}.")
+        count = _whole("n", n, 1, "samples")
+        key = resolve_seed(seed)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         column = {name: place for place, name in enumerate(self.variables)}
 
         def uniforms(name: Hashable) -> FloatArray:
             return generator(key, Purpose.EXACT, column[name]).random(count)
 
-        with self._possible(evidence):
-            states = elimination.sample(
-                tables, cardinalities, count, uniforms, chosen, memory_limit=memory_limit, progress=progress
-            )
+        with showing(progress, "samples") as shown, self._possible(evidence):
+            if method == "gibbs":
+                sweeps = _whole("steps", 1000 if steps is None else steps, 0, "sweeps")
+                if (zero := self._zero(observed)) is not None:
+                    raise ModelError(
+                        f"Gibbs chains may never get past the zeros of factor {zero.name!r}. Use method='exact', or "
+                        "give its zeros a small potential."
+                    )
+                tables = elimination.condition(self.log_tables(), observed)
+                cardinalities = self._cardinalities(observed)
+                states = gibbs.sample(tables, cardinalities, count, sweeps, key, threads=threads, progress=shown)
+            else:
+                eliminated, tables, cardinalities = self._prepared("samples", observed, limits, draws=count)
+                states = elimination.sample(
+                    tables, cardinalities, count, uniforms, eliminated.plan, eliminated.segment, progress=shown
+                )
         drawn = np.empty((count, len(self)), dtype=np.result_type(np.int64, *map(self.domain, self.variables)))
         for name, place in column.items():
             drawn[:, place] = self.domain(name)[observed[name] if name in observed else states.pop(name)]
@@ -859,18 +898,18 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
     ) -> Tractability:
         """What exact inference would cost here, every way, and which way to ln Z ``"auto"`` takes.
 
-        Nothing is computed but an elimination order and, once a process, trials of some hundredths of a second that
-        tell how fast this machine is.
+        Nothing is computed but an elimination order and, once a process, trials of some tenths of a second that tell
+        how fast this machine is.
 
         Args:
             evidence: observed variables, which leave the graph.
-            memory_limit: bytes an exact method may hold.
-            time_limit: seconds it may be expected to take.
+            memory_limit: bytes an exact method may hold; 2^30 by default.
+            time_limit: seconds it may be expected to take; 600 by default.
 
         Returns:
             A report that prints as a summary in words.
@@ -878,42 +917,70 @@ class GraphModel(nx.Graph):
         Raises:
             UnknownVariableError, ValueOutsideDomainError: the evidence does not fit the model.
         """
-        return tractability.report(self, self._evidence(evidence), tractability.Limits(memory_limit, time_limit))
+        return tractability.report(self, self._evidence(evidence), Limits.of(memory_limit, time_limit))
+
+    def _elimination(
+        self,
+        question: elimination.Question,
+        observed: Mapping[Hashable, int],
+        limits: Limits,
+        *,
+        keep: Sequence[Hashable] = (),
+        wanted: Sequence[tuple[Hashable, ...]] = (),
+        draws: int = 1,
+    ) -> Elimination:
+        """What an elimination would take, from the scopes alone, as tables of a dense model may not fit in memory."""
+        return Elimination.of(
+            [*self._scopes(observed), *wanted],
+            self._cardinalities(observed),
+            keep,
+            question=question,
+            limits=limits,
+            draws=draws,
+            spreads=lambda: self._spreads(observed),
+        )
+
+    def _instead(self, observed: Mapping[Hashable, int]) -> str:
+        """What can be done where exact answers cost too much, besides raising the limits."""
+        cut = "observe variables that cut the graph (evidence=...)"
+        if self._zero(observed) is not None:
+            return cut
+        return f'{cut}, or draw approximate samples with sample(n, method="gibbs")'
+
+    def _zero(self, observed: Mapping[Hashable, int]) -> Factor | None:
+        """A factor with a potential of zero that the evidence leaves, if there is one."""
+        for factor in self.factors:
+            ((_, table),) = elimination.condition([(factor.scope, factor.log_table)], observed)
+            if (table == -math.inf).any():
+                return factor
+        return None
 
     def _prepared(
         self,
-        back: str,
-        wanted: Sequence[tuple[Hashable, ...]],
+        question: elimination.Question,
         observed: Mapping[Hashable, int],
-        memory_limit: int,
-        time_limit: float,
+        limits: Limits,
+        *,
+        keep: Sequence[Hashable] = (),
+        wanted: Sequence[tuple[Hashable, ...]] = (),
         draws: int = 1,
-    ) -> tuple[EliminationPlan, list[elimination.LogTable], dict[Hashable, int]]:
-        """A plan for going forward and back, the tables, and every free variable's number of states."""
-        cardinalities = self._cardinalities(observed)
-        # Dense models are refused from their scopes alone; their tables may not fit in memory at all.
-        chosen = elimination.require_tractable(
-            [*self._scopes(observed), *wanted],
-            cardinalities,
-            back=back,
-            draws=draws,
-            memory_limit=memory_limit,
-            time_limit=time_limit,
-        )
-        return chosen, elimination.condition(self.log_tables(), observed), cardinalities
+    ) -> tuple[Elimination, list[elimination.LogTable], dict[Hashable, int]]:
+        """An elimination within the limits, the tables, and every free variable's number of states."""
+        eliminated = self._elimination(question, observed, limits, keep=keep, wanted=wanted, draws=draws)
+        eliminated.require(self._instead(observed))
+        return eliminated, elimination.condition(self.log_tables(), observed), self._cardinalities(observed)
 
     def _beliefs(
         self,
         wanted: Sequence[tuple[Hashable, ...]],
         observed: Mapping[Hashable, int],
         evidence: Mapping[Hashable, Any] | None,
-        memory_limit: int,
-        time_limit: float,
+        limits: Limits,
         progress: Progress | None,
     ) -> tuple[float, dict[tuple[Hashable, ...], FloatArray]]:
         """ln Z and the marginals over scopes of free variables."""
         linked = [scope for scope in wanted if len(scope) > 1]
-        chosen, tables, cardinalities = self._prepared("marginals", linked, observed, memory_limit, time_limit)
+        eliminated, tables, cardinalities = self._prepared("marginals", observed, limits, wanted=linked)
         # a pair that stands in no table is given one, so that there is a step at which it meets
         met = {frozenset(pair) for scope, _ in tables for pair in combinations(scope, 2)}
         blank = [
@@ -923,7 +990,7 @@ class GraphModel(nx.Graph):
         ]
         with self._possible(evidence):
             return elimination.marginals(
-                [*tables, *blank], cardinalities, wanted, chosen, memory_limit=memory_limit, progress=progress
+                [*tables, *blank], cardinalities, wanted, eliminated.plan, eliminated.segment, progress=progress
             )
 
     def _joint_marginal(
@@ -931,17 +998,12 @@ class GraphModel(nx.Graph):
         keep: Sequence[Hashable],
         observed: Mapping[Hashable, int],
         evidence: Mapping[Hashable, Any] | None,
-        memory_limit: int,
-        time_limit: float,
+        limits: Limits,
         progress: Progress | None,
     ) -> FloatArray:
-        cardinalities = self._cardinalities(observed)
-        chosen = elimination.require_tractable(
-            self._scopes(observed), cardinalities, keep, memory_limit=memory_limit, time_limit=time_limit
-        )
-        tables = elimination.condition(self.log_tables(), observed)
+        eliminated, tables, cardinalities = self._prepared("ln Z", observed, limits, keep=keep)
         with self._possible(evidence):
-            logs = elimination.log_marginal(tables, cardinalities, keep, chosen, progress=progress)
+            logs = elimination.log_marginal(tables, cardinalities, keep, eliminated.plan, progress=progress)
         return _normalised(logs, evidence)
 
     def _coupled_pairs(self) -> list[tuple[Hashable, Hashable]]:
@@ -999,13 +1061,66 @@ class GraphModel(nx.Graph):
         pairs = zip(couplings.first.tolist(), couplings.second.tolist(), strict=True)
         return [*((names[u], names[v]) for u, v in pairs), *(factor.scope for factor in self.factors)]
 
+    def _extremes(self, observed: Mapping[Hashable, int]) -> tuple[FloatArray, FloatArray]:
+        """The lowest and the highest value of every variable, which the evidence leaves one of; 0 for labels."""
+        kinds = [self._kind(name) for name in self.variables]
+        ends = [
+            (0.0, 0.0)
+            if kind.labels
+            else 2 * (kind.values[observed[name]],)
+            if name in observed
+            else (kind.values[0], kind.values[-1])
+            for name, kind in zip(self.variables, kinds, strict=True)
+        ]
+        low, high = np.array(ends).reshape(-1, 2).T
+        return low, high
+
+    def _spreads(self, observed: Mapping[Hashable, int]) -> Iterator[elimination.Spread]:
+        """How far the logarithms of each table range, once the evidence is gone."""
+        low, high = self._extremes(observed)
+        names, couplings = self.variables, self._couplings()
+        for name, width in zip(names, (high - low).tolist(), strict=True):
+            if name not in observed:
+                bias, kind = np.asarray(self.bias(name)), self._kind(name)
+                own = float(np.ptp(bias)) if bias.ndim else abs(float(bias)) * width
+                yield (name,), own + (float(np.ptp(kind.log_measure)) if kind.log_measure else 0.0)
+        corners = [x[couplings.first] * y[couplings.second] for x in (low, high) for y in (low, high)]
+        reach = np.abs(couplings.weights) * np.ptp(np.reshape(corners, (4, -1)), axis=0)
+        for u, v, spread in zip(couplings.first.tolist(), couplings.second.tolist(), reach.tolist(), strict=True):
+            yield tuple(name for name in (names[u], names[v]) if name not in observed), spread
+        for factor in self.factors:
+            ((scope, table),) = elimination.condition([(factor.scope, factor.log_table)], observed)
+            finite = table[table > -math.inf]
+            yield scope, float(np.ptp(finite)) if finite.size else 0.0
+
+    def _require_representable(self) -> None:
+        """Refuse what would be a sum of infinities: terms of E that add up to more than a float64 holds."""
+        low, high = self._extremes({})
+        largest, couplings = np.maximum(np.abs(low), np.abs(high)), self._couplings()
+        with np.errstate(over="ignore"):
+            total = float((np.abs(couplings.weights) * largest[couplings.first] * largest[couplings.second]).sum())
+            for name, size in zip(self.variables, largest.tolist(), strict=True):
+                bias = np.asarray(self.bias(name))
+                total += float(np.abs(bias).max()) if bias.ndim else abs(float(bias)) * size
+            for factor in self.factors:
+                total += float(np.abs(factor.log_table[factor.log_table > -math.inf]).max())
+        if not total < _LARGEST:
+            raise ModelError(
+                f"The biases, weights and factors of the model add up to {total:.2g}, more than a float64 can hold in "
+                "sums. Scale them down."
+            )
+
     def log_tables(self) -> list[elimination.LogTable]:
         """The model as a product of tables, in logs: exp of their sum at x is mu(x) exp(-E(x)).
 
         Returns:
             (scope, log_table) pairs for what single variables contribute where it is not zero, for the couplings that
             are not zero and for the factors; axes run over :meth:`domain`.
+
+        Raises:
+            NoFiniteDomainError, ModelError: values cannot be listed, an attribute is not valid, or energies overflow.
         """
+        self._require_representable()
         names = self.variables
         kinds = [self._kind(name) for name in names]
         domains = [kind.domain.astype(np.float64) for kind in kinds]
@@ -1138,6 +1253,13 @@ class GraphModel(nx.Graph):
         full = np.zeros([len(self.domain(name)) for name in names])
         full[tuple(observed.get(name, slice(None)) for name in names)] = table
         return full
+
+
+def _whole(name: str, value: Any, least: int, of: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        kind = "positive whole number" if least else "whole number, 0 or more,"
+        raise ValueError(f"{name} must be a {kind} of {of}. Got {value!r}.")
+    return int(value)
 
 
 def _stretch(progress: Progress | None, before: int, after: int) -> Progress | None:

@@ -225,7 +225,7 @@ def test_tractability_speaks_to_people():
     assert cut.parts > report.parts
     tight = model.tractability(memory_limit=10)
     assert tight.method == "sampling"
-    assert "sample instead" in str(tight)
+    assert "raise the limits" in str(tight)
 
 
 # -- networkx's own operations ----------------------------------------------------------------------------------------
