@@ -12,6 +12,7 @@ from itertools import combinations
 
 import networkx as nx
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pgm_rbm.exact.elimination import LogTable
@@ -25,8 +26,8 @@ __all__ = ["sample"]
 FloatArray = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-# Numbers that a block of chains is worked on with at once.
-_VALUES = 2**18
+# States of a block of chains that is worked on at once.
+_VALUES = 2**16
 _SWEEPS_AT_ONCE = 32
 
 
@@ -40,7 +41,7 @@ class _Colour:
     Attributes:
         variables: their places.
         sizes: how many states they have.
-        first: the first row of each variable.
+        first: the first row of each variable, and the number of rows.
         base: where in all entries of all tables the row's table begins.
         own: by how many entries the next state of the variable is further on.
         others, strides: the other variables of the table, and by how many entries their next states are further on.
@@ -62,21 +63,57 @@ class _Colour:
             entries: of all tables.
             numbers: between 0 and 1, shape (chains, variables of this colour).
         """
-        places = self.base + (states[:, self.others] * self.strides).sum(axis=-1)
-        most = int(self.sizes.max())
-        logs = np.empty((len(states), len(self.variables), most))
-        rows = np.diff(self.first, append=len(self.base))
-        largest = np.repeat(self.sizes - 1, rows)
-        for state in range(most):
-            # what lies beyond a variable's states is read from its last one and ruled out below
-            here = entries[places + self.own * np.minimum(state, largest)]
-            logs[..., state] = np.add.reduceat(here, self.first, axis=1)
-            logs[:, self.sizes <= state, state] = -np.inf
-        logs -= logs.max(axis=-1, keepdims=True)
-        cumulative = np.exp(logs).cumsum(axis=-1)
-        level = numbers * cumulative[..., -1]
-        drawn = (cumulative[..., :-1] <= level[..., None]).sum(axis=-1)
-        states[:, self.variables] = np.minimum(drawn, self.sizes - 1)
+        _draw(
+            states,
+            entries,
+            numbers,
+            self.variables,
+            self.sizes,
+            self.first,
+            self.base,
+            self.own,
+            self.others,
+            self.strides,
+            np.empty(int(self.sizes.max())),
+        )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw(
+    states: Indices,
+    entries: FloatArray,
+    numbers: FloatArray,
+    variables: Indices,
+    sizes: Indices,
+    first: Indices,
+    base: Indices,
+    own: Indices,
+    others: Indices,
+    strides: Indices,
+    weights: FloatArray,
+) -> None:
+    for chain in range(states.shape[0]):
+        for k in range(len(variables)):
+            size = sizes[k]
+            weights[:size] = 0.0
+            for row in range(first[k], first[k + 1]):
+                place = base[row]
+                for axis in range(others.shape[1]):
+                    place += states[chain, others[row, axis]] * strides[row, axis]
+                for state in range(size):
+                    weights[state] += entries[place + state * own[row]]
+            top = weights[0]
+            for state in range(1, size):
+                top = max(top, weights[state])
+            total = 0.0
+            for state in range(size):
+                total += np.exp(weights[state] - top)
+                weights[state] = total
+            level = numbers[chain, k] * total
+            drawn = 0
+            while drawn < size - 1 and weights[drawn] <= level:
+                drawn += 1
+            states[chain, variables[k]] = drawn
 
 
 def sample(
@@ -107,8 +144,7 @@ def sample(
     sizes = np.array([cardinalities[name] for name in names], dtype=np.intp)
     colours, entries = _compiled(tables, names, sizes)
     states = np.empty((n, len(names)), dtype=np.intp)
-    widest = max((colour.own.size * int(colour.sizes.max()) for colour in colours), default=1)
-    rows = max(1, _VALUES // widest)
+    rows = max(1, _VALUES // max(len(names), 1))
     blocks = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
 
     def start(block: slice) -> None:
@@ -144,10 +180,9 @@ def _compiled(
     place = {name: k for k, name in enumerate(names)}
     graph = nx.Graph()
     graph.add_nodes_from(range(len(names)))
-    # a table of zeros for each variable, so that each has a row
-    flat = [np.zeros(int(sizes.max(initial=1)))]
-    rows: list[list[tuple[int, int, list[tuple[int, int]]]]] = [[(0, 1, [])] for _ in names]
-    begin = flat[0].size
+    flat = [np.zeros(0)]
+    rows: list[list[tuple[int, int, list[tuple[int, int]]]]] = [[] for _ in names]
+    begin = 0
     for scope, table in tables:
         members = [place[name] for name in scope]
         steps = [int(np.prod(table.shape[axis + 1 :], dtype=np.intp)) for axis in range(len(members))]
@@ -162,18 +197,18 @@ def _compiled(
         variables = np.array(nodes, dtype=np.intp)
         here = [rows[variable] for variable in variables.tolist()]
         mine = [row for several in here for row in several]
-        widest = max(len(others) for _, _, others in mine)
+        widest = max((len(others) for _, _, others in mine), default=0)
         padded = [[*others, *[(0, 0)] * (widest - len(others))] for _, _, others in mine]
         around = np.array(padded, dtype=np.intp).reshape(len(mine), widest, 2)
         colours.append(
             _Colour(
                 variables,
                 sizes[variables],
-                np.cumsum([0, *(len(several) for several in here[:-1])]),
+                np.cumsum([0, *(len(several) for several in here)]),
                 np.array([base for base, _, _ in mine], dtype=np.intp),
                 np.array([own for _, own, _ in mine], dtype=np.intp),
-                around[..., 0],
-                around[..., 1],
+                np.ascontiguousarray(around[..., 0]),
+                np.ascontiguousarray(around[..., 1]),
             )
         )
     return colours, np.concatenate(flat)
