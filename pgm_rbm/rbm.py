@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pgm_rbm.construction import checked_sizes, loose_sizes
 from pgm_rbm.domains import dimension, has_places
 from pgm_rbm.energy_model import States
-from pgm_rbm.errors import EnumerationLimitError, NotPairwiseError
+from pgm_rbm.errors import EnumerationLimitError, ModelError, NotPairwiseError
 from pgm_rbm.exact import configurations, enumeration, joint
 from pgm_rbm.exact.configurations import MostProbable
 from pgm_rbm.exact.enumeration import Expectations, Gradient
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pgm_rbm.exact.fisher import FisherInformation
     from pgm_rbm.exact.ways import Tractability
     from pgm_rbm.graph.bipartite import RBMGraph
+    from pgm_rbm.graph.model import GraphModel
     from symbolic.derivation.trace import Derivation
     from symbolic.language.energy import Energy
 
@@ -440,7 +441,7 @@ class RBM(LearningModel):
         from pgm_rbm.exact import sparse
 
         with showing(progress, "averages") as shown:
-            return sparse.expectations(self.graph, every_pair=every_pair, progress=shown)
+            return sparse.expectations(cast("RBMGraph", self.graph), every_pair=every_pair, progress=shown)
 
     def moments(
         self,
@@ -682,25 +683,32 @@ class RBM(LearningModel):
         )
 
     @property
-    def graph(self) -> RBMGraph:
-        """The model of the pairwise energy as a `networkx.Graph` that reads the live arrays: nodes ("v", i) and
-        ("h", j), edges with weight; where the units of a layer are labels, factors in place of weights.
+    def graph(self) -> GraphModel:
+        """The model as a `networkx.Graph` with nodes ("v", i) and ("h", j).
+
+        Of the pairwise energy it is an `RBMGraph`, which reads the live arrays: edges with weight, or where the units
+        of a layer are labels, factors. Of any other energy it is made anew each time, by `GraphModel.from_energy`, and
+        has factors for what no bias and no weight says.
 
         Raises:
-            NotPairwiseError: the energy is another one, or its units are vectors.
+            ModelError: the units are vectors or their values cannot be listed, or an energy other than the pairwise one
+                has layers that are given or more terms than a graph can hold.
         """
         from pgm_rbm.graph.bipartite import RBMGraph
+        from pgm_rbm.graph.model import GraphModel
 
-        if not self._has_graph:
-            raise NotPairwiseError(
-                f"a graph with weights and biases belongs to the pairwise energy of two layers whose states are single "
-                f"numbers or labels. Got {self!r}."
+        if self._has_arrays_of_graph:
+            w, a, b = (self._parameters[name] for name in ("w", "a", "b"))
+            return RBMGraph.from_arrays(w, a, b, self.visible_units, self.hidden_units, self._mask)
+        if self._layout.given:
+            raise ModelError(
+                f"the model is given {', '.join(self._layout.given)}. Call GraphModel.from_energy with their states."
             )
-        w, a, b = (self._parameters[name] for name in ("w", "a", "b"))
-        return RBMGraph.from_arrays(w, a, b, self.visible_units, self.hidden_units, self._mask)
+        return GraphModel.from_energy(self.symbolic_energy, self.parameters, self.sizes)
 
     @property
-    def _has_graph(self) -> bool:
+    def _has_arrays_of_graph(self) -> bool:
+        """Whether its parameters are those of a graph: a weight for each pair of units and a bias for each unit."""
         if self.is_pairwise:
             return True
         units = list(self.units.values())

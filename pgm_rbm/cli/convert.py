@@ -10,6 +10,7 @@ import typer
 
 from pgm_rbm.cli.files import load_model, new_output, unreadable
 from pgm_rbm.cli.program import Force, RequestError, refusing
+from pgm_rbm.errors import ModelError
 from pgm_rbm.formats.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def convert(
 
     \b
     .safetensors  a model file, as train writes it
-    .npz          arrays: weights (visible × hidden), visible_bias, hidden_bias
+    .npz          arrays of binary units: weights (visible × hidden), visible_bias, hidden_bias
     .graphml      a graph: nodes with units and bias, edges with weight
 
     \b
@@ -83,6 +84,12 @@ def _from_arrays(source: Path) -> RBM:
 def _to_arrays(rbm: RBM, output: Path) -> None:
     import numpy as np
 
+    with refusing(str(output)):
+        if set(rbm.units.values()) != {"binary"} or not rbm.is_pairwise:
+            raise ModelError(
+                f"a {output.suffix} file holds weights and biases of binary units, and nothing that says more. Keep the "
+                "model file, or take rbm.parameters in Python."
+            )
     arrays: dict[str, Any] = {name: getattr(rbm, name) for name in _ARRAYS}
     if rbm.mask is not None:
         arrays["mask"] = rbm.mask
@@ -106,6 +113,15 @@ def _from_graphml(source: Path) -> RBM:
 def _to_graphml(rbm: RBM, output: Path) -> None:
     import networkx as nx
 
-    plain = nx.relabel_nodes(nx.Graph(rbm.graph), {node: f"{node[0]}{node[1]}" for node in rbm.graph})
+    from pgm_rbm.graph.variables import has_labels
+
+    with refusing(str(output)):
+        graph = rbm.graph
+        if graph.factors or any(has_labels(node, graph.nodes[node]) for node in graph):
+            raise ModelError(
+                "a .graphml file holds a bias for each unit and a weight for each pair, and this model's terms need "
+                "tables. Keep the model file, whose partition, tractability and sample work as well."
+            )
+    plain = nx.relabel_nodes(nx.Graph(graph), {node: f"{node[0]}{node[1]}" for node in graph})
     with replacing(output) as whole:
         nx.write_graphml(plain, whole)

@@ -14,12 +14,12 @@ from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact import enumeration
 from pgm_rbm.exact.elimination import Elimination, Question
 from pgm_rbm.exact.shards import Progress
-from pgm_rbm.exact.sparse import edges_of
+from pgm_rbm.exact.sparse import Node, edges_of
 from pgm_rbm.exact.ways import QUICK, Limits, Tractability, Way, choose
 from pgm_rbm.partition import LogPartition
 
 if TYPE_CHECKING:
-    from pgm_rbm.graph.bipartite import RBMGraph
+    from pgm_rbm.graph.model import GraphModel
     from pgm_rbm.rbm import RBM
 
 __all__ = [
@@ -126,24 +126,31 @@ class Enumerated:
         return next(some for some in several if math.prod(counts[one] for one in some) == self.cost.configurations)
 
 
-def graph_of(rbm: RBM) -> RBMGraph | str:
+def graph_of(rbm: RBM) -> GraphModel | str:
     """The model's graph, or the reason why it has none on which variables can be summed out."""
     if rbm._layout.given:
         return f"the model is given {', '.join(rbm._layout.given)}"
-    if not rbm._has_graph:
-        return "its energy is not the pairwise one of two layers of numbers or labels"
     for layer, unit in rbm.units.items():
         if not is_finite(unit):
             return f"the values of layer {layer} ({unit}) cannot be listed"
-    return rbm.graph
+    try:
+        return rbm.graph
+    except ModelError as error:
+        return str(error).rstrip(".")
 
 
 def eliminated(rbm: RBM, question: Question, limits: Limits, draws: int = 1) -> Elimination | str:
     """What an elimination would take; marginals are those of the pairs that have a weight, too."""
+    from pgm_rbm.graph.bipartite import RBMGraph
+
     graph = graph_of(rbm)
     if isinstance(graph, str):
         return graph
-    wanted = edges_of(graph) if question == "marginals" else []
+    wanted: list[tuple[Node, Node]] = []
+    if question == "marginals":
+        if not isinstance(graph, RBMGraph):
+            return "averages of -dE/dtheta are summed on the graph of the pairwise energy only"
+        wanted = edges_of(graph)
     return graph._elimination(question, {}, limits, wanted=wanted, draws=draws)
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from numbers import Integral
-from typing import Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import networkx as nx
 import numpy as np
@@ -43,6 +43,9 @@ from pgm_rbm.graph.variables import (
     read_states,
 )
 from pgm_rbm.partition import LogPartition
+
+if TYPE_CHECKING:
+    from symbolic import Energy
 
 __all__ = ["Factor", "GraphModel", "MostProbableAssignment"]
 
@@ -156,6 +159,47 @@ class GraphModel(nx.Graph):
                 "networkx.Graph(graph), which keeps one of the edges between two nodes."
             )
         super().__init__(graph, **attr)
+
+    @classmethod
+    def from_energy(
+        cls,
+        energy: Energy,
+        parameters: Mapping[str, ArrayLike],
+        sizes: Mapping[str, int],
+        given: Mapping[str, ArrayLike] | None = None,
+    ) -> GraphModel:
+        """The model of any energy whose units have finitely many values, whatever its terms tie together.
+
+        Args:
+            energy: a `symbolic.Energy`.
+            parameters: an array for each of its parameters.
+            sizes: the number of units of every layer.
+            given: for layers whose states are known, these states, of shape (units,). They are no variables.
+
+        Returns:
+            A graph whose variables are called ("v", 0) for unit 0 of layer v. A number times one unit is a bias, times
+            two a weight; every other term is a factor.
+
+        Raises:
+            NoFiniteDomainError: the values of a layer cannot be listed.
+            ModelError: a term takes a function of a sum over units, the terms are too many, or an array or a size is
+                missing or does not fit.
+
+        Example:
+            >>> import numpy as np
+            >>> from pgm_rbm import GraphModel
+            >>> from symbolic import Energy
+            >>> ring = Energy.parse("-sum(J[i,j]*v[i]*v[j], i, j)/2", visible={"v": "spin"})
+            >>> J = np.roll(np.eye(6), 1, axis=0)
+            >>> model = GraphModel.from_energy(ring, {"J": J + J.T}, {"v": 6})
+            >>> round(float(model.log_partition()), 6)
+            6.93983
+        """
+        from pgm_rbm.graph import terms
+
+        model = cls()
+        terms.fill(model, energy, parameters, sizes, given or {})
+        return model
 
     # -- building ----------------------------------------------------------------------------------------
 

@@ -898,6 +898,20 @@ def test_convert_refuses(here):
     assert "--force" in refused("convert", "model.safetensors", "model.safetensors")
 
 
+def test_convert_refuses_to_lose_what_a_file_cannot_hold(here):
+    from symbolic import energies
+
+    RBM(3, 2, "potts(3)", seed=0).save("labels.safetensors")
+    RBM(3, 2, "spin", seed=0).save("spins.safetensors")
+    RBM.from_energy(energies.third_order(), {"v": 3, "h": 2, "x": 2}, seed=0).save("third.safetensors")
+    for name in ("labels", "third"):
+        assert "this model's terms need tables" in refused("convert", f"{name}.safetensors", "new.graphml")
+        assert "weights and biases of binary units" in refused("convert", f"{name}.safetensors", "new.npz")
+    assert "weights and biases of binary units" in refused("convert", "spins.safetensors", "new.npz")
+    assert left_over(here) == []
+    assert not list(here.glob("new.*"))
+
+
 def test_an_odd_cycle_is_named(here):
     import networkx as nx
 

@@ -326,7 +326,6 @@ def test_names_of_the_pairwise_energy() -> None:
         with pytest.raises(NotPairwiseError, match=f"no {name}"):
             getattr(deep, name)
     for call in (
-        lambda: deep.graph,
         lambda: deep.moments(),
         lambda: deep.entropy(),
         lambda: deep.most_probable(),

@@ -16,7 +16,7 @@ from pgm_rbm.errors import EnumerationLimitError, IntractableError, ModelError, 
 from pgm_rbm.exact import report, sparse
 from pgm_rbm.exact.elimination import Elimination
 from pgm_rbm.exact.report import Enumerated
-from symbolic import energies
+from symbolic import Energy, energies
 
 # Sums of some hundred terms in float64, taken in another order.
 CLOSE = {"rtol": 1e-11, "atol": 1e-13}
@@ -221,14 +221,13 @@ def test_every_model_has_a_report() -> None:
         assert both <= set(ways(RBM(5, 4, *units, seed=0)))
     for rbm, reason in (
         (RBM(5, 4, "gaussian", seed=0), r"the values of layer v \(gaussian\) cannot be listed"),
-        (RBM(5, 4, "heisenberg", seed=0), "its energy is not the pairwise one"),
-        (
-            RBM.from_energy(energies.deep(), sizes={"v": 6, "h1": 4, "h2": 2}, seed=0),
-            "its energy is not the pairwise one",
-        ),
+        (RBM(5, 4, "heisenberg", seed=0), r"the values of layer v \(heisenberg\) cannot be listed"),
     ):
         assert set(ways(rbm)) == {("enumeration", question) for question in asked}
         assert any(reason.replace("\\", "") in note for note in rbm.tractability().notes)
+    deep = RBM.from_energy(energies.deep(), sizes={"v": 6, "h1": 4, "h2": 2}, seed=0)
+    assert {"ln Z", "most probable"} <= {question for way, question in ways(deep) if way == "elimination"}
+    assert ("elimination", "gradient, moments") not in ways(deep)  # of the pairwise energy only
     conditional = RBM.from_energy(energies.conditional(), sizes={"v": 3, "h": 2, "x": 2}, seed=0)
     report_of = conditional.tractability()
     assert (report_of.method, report_of.ways, report_of.seconds) == ("sampling", (), math.inf)
@@ -239,7 +238,9 @@ def test_every_model_has_a_report() -> None:
 def test_what_has_no_graph_says_so() -> None:
     with pytest.raises(ModelError, match=r"no graph to eliminate on: the values of layer v \(gaussian\)"):
         RBM(3, 2, "gaussian", seed=0).log_partition("elimination")
-    deep = RBM.from_energy(energies.deep(), sizes={"v": 4, "h1": 3, "h2": 2}, seed=0)
-    with pytest.raises(ModelError, match="its energy is not the pairwise one"):
-        deep.log_partition("elimination")
+    squared = Energy.parse(
+        "-exp(sum(v[i]*w[i], i)) - sum(b[j]*h[j], j)", visible={"v": "binary"}, hidden={"h": "binary"}
+    )
+    with pytest.raises(ModelError, match=r"no graph to eliminate on: .* takes a function of a sum over units"):
+        RBM.from_energy(squared, sizes={"v": 4, "h": 3}, seed=0).log_partition("elimination")
     assert issubclass(NoFiniteDomainError, ModelError)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pgm_rbm import RBM
-from pgm_rbm.errors import NotBipartiteError, NotPairwiseError, UnknownVariableError, ValueOutsideDomainError
+from pgm_rbm.errors import NoFiniteDomainError, NotBipartiteError, UnknownVariableError, ValueOutsideDomainError
 from pgm_rbm.exact.enumeration import EnumerationLimitError
 from pgm_rbm.kernels import states_of
 from tests.pgm_rbm import naive
@@ -292,7 +292,7 @@ def test_any_finite_units_are_eliminated(units: tuple[str, str]) -> None:
 
 
 def test_vectors_have_no_graph() -> None:
-    with pytest.raises(NotPairwiseError, match="single numbers or labels"):
+    with pytest.raises(NoFiniteDomainError, match=r"layer v \(heisenberg units\) cannot be listed"):
         _ = RBM(3, 2, "heisenberg", seed=0).graph
 
 
