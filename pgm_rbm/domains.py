@@ -65,8 +65,7 @@ def has_places(unit: str) -> bool:
 
 def is_bounded(unit: str) -> bool:
     """Whether all states lie between two numbers, so that sums over them are finite whatever the parameters."""
-    low, high = ends(unit)
-    return bool(np.isfinite(low) and np.isfinite(high))
+    return bool(_unit(unit).is_bounded)
 
 
 def is_quadratic(unit: str) -> bool:
@@ -106,17 +105,8 @@ def states_of(unit: str) -> tuple[float, ...]:
 @cache
 def ends(unit: str) -> tuple[float, float]:
     """The lowest and the highest state, infinite where there is none; of vectors, what a component can be."""
-    row = _unit(unit)
-    if row.is_finite:
-        states = states_of(unit)
-        return states[0], states[-1]
-    if type(row.domain).__name__ == "Circle":
-        return -np.pi, np.pi
-    if row.dimension > 1:
-        return -1.0, 1.0
-    first, last = (("first", "last"), ("low", "high"))[hasattr(row.domain, "low")]
-    low, high = getattr(row.domain, first), getattr(row.domain, last)
-    return (-np.inf if low is None else float(low), np.inf if high is None else float(high))
+    found: tuple[float, float] = _unit(unit).ends
+    return found
 
 
 def resting_state(unit: str) -> tuple[float, ...]:

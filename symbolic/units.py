@@ -14,6 +14,7 @@ its object is a :class:`Unit`, or for a family such as ``binomial(4)`` a functio
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -363,6 +364,28 @@ class Unit:
     def is_finite(self) -> bool:
         """Whether the states can be listed."""
         return self.domain.states is not None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest state, infinite where there is none; of vectors, what a component can be."""
+        domain = self.domain
+        match domain:
+            case Circle():
+                return -math.pi, math.pi
+            case Sphere():
+                return -1.0, 1.0
+            case Interval():
+                low, high = domain.low, domain.high
+            case Integers():
+                low, high = domain.first, domain.last
+            case _:
+                low, high = self.states[0], self.states[-1]
+        return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether all states lie between two numbers."""
+        return all(map(math.isfinite, self.ends))
 
     @property
     def dimension(self) -> int:

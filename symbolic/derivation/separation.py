@@ -20,7 +20,7 @@ from symbolic.language.layers import Configuration, Delta, Index, Layer, State, 
 from symbolic.language.probability import EnergyFunction
 from symbolic.units import Finite, Integers, Interval, Potential, cumulant, lookup
 
-__all__ = ["Separation", "separate", "single_out"]
+__all__ = ["Separation", "monomials", "separate", "single_out"]
 
 # An expression that a person writes has a few dozen terms when it is multiplied out.
 MAX_TERMS = 5000
@@ -233,7 +233,7 @@ def _separation(function: EnergyFunction, layers: tuple[Layer, ...]) -> Separati
     placeholders = tuple(Configuration(layer)[Index.fresh(layer)] for layer in layers)
     constant: Expr = S.Zero
     parts: tuple[dict[Expr, Expr], ...] = tuple({} for _ in layers)
-    for factors, binders in _monomials(-function.definition):
+    for factors, binders in monomials(-function.definition):
         touched = {s for f in factors for s in f.atoms(State) if s.configuration in own}
         if not touched:
             constant += IndexSum(Mul(*factors), *binders)
@@ -307,7 +307,7 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
     placeholder = Configuration(layer, "·")[Index.fresh(layer)]
     constant: Expr = S.Zero
     parts: dict[Expr, Expr] = {}
-    for factors, binders in _monomials(-function.definition):
+    for factors, binders in monomials(-function.definition):
         expanded: list[tuple[Expr, Expr]] = [(S.One, S.One)]  # (function of s, rest)
         for factor in factors:
             touched = [s for s in factor.atoms(State) if s.configuration == own]
@@ -344,8 +344,11 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
     return Separation((layer,), constant, (found,), (placeholder,), True)
 
 
-def _monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
-    """The terms of a sum of products, each with the indices it is summed over (opened, so nobody else's)."""
+def monomials(expression: Expr, *, squares: bool = False) -> list[tuple[list[Expr], tuple[Index, ...]]]:
+    """The terms of a sum of products, each with the indices it is summed over (opened, so nobody else's).
+
+    With ``squares`` the even powers of sums, which are never negative, are kept whole.
+    """
     out: list[tuple[list[Expr], tuple[Index, ...]]] = []
 
     def walk(pending: list[Expr], done: list[Expr], binders: tuple[Index, ...]) -> None:
@@ -361,7 +364,10 @@ def _monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
                     walk([*pending, *Mul.make_args(term)], done, binders)
                 return
             elif factor.is_Pow and factor.exp.is_Integer and factor.exp > 0 and factor.base.has(IndexSum, Add):
-                pending.extend([factor.base] * int(factor.exp))
+                if squares and factor.exp.is_even:
+                    done.append(factor)
+                else:
+                    pending.extend([factor.base] * int(factor.exp))
             elif factor.is_Pow and isinstance(factor.base, Mul) and factor.exp.is_Integer:
                 pending.extend(f**factor.exp for f in factor.base.args)
             else:
