@@ -44,13 +44,11 @@ class EnergyModel:
         self._kernels, self._energy = kernels, energy
         self._layout = Layout(kernels, sizes)
         self._symmetric = frozenset() if energy is None else symmetric_parameters(energy)
-        self._existence = existence_of(self._layout, pairwise=energy is None)
+        self._existence = existence_of(self._layout, energy)
         self._seed = resolve_seed(seed)
         dtype = checked_dtype(dtype)
         if parameters is None:
-            self._parameters = first_parameters(
-                self._layout, self._seed, dtype, pairwise=energy is None, symmetric=self._symmetric
-            )
+            self._parameters = first_parameters(self._layout, self._seed, dtype, energy, self._existence)
         else:
             self._parameters = checked_arrays(kernels, sizes, parameters, dtype, self._symmetric)
             self._require_existence()
@@ -59,7 +57,8 @@ class EnergyModel:
     def __getstate__(self) -> dict[str, Any]:
         from pgm_rbm.formats.rbm_file import energy_to_data
 
-        return vars(self) | {"_energy": None if self._energy is None else energy_to_data(self._energy)}
+        energy = None if self._energy is None else energy_to_data(self._energy)
+        return {name: value for name, value in vars(self).items() if name != "_existence"} | {"_energy": energy}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from pgm_rbm.formats.rbm_file import energy_from_data
@@ -67,6 +66,7 @@ class EnergyModel:
         vars(self).update(state)
         if self._energy is not None:
             self._energy = energy_from_data(state["_energy"])
+        self._existence = existence_of(self._layout, self._energy)
 
     @property
     def n_visible(self) -> int:
