@@ -18,10 +18,10 @@ __all__ = [
     "ends",
     "has_conditions",
     "has_measure",
-    "has_places",
     "is_bounded",
     "is_continuous",
     "is_finite",
+    "is_plain",
     "is_quadratic",
     "listed",
     "log_measure",
@@ -58,9 +58,10 @@ def dimension(unit: str) -> int:
     return int(_unit(unit).dimension)
 
 
-def has_places(unit: str) -> bool:
-    """Whether the states are no numbers, but labels or vectors, for which parameters have an axis of their own."""
-    return bool(_unit(unit).is_categorical) or dimension(unit) > 1
+def is_plain(unit: str) -> bool:
+    """Whether a unit is coupled by its state, a number, so that a pairwise model has a weight for each pair of units
+    and a bias for each."""
+    return bool(_unit(unit).is_plain)
 
 
 def is_bounded(unit: str) -> bool:

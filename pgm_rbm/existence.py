@@ -85,8 +85,10 @@ def existence_of(layout: Layout, energy: Energy | None) -> Existence | None:
 
         energy = energies.pairwise(*layers.values())
     found = Existence(layout, energy)
+    signs: dict[str, int] = {}
     for barred in found.couplings.barred:
-        if barred.is_impossible:
+        opposed = barred.parameter is not None and signs.setdefault(barred.parameter, barred.sign) != barred.sign
+        if barred.is_impossible or opposed:
             raise DivergentError(_impossible(layers, barred))
     return found if found.has_conditions else None
 

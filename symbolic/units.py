@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
@@ -42,6 +42,7 @@ __all__ = [
     "Potential",
     "Sampler",
     "Sphere",
+    "Statistics",
     "Unit",
     "axis_length",
     "cumulant",
@@ -295,6 +296,21 @@ class Sampler:
     arguments: Callable[[Potential], tuple[Expr, ...]]
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """The functions of a unit's state that ready-made energies hold, each by what the names of its parameters end with.
+
+    Attributes:
+        couplings: those by which other units act on it, each with weights of its own.
+        biases: those with a bias.
+        squares: those with a precision, which is learnt: e^{−z}/2 times each is added to E.
+    """
+
+    couplings: Mapping[str, Expr]
+    biases: Mapping[str, Expr]
+    squares: Mapping[str, Expr] = field(default_factory=dict)
+
+
 @cache
 def uniform_number() -> Expr:
     """The symbol that stands for a uniform random number, 0 < u < 1, in the expression of a ``"quantile"`` sampler."""
@@ -323,6 +339,7 @@ class Unit:
         sampler: how states are drawn. A unit with a finite set of states needs none of its own: they are drawn with the
             weights μ(s) e^{φ(s)}. None for any other unit means that it cannot be drawn.
         is_categorical: whether the states are labels, which energies compare but do not calculate with.
+        statistics: from the state, what ready-made energies hold of it, where that is more than the state itself.
     """
 
     name: str
@@ -335,6 +352,7 @@ class Unit:
     stable: str = ""
     sampler: Sampler | None = None
     is_categorical: bool = False
+    statistics: Callable[[Expr], Statistics] | None = None
 
     def __post_init__(self) -> None:
         if self.sampler is None and self.is_categorical:
@@ -402,6 +420,11 @@ class Unit:
     def is_continuous(self) -> bool:
         """Whether the states are real numbers, so that sums over them are integrals."""
         return isinstance(self.domain, (Interval, Circle, Sphere))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ready-made energies hold the state itself, a number, with one weight and one bias."""
+        return self.statistics is None and self.dimension == 1 and not self.is_categorical
 
     @property
     def has_mean(self) -> bool:
@@ -647,6 +670,15 @@ def _rectified_draw(phi: Potential) -> tuple[Expr, ...]:
     return c1 / sqrt(q), 1 / sqrt(q)
 
 
+def _two_sided_statistics(state: Expr) -> Statistics:
+    """Coupled by the state, with a bias and a precision for each side: Tubiana, Cocco and Monasson, "Learning protein
+    constitutive motifs from sequence data" (eLife 8, 2019)."""
+    from symbolic.language.functions import neg, pos
+
+    sides = {"pos": pos(state), "neg": neg(state)}
+    return Statistics({"": state}, sides, {name: side**2 for name, side in sides.items()})
+
+
 def _two_sides(phi: Potential) -> tuple[tuple[Expr, Expr], tuple[Expr, Expr], Expr]:
     """(θ, γ) of the terms θ s − γ s²/2 on the positive and on the negative side, and what does not depend on s."""
     from symbolic.language.functions import neg, pos
@@ -696,6 +728,14 @@ def _two_sided_draw(phi: Potential) -> tuple[Expr, ...]:
     return odds, up / sqrt(up_q), 1 / sqrt(up_q), -down / sqrt(down_q), 1 / sqrt(down_q)
 
 
+def _slab_statistics(state: Expr) -> Statistics:
+    """A bias for how often the state is not 0, beside that of the state: Courville, Bergstra and Bengio, "A spike and
+    slab restricted Boltzmann machine" (AISTATS 2011), with both in one unit."""
+    from symbolic.language.functions import nonzero
+
+    return Statistics({"": state}, {"": state, "nonzero": nonzero(state)})
+
+
 def _slab(phi: Potential) -> tuple[Expr, Expr, Expr, Expr]:
     """c_0, the weight of the slab against the spike, the field and the precision."""
     from symbolic.language.functions import nonzero
@@ -726,6 +766,13 @@ def _spike_and_slab_draw(phi: Potential) -> tuple[Expr, ...]:
 
     _, _, field, q = _slab(phi)
     return _slab_odds(phi), field / q, 1 / sqrt(q)
+
+
+def _angle_statistics(state: Expr) -> Statistics:
+    from sympy import cos, sin
+
+    parts = {"cos": cos(state), "sin": sin(state)}
+    return Statistics(parts, parts)
 
 
 def _components(phi: Potential) -> tuple[Expr, Expr, Expr]:
@@ -838,6 +885,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 degree=2,
                 stable="lnmills",
                 sampler=Sampler("two_sided", _two_sided_draw),
+                statistics=_two_sided_statistics,
             ),
             Unit(
                 "spike_and_slab",
@@ -848,6 +896,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 degree=2,
                 stable="softplus",
                 sampler=Sampler("spike_and_slab", _spike_and_slab_draw),
+                statistics=_slab_statistics,
             ),
             Unit(
                 "von_mises",
@@ -856,6 +905,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 "an angle in a field (x, y), in cos(s) and sin(s)",
                 stable="lnbessel",
                 sampler=Sampler("von_mises", lambda phi: _components(phi)[1:]),
+                statistics=_angle_statistics,
             ),
             Unit(
                 "heisenberg",

@@ -537,5 +537,8 @@ def test_two_layers_with_categorical_units(tmp_path: Path) -> None:
 
 
 def test_units_that_a_linear_field_does_not_serve_are_refused_with_the_reason() -> None:
-    with pytest.raises(ValueError, match="von_mises"):
-        RBM(3, 2, "von_mises", "binary", target="numpy")
+    energy = Energy.parse("-sum(v[i]*w[i,j]*h[j], i, j)", visible={"v": "von_mises"}, hidden={"h": "binary"})
+    with pytest.raises(
+        ModelError, match=r"von_mises units of layer v cannot be drawn: .* those are 1, cos\(s\), sin\(s\)"
+    ):
+        RBM.from_energy(energy, {"v": 3, "h": 2}, target="numpy")

@@ -117,6 +117,8 @@ def test_models_without_a_z_are_refused_when_they_are_made(name: str) -> None:
         (energies.third_order("poisson", "spin", "poisson"), "poisson units cannot be coupled to each other"),
         (energies.third_order("gaussian", "gaussian", "gaussian"), "gaussian units cannot be coupled to each other"),
         (energies.covariance("gaussian", "gaussian"), "gaussian units cannot be coupled to each other"),
+        (energies.pairwise("drelu", "poisson"), "drelu and poisson units cannot be coupled"),
+        (energies.pairwise("exponential", "spike_and_slab"), "exponential and spike_and_slab units cannot be coupled"),
         (energies.gated("gaussian", "exponential", "binary"), "gaussian and exponential units cannot be coupled"),
     ],
 )
