@@ -347,11 +347,12 @@ def draws_of(unit: Unit, phi: Potential, count: int, seed: int, dtype: npt.DType
     from symbolic.codegen import runtime, runtime_numpy, runtime_places
     from symbolic.units import uniform_number
 
-    assert unit.sampler is not None
+    drawn_by = unit.sampler_of(phi)
+    assert drawn_by is not None
     rows = -(-count // 100)
     streams = runtime.row_streams(seed, 0, rows)
-    arguments = unit.sampler.arguments(phi)
-    name = unit.sampler.name
+    arguments = drawn_by.arguments(phi)
+    name = drawn_by.name
     if name == "quantile":
         u = runtime_numpy.fine_uniform(streams, 100)
         drawn = np.asarray(_numpy(arguments[0], uniform_number())(u)).astype(dtype)

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -56,6 +56,8 @@ StateValue: TypeAlias = "int | Fraction"
 # A family such as integer(N) lists its states where they are asked for; more than this is taken for a slip.
 MAX_STATES = 4096
 FEW_STATES = 3
+# A sum over states is written out term by term up to so many.
+MOST_LISTED = 64
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,13 @@ class Potential:
                 found[place] += count * coefficient
         return tuple(found)
 
-    def is_polynomial(self) -> bool:
-        """Whether φ is a sum of powers of the state."""
-        return all(part == 1 or part.as_base_exp()[0] == self.state for part, _ in self.terms)
+    def is_polynomial(self, degree: int) -> bool:
+        """Whether φ is a polynomial of this degree in the state."""
+        try:
+            self.coefficients(degree)
+        except EnergyError:
+            return False
+        return True
 
     @property
     def labels(self) -> StateAxis:
@@ -266,12 +272,12 @@ class Potential:
     def in_field(self, field: Expr, degree: int | None, place: Expr | None = None) -> tuple[Potential, Expr]:
         """φ with a linear term in ``field`` for derivatives to act on, and the value of the field at which it is φ.
 
-        For a polynomial the field takes the place of the linear coefficient; else it is added to φ, and 0 there. Where
-        the state is a vector, ``place`` says which of its components the field acts on.
+        For a polynomial of the degree the field takes the place of the linear coefficient; else it is added to φ, and 0
+        there. Where the state is a vector, ``place`` says which of its components the field acts on.
         """
         from sympy import S
 
-        if degree is None or not self.is_polynomial():
+        if degree is None or not self.is_polynomial(degree):
             from symbolic.language.layers import Component
 
             part = self.state if place is None else Component(self.state, place)
@@ -330,11 +336,12 @@ class Unit:
     Attributes:
         name: what people write, such as ``"binary"`` or ``"binomial(4)"``.
         domain: the states.
-        log_partition: from φ, the closed form of Γ = ln Σ_s μ(s) e^{φ(s)}.
+        log_partition: from φ, the closed form of Γ = ln Σ_s μ(s) e^{φ(s)}. Where φ is not of the unit's degree, and the
+            states are 64 numbers at most, the sum is written out over them instead.
         description: one line for people.
         conditions: from φ, expressions that must be positive for Γ to be finite.
         base: μ(s) as an expression in s, where it is not 1.
-        degree: φ may be a polynomial of this degree in s; any function of s if None.
+        degree: the closed form is for polynomials of this degree in s; for any function of s if None.
         stable: what generated code calls the numerically stable form of Γ.
         sampler: how states are drawn. A unit with a finite set of states needs none of its own: they are drawn with the
             weights μ(s) e^{φ(s)}. None for any other unit means that it cannot be drawn.
@@ -361,6 +368,8 @@ class Unit:
             name = "two_states" if len(self.states) == 2 and self.base is None else "finite"
             arguments = self._mean if name == "two_states" else self._weights
             object.__setattr__(self, "sampler", Sampler(name, arguments))
+        if self.degree is not None and self.is_finite and len(self.states) <= MOST_LISTED:
+            object.__setattr__(self, "log_partition", partial(_closed_or_listed, self, self.log_partition))
 
     def _mean(self, phi: Potential) -> tuple[Expr, ...]:
         return (cumulant(self, phi, 1),)
@@ -371,6 +380,15 @@ class Unit:
 
         states = tuple(sympify(state) for state in self.states)
         return (*(phi(state) + self.log_base(state) for state in states), *states)
+
+    def is_written_out(self, phi: Potential) -> bool:
+        """Whether Γ is the sum over the listed states, since φ has no closed form."""
+        few = self.is_finite and not self.is_categorical and len(self.states) <= MOST_LISTED
+        return few and self.degree is not None and not phi.is_polynomial(self.degree)
+
+    def sampler_of(self, phi: Potential) -> Sampler | None:
+        """How states are drawn at φ: by the unit's own sampler, or by the weights of its states."""
+        return Sampler("finite", self._weights) if self.is_written_out(phi) else self.sampler
 
     def probability(self, phi: Potential) -> Expr:
         """e^{φ(s) − Γ}, the probability of the label s of a categorical unit, in the index ``s`` over its labels."""
@@ -448,6 +466,13 @@ class Unit:
         from sympy import S, log
 
         return S.Zero if self.base is None else log(self.base(state))
+
+
+def _closed_or_listed(unit: Unit, closed: Callable[[Potential], Expr], phi: Potential) -> Expr:
+    """Γ in a unit's closed form, or as the sum over its states."""
+    from symbolic.language.functions import Logsumexp
+
+    return Logsumexp(*unit._weights(phi)[: len(unit.states)]) if unit.is_written_out(phi) else closed(phi)
 
 
 def cumulant(unit: Unit, potential: Potential, order: int, place: Expr | None = None) -> Expr:

@@ -417,14 +417,15 @@ class _Writer:
             function = self.energy.function
             alone = derivation.method == SINGLE_SITE
             separation = single_out(function, state) if alone else separate(function, layer, free=True)
-            if unit.sampler is None:
+            sampler = unit.sampler_of(separation.unit_potential(state))
+            if sampler is None:
                 raise LoweringError(
                     f"the {unit.name} units of layer {layer.name} have no sampler; give their row in the table of "
                     "units one (symbolic.units.Sampler)."
                 )
-            arguments = unit.sampler.arguments(separation.unit_potential(state))
-            node = self.lowering.sample(unit.sampler.name, arguments, free)
-            formula = f"{state} drawn from {unit.sampler.name}({', '.join(map(self.shown, map(factored, arguments)))})"
+            arguments = sampler.arguments(separation.unit_potential(state))
+            node = self.lowering.sample(sampler.name, arguments, free)
+            formula = f"{state} drawn from {sampler.name}({', '.join(map(self.shown, map(factored, arguments)))})"
         purpose = f"Random states of layer {layer.name}, given the rest of each row."
         if one_by_one:
             purpose = f"Random states of layer {layer.name}, unit by unit, each given all others as they are by then."

@@ -49,6 +49,11 @@ def test_rows_of_the_table_pass(name: str) -> None:
     assert_unit(name, **SPECIAL.get(name, {}))
 
 
+@pytest.mark.parametrize("name", ["binomial(3)", "integer(4)"])
+def test_powers_of_counts_pass(name: str) -> None:
+    assert_unit(name, [lambda s: s - s**2 / 2, lambda s: s**3 / 20 - s])
+
+
 # A Laplace unit: base measure e^{−|s|}, so that in a field x between −1 and 1 Γ = ln(1 / (1 − x) + 1 / (1 + x)).
 
 
