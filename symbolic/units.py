@@ -9,7 +9,7 @@ the state s with the weight μ(s). A Poisson unit, say, has μ(s) = 1 / s!, so t
 
 Another package adds units through the entry-point group ``pgm_rbm.units``: the entry point's name is the unit's, and
 its object is a :class:`Unit`, or for a family such as ``binomial(4)`` a function to one from the text in parentheses.
-:func:`pgm_rbm.testing.assert_unit` checks such a row.
+The names of this table stay its own. :func:`pgm_rbm.testing.assert_unit` checks such a row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, partial
 from itertools import pairwise
@@ -347,6 +347,7 @@ class Unit:
             weights μ(s) e^{φ(s)}. None for any other unit means that it cannot be drawn.
         is_categorical: whether the states are labels, which energies compare but do not calculate with.
         statistics: from the state, what ready-made energies hold of it, where that is more than the state itself.
+        held_by: what messages call that which the conditions say must be positive, such as ``"rate"``.
     """
 
     name: str
@@ -360,6 +361,7 @@ class Unit:
     sampler: Sampler | None = None
     is_categorical: bool = False
     statistics: Callable[[Expr], Statistics] | None = None
+    held_by: str = ""
 
     def __post_init__(self) -> None:
         if self.sampler is None and self.is_categorical:
@@ -642,6 +644,7 @@ def _gamma(shape: Fraction) -> Unit:
         f"a positive number with a gamma distribution of shape {shape}",
         _rate,
         None if shape == 1 else lambda state: state ** (alpha - 1),
+        held_by="rate",
         degree=1,
         stable="log",
         sampler=Sampler("gamma", lambda phi: (*_rate(phi), alpha)),
@@ -858,6 +861,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _geometric,
                 "a count with a geometric distribution",
                 _rate,
+                held_by="rate",
                 degree=1,
                 stable="log1mexp",
                 sampler=Sampler("geometric", _rate),
@@ -868,6 +872,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _exponential,
                 "a positive number with an exponential distribution",
                 _rate,
+                held_by="rate",
                 degree=1,
                 stable="log",
                 sampler=Sampler("exponential", _rate),
@@ -887,6 +892,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _gaussian,
                 "a real number; its precision is the energy's coefficient of s²/2",
                 _precision,
+                held_by="precision",
                 degree=2,
                 stable="gaussian",
                 sampler=Sampler("gaussian", _gaussian_draw),
@@ -897,6 +903,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _rectified,
                 "a rectified Gaussian: a Gaussian unit restricted to s ≥ 0",
                 _precision,
+                held_by="precision",
                 degree=2,
                 stable="lnmills",
                 sampler=Sampler("rectified", _rectified_draw),
@@ -907,6 +914,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _two_sided,
                 "a dual rectified Gaussian: field and precision for s > 0, in pos(s), and others for s < 0, in neg(s)",
                 _two_precisions,
+                held_by="precision",
                 degree=2,
                 stable="lnmills",
                 sampler=Sampler("two_sided", _two_sided_draw),
@@ -918,6 +926,7 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _spike_and_slab,
                 "0, or a Gaussian number; the energy's coefficient of −nonzero(s) decides between the two",
                 lambda phi: (_slab(phi)[3],),
+                held_by="precision",
                 degree=2,
                 stable="softplus",
                 sampler=Sampler("spike_and_slab", _spike_and_slab_draw),
@@ -989,10 +998,12 @@ def _set_of_states(name: str) -> Unit:
 
 @cache
 def _installed() -> Mapping[str, Any]:
-    """The units that other packages bring, by name; each is loaded when it is asked for."""
+    """The units that other packages bring, by name; each is loaded when it is asked for. Names of this table stay its
+    own."""
     from importlib.metadata import entry_points
 
-    return {entry.name: entry for entry in entry_points(group="pgm_rbm.units")}
+    found = {entry.name: entry for entry in entry_points(group="pgm_rbm.units")}
+    return {name: entry for name, entry in found.items() if name not in TABLE and name not in FAMILIES}
 
 
 def known_units() -> tuple[str, ...]:
@@ -1036,18 +1047,38 @@ def _made(name: str) -> Unit:
         except EnergyError as error:
             raise EnergyError(f"there is no unit called {name!r}: {error}") from None
     if family in _installed():
-        made = _installed()[family].load()
-        try:
-            unit = made(argument.strip()) if argument is not None and callable(made) else made
-        except ValueError as error:
-            raise EnergyError(f"there is no unit called {name!r}: {error}") from None
-        if not isinstance(unit, Unit):
-            raise EnergyError(
-                f"the entry point {family!r} of the group pgm_rbm.units gives no symbolic.units.Unit for {name!r}. "
-                f"Got {unit!r}."
-            )
-        return unit
+        return _from_elsewhere(name, family, None if argument is None else argument.strip())
     raise _unknown(name)
+
+
+def _from_elsewhere(name: str, family: str, argument: str | None) -> Unit:
+    """The row of another package, under the name by which it is asked for."""
+    entry = _installed()[family]
+    where = f"the entry point {family!r} = {entry.value!r} of the group pgm_rbm.units"
+    try:
+        made = entry.load()
+    except Exception as error:
+        raise EnergyError(
+            f"the unit {name!r} cannot be loaded: {where} fails with {type(error).__name__}: {error}. Reinstall or "
+            "repair the package that brings it."
+        ) from error
+    if isinstance(made, Unit):
+        if argument is not None:
+            raise EnergyError(f"there is no unit called {name!r}: {family!r} is a single unit; leave out ({argument}).")
+        return replace(made, name=family)
+    if callable(made):
+        if argument is None:
+            raise EnergyError(f"there is no unit called {name!r}: {where} is a family; write {family}(…).")
+        try:
+            made = made(argument)
+        except Exception as error:
+            reason = (
+                str(error) if isinstance(error, ValueError) else f"{where} fails with {type(error).__name__}: {error}"
+            )
+            raise EnergyError(f"there is no unit called {name!r}: {reason}") from error
+    if not isinstance(made, Unit):
+        raise EnergyError(f"{where} gives no symbolic.units.Unit for {name!r}. Got {made!r}.")
+    return replace(made, name=f"{family}({argument})")
 
 
 def axis_length(axis: str, layers: Mapping[str, str]) -> int | None:

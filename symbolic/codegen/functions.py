@@ -171,6 +171,7 @@ class _Writer:
         self.refused: dict[str, str] = {}
         self.methods: dict[str, str] = {}
         self._separable: dict[frozenset[Layer], bool] = {}
+        self.texts: dict[str, list[str]] = {}  # of conditions, by what they are called
 
     def program(self) -> Program:
         energy = self.energy
@@ -318,12 +319,17 @@ class _Writer:
         for expression in dict.fromkeys(found):
             indices = sorted((s for s in expression.free_symbols if isinstance(s, Index)), key=lambda i: i.name)
             layer = indices[0].layer if indices else summed[0]
-            what = "precision" if lookup(layer.unit).degree == 2 else "rate"
+            what = lookup(layer.unit).held_by or "condition"
             free = {c: Configuration(c.layer) for c in expression.free_symbols if isinstance(c, Configuration)}
-            text = f"{expression.xreplace(free)}, the {what} of the {layer.unit} units of layer {layer.name}"
+            of = f"{'a' if what == 'condition' else 'the'} {what} of the {layer.unit} units of layer {layer.name}"
+            text = f"{expression.xreplace(free)}, {of}"
             parameters = " or ".join(sorted(p.name for p in expression.atoms(Parameter)))
             node = self.lowering.lower(expression, self.lowering.axes_of(tuple(indices)))
-            conditions.append(Condition(f"{what}_of_{layer.name}".upper(), text, parameters, node))
+            texts = self.texts.setdefault(f"{what}_of_{layer.name}".upper(), [])
+            if text not in texts:
+                texts.append(text)
+            number = f"_{texts.index(text) + 1}" if texts[0] != text else ""
+            conditions.append(Condition(f"{what}_of_{layer.name}".upper() + number, text, parameters, node))
         return tuple(conditions)
 
     # One function each
