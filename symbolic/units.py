@@ -46,6 +46,7 @@ __all__ = [
     "Unit",
     "axis_length",
     "cumulant",
+    "is_own",
     "known_units",
     "lookup",
     "uniform_number",
@@ -1049,6 +1050,12 @@ def _made(name: str) -> Unit:
     if family in _installed():
         return _from_elsewhere(name, family, None if argument is None else argument.strip())
     raise _unknown(name)
+
+
+def is_own(name: str) -> bool:
+    """Whether the unit is one of this table, which changes with this package alone."""
+    lookup(name)
+    return name.strip().startswith("{") or re.split(r"[\s(]", name.strip(), maxsplit=1)[0] in {*TABLE, *FAMILIES}
 
 
 def _from_elsewhere(name: str, family: str, argument: str | None) -> Unit:
