@@ -13,7 +13,7 @@ from pgm_rbm.construction import checked_arrays, first_parameters, symmetric_par
 from pgm_rbm.errors import ModelError, NotPairwiseError
 from pgm_rbm.exact import joint
 from pgm_rbm.existence import existence_of
-from pgm_rbm.kernels import FloatArray, Kernels, checked_dtype, checked_states
+from pgm_rbm.kernels import FloatArray, Kernels, checked_dtype, checked_states, dtype_of
 from pgm_rbm.layout import Layout
 from pgm_rbm.layout import States as LayerStates
 from pgm_rbm.sampling.layers import draw_layer, layer_key
@@ -120,7 +120,7 @@ class EnergyModel:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the parameters and of the states that come out."""
-        return next(iter(self._parameters.values())).dtype
+        return dtype_of(self._parameters)
 
     @property
     def kernels(self) -> Kernels:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pgm_rbm.domains import is_bounded, is_finite, log_measure, resting_state, states_of
 from pgm_rbm.errors import DivergentError, ModelError
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of
 from pgm_rbm.layout import Layout, States
 from pgm_rbm.sampling.streams import Purpose, derive_key, uniforms
 
@@ -167,7 +167,7 @@ def draw_hidden(
         All states, the hidden ones new.
     """
     rows = len(next(iter(states.values())))
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     held = dict(states)
     for layer in layout.hidden:
         if layer not in held:
