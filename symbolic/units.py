@@ -337,13 +337,13 @@ class Unit:
     Attributes:
         name: what people write, such as ``"binary"`` or ``"binomial(4)"``.
         domain: the states.
-        log_partition: from φ, the closed form of Γ = ln Σ_s μ(s) e^{φ(s)}. Where φ is not of the unit's degree, and the
-            states are 64 numbers at most, the sum is written out over them instead.
+        log_partition: from φ, the closed form of Γ = ln Σ_s μ(s) e^{φ(s)}, in functions that have a stable form in
+            generated code (:mod:`symbolic.language.functions`). Where φ is not of the unit's degree, and the states are
+            64 numbers at most, the sum is written out over them instead.
         description: one line for people.
         conditions: from φ, expressions that must be positive for Γ to be finite.
         base: μ(s) as an expression in s, where it is not 1.
         degree: the closed form is for polynomials of this degree in s; for any function of s if None.
-        stable: what generated code calls the numerically stable form of Γ.
         sampler: how states are drawn. A unit with a finite set of states needs none of its own: they are drawn with the
             weights μ(s) e^{φ(s)}. None for any other unit means that it cannot be drawn.
         is_categorical: whether the states are labels, which energies compare but do not calculate with.
@@ -358,7 +358,6 @@ class Unit:
     conditions: Callable[[Potential], tuple[Expr, ...]] = _none
     base: Callable[[Expr], Expr] | None = None
     degree: int | None = None
-    stable: str = ""
     sampler: Sampler | None = None
     is_categorical: bool = False
     statistics: Callable[[Expr], Statistics] | None = None
@@ -520,7 +519,6 @@ def _finite_set(states: tuple[StateValue, ...]) -> Unit:
         domain,
         lambda phi: Logsumexp(*map(phi, values)),
         f"the states {', '.join(map(str, states))}",
-        stable="logsumexp",
     )
 
 
@@ -553,7 +551,6 @@ def _binomial(count: int) -> Unit:
         f"how many of {count} binary units in one field are on",
         base=base,
         degree=1,
-        stable="softplus",
         sampler=Sampler("binomial", lambda phi: (_number(count), _field(phi))),
     )
 
@@ -573,7 +570,6 @@ def _integer(last: int) -> Unit:
         log_partition,
         f"a whole number from 0 to {last}",
         degree=1,
-        stable="lngeomsum",
         sampler=Sampler("integer", lambda phi: (_number(last + 1), _field(phi))),
     )
 
@@ -593,7 +589,6 @@ def _potts(count: int) -> Unit:
         Integers(0, count - 1),
         log_partition,
         f"one of {count} labels",
-        stable="logsumexp",
         is_categorical=True,
     )
 
@@ -647,7 +642,6 @@ def _gamma(shape: Fraction) -> Unit:
         None if shape == 1 else lambda state: state ** (alpha - 1),
         held_by="rate",
         degree=1,
-        stable="log",
         sampler=Sampler("gamma", lambda phi: (*_rate(phi), alpha)),
     )
 
@@ -842,10 +836,8 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
     {
         unit.name: unit
         for unit in (
-            Unit(
-                "binary", Finite((0, 1)), _binary, "on or off: a Bernoulli unit with states 0 and 1", stable="softplus"
-            ),
-            Unit("spin", Finite((-1, 1)), _spin, "an Ising spin with states -1 and +1", stable="log2cosh"),
+            Unit("binary", Finite((0, 1)), _binary, "on or off: a Bernoulli unit with states 0 and 1"),
+            Unit("spin", Finite((-1, 1)), _spin, "an Ising spin with states -1 and +1"),
             Unit(
                 "poisson",
                 Integers(0),
@@ -853,7 +845,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 "a count with a Poisson distribution",
                 base=_one_over_factorial,
                 degree=1,
-                stable="exp",
                 sampler=Sampler("poisson", lambda phi: (_field(phi),)),
             ),
             Unit(
@@ -864,7 +855,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _rate,
                 held_by="rate",
                 degree=1,
-                stable="log1mexp",
                 sampler=Sampler("geometric", _rate),
             ),
             Unit(
@@ -875,7 +865,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _rate,
                 held_by="rate",
                 degree=1,
-                stable="log",
                 sampler=Sampler("exponential", _rate),
             ),
             Unit(
@@ -884,7 +873,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _uniform,
                 "a number between 0 and 1",
                 degree=1,
-                stable="lnexprel",
                 sampler=Sampler("uniform", lambda phi: (_field(phi),)),
             ),
             Unit(
@@ -895,7 +883,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _precision,
                 held_by="precision",
                 degree=2,
-                stable="gaussian",
                 sampler=Sampler("gaussian", _gaussian_draw),
             ),
             Unit(
@@ -906,7 +893,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _precision,
                 held_by="precision",
                 degree=2,
-                stable="lnmills",
                 sampler=Sampler("rectified", _rectified_draw),
             ),
             Unit(
@@ -917,7 +903,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _two_precisions,
                 held_by="precision",
                 degree=2,
-                stable="lnmills",
                 sampler=Sampler("two_sided", _two_sided_draw),
                 statistics=_two_sided_statistics,
             ),
@@ -929,7 +914,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 lambda phi: (_slab(phi)[3],),
                 held_by="precision",
                 degree=2,
-                stable="softplus",
                 sampler=Sampler("spike_and_slab", _spike_and_slab_draw),
                 statistics=_slab_statistics,
             ),
@@ -938,7 +922,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 Circle(),
                 _von_mises,
                 "an angle in a field (x, y), in cos(s) and sin(s)",
-                stable="lnbessel",
                 sampler=Sampler("von_mises", lambda phi: _components(phi)[1:]),
                 statistics=_angle_statistics,
             ),
@@ -947,7 +930,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 Sphere(3),
                 _heisenberg,
                 "a direction in space: a vector of length 1 in a field, in its three components v[i, α]",
-                stable="lnsinhc",
                 sampler=Sampler("heisenberg", _heisenberg_draw),
             ),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from sympy import Add, Expr, Mul, Pow, S, exp
@@ -156,19 +156,12 @@ class Separation:
         if lookup(layer.unit).is_categorical:
             _, potential = self._unit(layer, index)
             return lookup(layer.unit).probability(potential)
-        return self._cumulant(index, layer, 1)
-
-    def variance(self, index: Expr, layer: Layer | None = None) -> Expr:
-        """The variance Γ″ of unit ``index``, by the same field; of a vector that of component α."""
-        return self._cumulant(index, layer, 2)
-
-    def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
-        return self._once(f"cumulant {order}", layer, index, partial(self._new_cumulant, order))
+        return self._once("mean", layer, index, self._new_mean)
 
     @staticmethod
-    def _new_cumulant(order: int, layer: Layer, potential: Potential) -> Expr:
+    def _new_mean(layer: Layer, potential: Potential) -> Expr:
         unit = lookup(layer.unit)
-        found = cumulant(unit, potential, order, layer.components.index("α") if unit.dimension > 1 else None)
+        found = cumulant(unit, potential, 1, layer.components.index("α") if unit.dimension > 1 else None)
         if isinstance(found, Mul):
             # SymPy has multiplied numbers into sums, where they hide from each other.
             numbers, factors = zip(*(factor.primitive() for factor in found.args), strict=True)
