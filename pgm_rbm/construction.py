@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import DivergentError, ModelError
-from pgm_rbm.existence import Existence, existence_of, starting_values
+from pgm_rbm.existence import Existence, starting_values
 from pgm_rbm.kernels import FloatArray, Kernels, checked_parameters, layer_axes, parameter_shapes
 from pgm_rbm.layout import Layout
 from symbolic.units import axis_length
@@ -151,19 +151,26 @@ def checked_symmetry(name: str, array: FloatArray) -> None:
 
 
 def first_parameters(
-    layout: Layout, seed: int, dtype: npt.DTypeLike, *, pairwise: bool, symmetric: frozenset[str]
+    layout: Layout, seed: int, dtype: npt.DTypeLike, energy: Energy | None, existence: Existence | None
 ) -> dict[str, FloatArray]:
     """Parameters to start training from: small normal weights, other parameters as `existence.starting_values` has
     them.
+
+    Args:
+        layout: the model's layers.
+        seed: of the weights.
+        dtype: of the arrays.
+        energy: None for the pairwise one.
+        existence: what must hold for the model to have a Z.
 
     Raises:
         DivergentError: no such model has a Z.
     """
     from pgm_rbm.learning.initialise import small_weights
 
-    existence = existence_of(layout, pairwise=pairwise)
-    plain = pairwise and existence is None
-    start = dict[str, float]() if plain else starting_values(layout, pairwise=pairwise)
+    pairwise = energy is None
+    start = dict[str, float]() if pairwise and existence is None else starting_values(layout, energy)
+    symmetric = frozenset() if energy is None else symmetric_parameters(energy)
     found: dict[str, FloatArray] = {}
     for place, (name, shape) in enumerate(parameter_shapes(layout.kernels, layout.sizes).items()):
         if len(layer_axes(layout.kernels.parameters[name])) < 2:
@@ -179,10 +186,9 @@ def first_parameters(
 
 
 def _shrunk(existence: Existence, parameters: dict[str, FloatArray]) -> None:
-    """Make weights negative where they must be, and smaller until the model exists."""
+    """Give weights the sign that they must have, and make them smaller until the model exists."""
     weights = [value for value in parameters.values() if value.ndim > 1]
-    if existence.signed:
-        np.negative(np.abs(parameters["w"]), out=parameters["w"])
+    existence.turn(parameters)
     for _ in range(10):
         if existence.problem(parameters) is None:
             return

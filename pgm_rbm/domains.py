@@ -18,10 +18,10 @@ __all__ = [
     "ends",
     "has_conditions",
     "has_measure",
-    "has_places",
     "is_bounded",
     "is_continuous",
     "is_finite",
+    "is_plain",
     "is_quadratic",
     "listed",
     "log_measure",
@@ -58,15 +58,15 @@ def dimension(unit: str) -> int:
     return int(_unit(unit).dimension)
 
 
-def has_places(unit: str) -> bool:
-    """Whether the states are no numbers, but labels or vectors, for which parameters have an axis of their own."""
-    return bool(_unit(unit).is_categorical) or dimension(unit) > 1
+def is_plain(unit: str) -> bool:
+    """Whether a unit is coupled by its state, a number, so that a pairwise model has a weight for each pair of units
+    and a bias for each."""
+    return bool(_unit(unit).is_plain)
 
 
 def is_bounded(unit: str) -> bool:
     """Whether all states lie between two numbers, so that sums over them are finite whatever the parameters."""
-    low, high = ends(unit)
-    return bool(np.isfinite(low) and np.isfinite(high))
+    return bool(_unit(unit).is_bounded)
 
 
 def is_quadratic(unit: str) -> bool:
@@ -106,17 +106,8 @@ def states_of(unit: str) -> tuple[float, ...]:
 @cache
 def ends(unit: str) -> tuple[float, float]:
     """The lowest and the highest state, infinite where there is none; of vectors, what a component can be."""
-    row = _unit(unit)
-    if row.is_finite:
-        states = states_of(unit)
-        return states[0], states[-1]
-    if type(row.domain).__name__ == "Circle":
-        return -np.pi, np.pi
-    if row.dimension > 1:
-        return -1.0, 1.0
-    first, last = (("first", "last"), ("low", "high"))[hasattr(row.domain, "low")]
-    low, high = getattr(row.domain, first), getattr(row.domain, last)
-    return (-np.inf if low is None else float(low), np.inf if high is None else float(high))
+    found: tuple[float, float] = _unit(unit).ends
+    return found
 
 
 def resting_state(unit: str) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ from pgm_rbm.construction import checked_arrays, first_parameters, symmetric_par
 from pgm_rbm.errors import ModelError, NotPairwiseError
 from pgm_rbm.exact import joint
 from pgm_rbm.existence import existence_of
-from pgm_rbm.kernels import FloatArray, Kernels, checked_dtype, checked_states
+from pgm_rbm.kernels import FloatArray, Kernels, checked_dtype, checked_states, dtype_of
 from pgm_rbm.layout import Layout
 from pgm_rbm.layout import States as LayerStates
 from pgm_rbm.sampling.layers import draw_layer, layer_key
@@ -44,13 +44,11 @@ class EnergyModel:
         self._kernels, self._energy = kernels, energy
         self._layout = Layout(kernels, sizes)
         self._symmetric = frozenset() if energy is None else symmetric_parameters(energy)
-        self._existence = existence_of(self._layout, pairwise=energy is None)
+        self._existence = existence_of(self._layout, energy)
         self._seed = resolve_seed(seed)
         dtype = checked_dtype(dtype)
         if parameters is None:
-            self._parameters = first_parameters(
-                self._layout, self._seed, dtype, pairwise=energy is None, symmetric=self._symmetric
-            )
+            self._parameters = first_parameters(self._layout, self._seed, dtype, energy, self._existence)
         else:
             self._parameters = checked_arrays(kernels, sizes, parameters, dtype, self._symmetric)
             self._require_existence()
@@ -59,7 +57,8 @@ class EnergyModel:
     def __getstate__(self) -> dict[str, Any]:
         from pgm_rbm.formats.rbm_file import energy_to_data
 
-        return vars(self) | {"_energy": None if self._energy is None else energy_to_data(self._energy)}
+        energy = None if self._energy is None else energy_to_data(self._energy)
+        return {name: value for name, value in vars(self).items() if name != "_existence"} | {"_energy": energy}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from pgm_rbm.formats.rbm_file import energy_from_data
@@ -67,6 +66,7 @@ class EnergyModel:
         vars(self).update(state)
         if self._energy is not None:
             self._energy = energy_from_data(state["_energy"])
+        self._existence = existence_of(self._layout, self._energy)
 
     @property
     def n_visible(self) -> int:
@@ -120,7 +120,7 @@ class EnergyModel:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the parameters and of the states that come out."""
-        return next(iter(self._parameters.values())).dtype
+        return dtype_of(self._parameters)
 
     @property
     def kernels(self) -> Kernels:

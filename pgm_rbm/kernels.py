@@ -28,6 +28,7 @@ __all__ = [
     "checked_dtype",
     "checked_parameters",
     "checked_states",
+    "dtype_of",
     "layer_axes",
     "layer_sizes",
     "pairwise_kernels",
@@ -78,6 +79,11 @@ def checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     if result not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype must be float32 or float64. Got {dtype!r}.")
     return result
+
+
+def dtype_of(parameters: Parameters) -> np.dtype[Any]:
+    """The dtype that a model's arrays share; float64 of a model without parameters."""
+    return next((np.asarray(one).dtype for one in parameters.values()), np.dtype(np.float64))
 
 
 def layer_axes(axes: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.construction import checked_sizes, loose_sizes
-from pgm_rbm.domains import dimension, has_places
+from pgm_rbm.domains import dimension, is_plain
 from pgm_rbm.energy_model import States
 from pgm_rbm.errors import EnumerationLimitError, ModelError, NotPairwiseError
 from pgm_rbm.exact import configurations, enumeration, joint
@@ -102,10 +102,10 @@ class RBM(LearningModel):
                 raise ValueError(f"{name} must be a positive whole number of units. Got {size!r}.")
         kernels = pairwise_kernels(visible_units, hidden_units, target)
         energy: Energy | None = None
-        if any(map(has_places, (visible_units, hidden_units))):
+        if not (is_plain(visible_units) and is_plain(hidden_units)):
             from symbolic import energies
 
-            # Their parameters have an axis of labels or components, so that weights, graphs and the like do not fit.
+            # There is more than a weight a pair and a bias a unit, so that graphs and the like do not fit.
             energy = energies.pairwise(visible_units, hidden_units)
         self._set_up(kernels, {"v": int(n_visible), "h": int(n_hidden)}, energy, seed, dtype)
         require_drawable(self._layout)
@@ -167,7 +167,7 @@ class RBM(LearningModel):
         own: Energy | None = energy
         if tuple(energy.layers) == ("v", "h"):
             units = [layer.unit for layer in energy.layers.values()]
-            if not any(map(has_places, units)) and energy == energies.pairwise(*units):
+            if all(map(is_plain, units)) and energy == energies.pairwise(*units):
                 kernels, own = pairwise_kernels(*units, target), None
         kernels = kernels.sized(**loose_sizes(kernels, sizes))
         rbm = cls.__new__(cls)
@@ -716,7 +716,7 @@ class RBM(LearningModel):
             return False
         from symbolic import energies
 
-        return any(map(has_places, units)) and self.symbolic_energy == energies.pairwise(*units)
+        return not all(map(is_plain, units)) and self.symbolic_energy == energies.pairwise(*units)
 
     def derivation(self, parameter: str = "w") -> Derivation:
         """The derivation of ∂ ln p(v) / ∂θ for this model's energy, as Term A − Term B.

@@ -47,15 +47,18 @@ def assert_unit(
     """Check a row of the table of units.
 
     At each log-weight φ: Γ is the logarithm of the sum or integral of μ(s) e^{φ(s)}, so that probabilities sum to one;
-    Γ′ is the mean and Γ″ the variance; draws have the distribution μ(s) e^{φ(s) − Γ} in float64 and float32. In fields
-    of size up to 10⁴, Γ, Γ′ and Γ″ as generated code computes them are finite where they are below the largest float.
-    The conditions hold where the sum converges and fail where it does not.
+    Γ′ is the mean and Γ″ the variance, and labels have their probabilities; draws have the distribution
+    μ(s) e^{φ(s) − Γ} in float64 and float32. In fields of size up to 10⁴, Γ, Γ′ and Γ″ as generated code computes them
+    are finite where they are below the largest float. The conditions hold where the sum converges and fail where it
+    does not.
 
     Args:
         unit: a row, or the name of one.
         potentials: φ at which it is checked, each as a function from the state to an expression with numbers for
-            coefficients; of a state that is a vector, from the list of its components. By default linear ones, and for
-            a unit of degree 2 quadratic ones, those of both signs that the unit's conditions admit.
+            coefficients; of a state that is a vector, from the list of its components, and of one that is a label, from
+            the list of the brackets [s = 0], [s = 1], … By default sums of the functions that the row names in its
+            statistics, or of the state itself, and for a unit of degree 2 of squares, those of both signs that the
+            unit's conditions admit.
         refused: φ that the conditions must refuse; by default those of the linear and quadratic ones whose sum
             diverges.
         draws: how many are compared with the exact distribution.
@@ -81,7 +84,7 @@ def assert_unit(
         if unit.sampler is not None:
             for dtype in (np.float64, np.float32):
                 assert_sampler(unit, phi, draws=draws, seed=seed, dtype=dtype)
-    if potentials is None:
+    if potentials is None and not unit.is_categorical:  # code has a form of its own for sums over labels
         _assert_extremes(unit, phis[0])
 
 
@@ -93,7 +96,7 @@ def potential_of(unit: Unit, function: Callable[[Expr], Expr] | Potential) -> Po
 
     if isinstance(function, Potential):
         return function
-    state = Symbol("s", real=True)
+    state = _label(unit) if unit.is_categorical else Symbol("s", real=True)
     terms = []
     for term in Add.make_args(expand(sympify(function(_argument(unit, state))))):
         coefficient, dependence = term.as_independent(state, as_Add=False)
@@ -101,10 +104,23 @@ def potential_of(unit: Unit, function: Callable[[Expr], Expr] | Potential) -> Po
     return Potential(tuple(terms), state, f"a {unit.name} unit")
 
 
-def _argument(unit: Unit, state: Expr) -> Any:
-    """The state as a function of it takes it: for a vector its components."""
-    from symbolic.language.layers import Component
+def _label(unit: Unit) -> Expr:
+    """The state of a categorical unit, which its layer's labels belong to."""
+    from symbolic.errors import EnergyError
+    from symbolic.language.layers import Layer
 
+    try:
+        return Layer("s", unit.name)[0]
+    except EnergyError as error:
+        raise AssertionError(f"a unit of labels is checked as it is found by its name, and {error}") from None
+
+
+def _argument(unit: Unit, state: Expr) -> Any:
+    """The state as a function of it takes it: for a vector its components, for a label its brackets."""
+    from symbolic.language.layers import Component, Indicator
+
+    if unit.is_categorical:
+        return [Indicator(state, k) for k in range(len(unit.states))]
     return [Component(state, k) for k in range(unit.dimension)] if unit.dimension > 1 else state
 
 
@@ -121,6 +137,7 @@ def _chosen(
             raise AssertionError(f"{what}; give potentials that the unit admits.")
         return phis, [potential_of(unit, function) for function in refused or ()]
     tried = [potential_of(unit, function) for function in _usual(unit)]
+    _require_known(unit, tried[0])
     phis = [phi for phi in tried if _admitted(unit, phi)]
     bad = [phi for phi in tried if not _admitted(unit, phi)] if refused is None else []
     if refused is not None:
@@ -142,25 +159,46 @@ def _chosen(
     return phis, [] if refused is None else bad
 
 
+def _require_known(unit: Unit, phi: Potential) -> None:
+    """Check that the row has a closed form at φ at all."""
+    from symbolic.errors import EnergyError
+
+    try:
+        unit.log_partition(phi)
+        unit.conditions(phi)
+    except EnergyError as error:
+        raise AssertionError(
+            f"{_at(unit, phi)}: the row does not take this φ ({error}) Name the functions of the state that it takes "
+            "in its statistics, or give potentials=[lambda s: ...]."
+        ) from None
+
+
 def _usual(unit: Unit) -> list[Callable[[Expr], Expr]]:
     from sympy import Rational
 
-    def linear(x: Rational) -> Callable[[Expr], Expr]:
-        return lambda s: x * s
+    fields, precisions = ([Rational(x) for x in texts] for texts in (_FIELDS, _PRECISIONS))
 
-    def quadratic(x: Rational, q: Rational) -> Callable[[Expr], Expr]:
-        return lambda s: x * s - q * s**2 / 2
+    def functions(s: Any) -> tuple[list[Expr], list[Expr]]:
+        """Those that fields act on, and squares."""
+        if isinstance(s, list):
+            return s, []
+        if unit.statistics is None:
+            return [s], [s**2] if unit.degree == 2 else []
+        named = unit.statistics(s)
+        parts = dict.fromkeys((*named.couplings.values(), *named.biases.values()))
+        return list(parts), list(named.squares.values()) or ([s**2] if unit.degree == 2 else [])
 
-    fields = [Rational(x) for x in _FIELDS]
-    if unit.dimension > 1:
-        return [
-            lambda s, turn=turn: sum(fields[(turn + k) % len(fields)] * part for k, part in enumerate(s))  # type: ignore[misc]
-            for turn in range(len(fields))
-        ]
-    if unit.degree != 2:
-        return [linear(x) for x in fields]
-    admitted = [quadratic(x, Rational(q)) for x, q in zip(fields, _PRECISIONS, strict=True)]
-    return [*admitted, quadratic(fields[1], Rational(-1))]
+    def at(turn: int, sign: int = 1) -> Callable[[Expr], Expr]:
+        def phi(s: Any) -> Expr:
+            parts, squares = functions(s)
+            total = sum(fields[(turn + k) % len(fields)] * part for k, part in enumerate(parts))
+            held = sum(precisions[(turn + k) % len(fields)] * square for k, square in enumerate(squares))
+            return total - sign * held / 2
+
+        return phi
+
+    usual = [at(turn) for turn in range(len(fields))]
+    return [*usual, at(1, -1)] if unit.degree == 2 else usual
 
 
 def _admitted(unit: Unit, phi: Potential) -> bool:
@@ -191,7 +229,7 @@ def _function(expression: Expr, symbol: Expr) -> Callable[[Any], Any]:
 
     from symbolic.language.binders import written_out
     from symbolic.language.functions import StableFunction, StateFunction
-    from symbolic.language.layers import Component
+    from symbolic.language.layers import Component, Indicator
 
     def is_stable(node: Any) -> bool:
         return isinstance(node, StableFunction)
@@ -200,7 +238,9 @@ def _function(expression: Expr, symbol: Expr) -> Callable[[Any], Any]:
     while expression.has(StableFunction):
         expression = expression.replace(is_stable, lambda node: node.definition())
     components = {node: Dummy(f"s{node.place}") for node in expression.atoms(Component) if node.state == symbol}
-    expression = expression.xreplace(components)
+    brackets = {node: Dummy(f"is_{node.label}") for node in expression.atoms(Indicator) if node.state == symbol}
+    argument = Dummy("s")
+    expression = expression.xreplace({**components, **brackets}).xreplace({symbol: argument})
     made: dict[Any, Callable[..., Any]] = {}
 
     def evaluate(value: Any) -> Any:
@@ -209,8 +249,10 @@ def _function(expression: Expr, symbol: Expr) -> Callable[[Any], Any]:
             names = {name: getattr(context, name) for name in dir(context) if not name.startswith("_")}
             names |= {kind.__name__: kind.at for kind in StateFunction.__subclasses__()}
             names |= {"bessel_i": context.besseli, "loggamma": context.loggamma}
-            made[context] = lambdify([symbol, *components.values()], expression, modules=[names, "mpmath"])
-        return context.mpf(made[context](value, *(value[int(node.place)] for node in components)))
+            symbols = [argument, *components.values(), *brackets.values()]
+            made[context] = lambdify(symbols, expression, modules=[names, "mpmath"])
+        places = (*(value[int(node.place)] for node in components), *(int(value == node.label) for node in brackets))
+        return context.mpf(made[context](value, *places))
 
     return evaluate
 
@@ -250,7 +292,12 @@ def _assert_moments(unit: Unit, phi: Potential) -> None:
     total = points_of_domain(unit, weight)
     expected = {"Γ": total.context.log(total)}
     found = {"Γ": _value(unit.log_partition(phi))}
-    for place in _places(unit) if unit.has_mean else ():
+    if unit.is_categorical:
+        label = phi.labels.index("s")
+        for k in unit.states:
+            expected[f"the probability of label {k}"] = weight(total.context.mpf(int(k))) / total
+            found[f"the probability of label {k}"] = _value(unit.probability(phi).xreplace({label: _integer(int(k))}))
+    for place in _places(unit) if unit.has_mean and not unit.is_categorical else ():
         part = _identity if place is None else operator.itemgetter(place)
         mean = points_of_domain(unit, _times(weight, part)) / total
         square = points_of_domain(unit, _times(weight, part, part)) / total
@@ -296,6 +343,8 @@ def _assert_extremes(unit: Unit, phi: Potential) -> None:
 
     x = Dummy("x", real=True)
     own = _argument(unit, phi.state)[0] if unit.dimension > 1 else phi.state
+    if unit.statistics is not None:
+        own = next(iter(unit.statistics(phi.state).couplings.values()))
     rest = tuple((part, coefficient) for part, coefficient in phi.terms if part != own)
     shifted = Potential((*rest, (own, x)), phi.state, phi.unit)
     gamma = written_out(unit.log_partition(shifted))
@@ -347,11 +396,12 @@ def draws_of(unit: Unit, phi: Potential, count: int, seed: int, dtype: npt.DType
     from symbolic.codegen import runtime, runtime_numpy, runtime_places
     from symbolic.units import uniform_number
 
-    assert unit.sampler is not None
+    drawn_by = unit.sampler_of(phi)
+    assert drawn_by is not None
     rows = -(-count // 100)
     streams = runtime.row_streams(seed, 0, rows)
-    arguments = unit.sampler.arguments(phi)
-    name = unit.sampler.name
+    arguments = drawn_by.arguments(phi)
+    name = drawn_by.name
     if name == "quantile":
         u = runtime_numpy.fine_uniform(streams, 100)
         drawn = np.asarray(_numpy(arguments[0], uniform_number())(u)).astype(dtype)
@@ -359,6 +409,11 @@ def draws_of(unit: Unit, phi: Potential, count: int, seed: int, dtype: npt.DType
         field = np.tile(_field_of(unit, phi).astype(dtype), (rows, 100, 1))
         drawn = getattr(runtime_places, f"draw_{name}")(streams, field)
         return np.reshape(drawn, (-1, unit.dimension))[:count]
+    elif name == "label":
+        label = phi.labels.index("s")
+        of_label = (arguments[0].xreplace({label: _integer(int(k))}) for k in unit.states)
+        probabilities = np.array([float(_value(expression)) for expression in of_label], dtype)
+        drawn = runtime_places.draw_label(streams, np.tile(probabilities, (rows, 100, 1)))
     elif name == "two_states":
         low, high = map(float, unit.states)
         drawn = runtime_numpy.draw(np.full((rows, 100), float(_numpy(arguments[0])()), dtype), streams, low, high)

@@ -5,6 +5,15 @@ layer whose units have no normaliser in a linear field alone (Gaussian, rectifie
 term s²/2 for each unit, which is unit precision, as is usual for standardised data. Where a normaliser needs parameters
 of one sign, as with exponential units, nothing is added: the condition is carried by the steps that need it.
 
+What energies hold of a unit is in its row of the table (:class:`symbolic.units.Statistics`): for most the state itself,
+which the text forms show. Otherwise there are several weights, biases or precisions, whose names end accordingly:
+
+* ``von_mises``: ``w_cos[i,j]*cos(v[i])*h[j] + w_sin[i,j]*sin(v[i])*h[j]``, and ``w_cos_sin`` and so on between two
+  angles; ``a_cos[i]*cos(v[i]) + a_sin[i]*sin(v[i])``;
+* ``drelu``: a bias and a precision for each side, ``a_pos[i]*pos(v[i]) + a_neg[i]*neg(v[i])`` less
+  ``exp(-z_v_pos[i])*pos(v[i])^2/2 + exp(-z_v_neg[i])*neg(v[i])^2/2``, where z_v is for layer v;
+* ``spike_and_slab``: ``a[i]*v[i] + a_nonzero[i]*nonzero(v[i])``.
+
 :data:`READY_MADE` maps the functions by name.
 """
 
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from sympy import Expr
 
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
+    from symbolic.language.layers import Index, Layer
 
 __all__ = [
     "READY_MADE",
@@ -41,38 +50,65 @@ MOST_DEPTH = 16
 
 
 def _bias(name: str, layer: Layer, index: str) -> Expr:
-    """Σ_i a_i v_i, what a layer's biases add to −E, with the layer's quadratic term where it needs one."""
-    return _linear(name, (layer, index)) - _quadratic(layer, index)
+    """Σ_i a_i v_i, what a layer's biases add to −E, with the layer's quadratic terms where it needs some."""
+    return _linear(name, (layer, index), biases=True) - _quadratic(layer, index)
 
 
-def _linear(name: str, *layers: tuple[Layer, str]) -> Expr:
+def _linear(name: str, *layers: tuple[Layer, str], times: Expr | int = 1, biases: bool = False) -> Expr:
     """Σ w_ij v_i h_j over the units of layers; a categorical unit counts by its label and a vector by its components,
-    with a weight for each."""
-    from sympy import Mul
+    with a weight for each, and others by the functions of their row.
+
+    Args:
+        name: of the weights; the ends that functions give it are added.
+        layers: each with the name of its index.
+        times: a factor, in these indices.
+        biases: whether the functions that have biases are meant, and not those that couple.
+    """
+    from sympy import Add, Mul
 
     from symbolic.language.binders import Sum
-    from symbolic.language.layers import Indicator, Parameter, axes_of
+    from symbolic.language.layers import Parameter
 
-    indices, factors = [], []
-    for place, (layer, index) in enumerate(layers):
-        state = layer[layer.index(index)]
-        indices.append(state.index)
-        for axis in axes_of([layer]).values():
-            vector = axis.name.endswith("components")
-            indices.append(axis.index(("αβγ" if vector else "srt")[place]))
-            state = layer[tuple(indices[-2:])] if vector else Indicator(state, indices[-1])
-        factors.append(state)
-    w = Parameter(name, *(index.layer for index in indices))
-    return Sum(w[tuple(indices)] * Mul(*factors), *indices)
+    terms = []
+    for ways in itertools.product(*(_ways(*layer, place, biases) for place, layer in enumerate(layers))):
+        indices = tuple(itertools.chain.from_iterable(way[1] for way in ways))
+        w = Parameter("_".join(filter(None, (name, *(way[0] for way in ways)))), *(index.layer for index in indices))
+        terms.append(Sum(w[indices] * Mul(times, *(way[2] for way in ways)), *indices))
+    return Add(*terms)
+
+
+def _ways(layer: Layer, name: str, place: int = 0, biases: bool = False) -> list[tuple[str, tuple[Index, ...], Expr]]:
+    """How a unit stands in a product: what is added to the name of the weights, the indices, and the factor."""
+    from symbolic.language.layers import Indicator, axes_of
+    from symbolic.units import lookup
+
+    index = layer.index(name)
+    state, row = layer[index], lookup(layer.unit)
+    for axis in axes_of([layer]).values():
+        vector = axis.name.endswith("components")
+        label = axis.index(("αβγ" if vector else "srt")[place])
+        return [("", (index, label), layer[index, label] if vector else Indicator(state, label))]
+    if row.statistics is None:
+        return [("", (index,), state)]
+    chosen = row.statistics(state)
+    return [(end, (index,), factor) for end, factor in (chosen.biases if biases else chosen.couplings).items()]
 
 
 def _quadratic(layer: Layer, index: str) -> Expr:
-    """Σ_i v_i²/2 for a layer of units whose weights have a finite sum with this term and none without, else 0."""
-    from sympy import S
+    """Σ_i v_i²/2 for a layer of units whose weights have a finite sum with this term and none without, else 0; where
+    the row names squares, these with precisions."""
+    from sympy import Add, S, exp
 
     from symbolic.language.binders import Sum
+    from symbolic.language.layers import Parameter
+    from symbolic.units import lookup
 
     i = layer.index(index)
+    statistics = lookup(layer.unit).statistics
+    if statistics is not None and statistics(layer[i]).squares:
+        squares = statistics(layer[i]).squares.items()
+        z = {end: Parameter("_".join(filter(None, ("z", layer.name, end))), layer) for end, _ in squares}
+        return Add(*(Sum(exp(-z[end][i]) * square, i) / 2 for end, square in squares))
     needed = _diverges(layer, S.Zero) and not _diverges(layer, S.Half)
     return Sum(layer[i] ** 2, i) / 2 if needed else S.Zero
 
@@ -176,13 +212,10 @@ def gaussian(hidden: str = "binary", sigma: str = "learnt") -> Energy:
     if sigma not in ("fixed", "learnt"):
         raise EnergyError(f"sigma is 'fixed' or 'learnt'. Got {sigma!r}.")
     v, h = Layer("v", "gaussian"), Layer("h", hidden)
-    i, j = v.index("i"), h.index("j")
-    w, a = Parameter("w", v, h), Parameter("a", v)
+    i, a = v.index("i"), Parameter("a", v)
     precision = S.One if sigma == "fixed" else exp(-Parameter("z", v)[i])
-    expression = (
-        Sum(precision * (v[i] - a[i]) ** 2, i) / 2 - Sum(precision * v[i] * w[i, j] * h[j], i, j) - _bias("b", h, "j")
-    )
-    return Energy(expression, visible=[v], hidden=[h])
+    log_weight = _linear("w", (v, "i"), (h, "j"), times=precision) + _bias("b", h, "j")
+    return Energy(Sum(precision * (v[i] - a[i]) ** 2, i) / 2 - log_weight, visible=[v], hidden=[h])
 
 
 def third_order(visible: str = "binary", second: str = "binary", hidden: str = "binary") -> Energy:
@@ -312,7 +345,9 @@ def semi_restricted(visible: str = "binary", hidden: str = "binary") -> Energy:
         -sum(v[i]*w[i,j]*h[j], i, j) - sum(L[i,k]*v[i]*v[k], i, k)/2 - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)
 
     with ``symmetric=["L"]``, and half the sum of squares of Gaussian or rectified layers. The hidden units are
-    independent given v; visible ones have single-site conditionals.
+    independent given v; visible ones have single-site conditionals. Labels, vectors and angles are coupled to each
+    other by a scalar product, as in a Potts, a Heisenberg or an XY model: in the place of v_i v_k stands [v_i = v_k],
+    Σ_α v_iα v_kα or cos(v_i − v_k).
 
     Args:
         visible, hidden: the units of layers v and h.
@@ -328,9 +363,10 @@ def semi_restricted(visible: str = "binary", hidden: str = "binary") -> Energy:
     from symbolic.language.layers import Layer, Parameter
 
     v, h = Layer("v", visible), Layer("h", hidden)
-    i, k, j = v.index("i"), v.index("k"), h.index("j")
-    w, lateral = Parameter("w", v, h), Parameter("L", v, v, symmetric=True)
-    log_weight = Sum(v[i] * w[i, j] * h[j], i, j) + Sum(lateral[i, k] * v[i] * v[k], i, k) / 2
+    lateral = Parameter("L", v, v, symmetric=True)
+    log_weight = _linear("w", (v, "i"), (h, "j"))
+    for (_, (i, *place), one), (_, (k, *_), other) in zip(_ways(v, "i"), _ways(v, "k"), strict=True):
+        log_weight += Sum(lateral[i, k] * one * other, i, k, *place) / 2
     return Energy(-(log_weight + _bias("a", v, "i") + _bias("b", h, "j")), visible=[v], hidden=[h])
 
 

@@ -9,16 +9,17 @@ the state s with the weight μ(s). A Poisson unit, say, has μ(s) = 1 / s!, so t
 
 Another package adds units through the entry-point group ``pgm_rbm.units``: the entry point's name is the unit's, and
 its object is a :class:`Unit`, or for a family such as ``binomial(4)`` a function to one from the text in parentheses.
-:func:`pgm_rbm.testing.assert_unit` checks such a row.
+The names of this table stay its own. :func:`pgm_rbm.testing.assert_unit` checks such a row.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -41,9 +42,11 @@ __all__ = [
     "Potential",
     "Sampler",
     "Sphere",
+    "Statistics",
     "Unit",
     "axis_length",
     "cumulant",
+    "is_own",
     "known_units",
     "lookup",
     "uniform_number",
@@ -54,6 +57,8 @@ StateValue: TypeAlias = "int | Fraction"
 # A family such as integer(N) lists its states where they are asked for; more than this is taken for a slip.
 MAX_STATES = 4096
 FEW_STATES = 3
+# A sum over states is written out term by term up to so many.
+MOST_LISTED = 64
 
 
 @dataclass(frozen=True)
@@ -214,9 +219,13 @@ class Potential:
                 found[place] += count * coefficient
         return tuple(found)
 
-    def is_polynomial(self) -> bool:
-        """Whether φ is a sum of powers of the state."""
-        return all(part == 1 or part.as_base_exp()[0] == self.state for part, _ in self.terms)
+    def is_polynomial(self, degree: int) -> bool:
+        """Whether φ is a polynomial of this degree in the state."""
+        try:
+            self.coefficients(degree)
+        except EnergyError:
+            return False
+        return True
 
     @property
     def labels(self) -> StateAxis:
@@ -264,12 +273,12 @@ class Potential:
     def in_field(self, field: Expr, degree: int | None, place: Expr | None = None) -> tuple[Potential, Expr]:
         """φ with a linear term in ``field`` for derivatives to act on, and the value of the field at which it is φ.
 
-        For a polynomial the field takes the place of the linear coefficient; else it is added to φ, and 0 there. Where
-        the state is a vector, ``place`` says which of its components the field acts on.
+        For a polynomial of the degree the field takes the place of the linear coefficient; else it is added to φ, and 0
+        there. Where the state is a vector, ``place`` says which of its components the field acts on.
         """
         from sympy import S
 
-        if degree is None or not self.is_polynomial():
+        if degree is None or not self.is_polynomial(degree):
             from symbolic.language.layers import Component
 
             part = self.state if place is None else Component(self.state, place)
@@ -294,6 +303,21 @@ class Sampler:
     arguments: Callable[[Potential], tuple[Expr, ...]]
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """The functions of a unit's state that ready-made energies hold, each by what the names of its parameters end with.
+
+    Attributes:
+        couplings: those by which other units act on it, each with weights of its own.
+        biases: those with a bias.
+        squares: those with a precision, which is learnt: e^{−z}/2 times each is added to E.
+    """
+
+    couplings: Mapping[str, Expr]
+    biases: Mapping[str, Expr]
+    squares: Mapping[str, Expr] = field(default_factory=dict)
+
+
 @cache
 def uniform_number() -> Expr:
     """The symbol that stands for a uniform random number, 0 < u < 1, in the expression of a ``"quantile"`` sampler."""
@@ -313,15 +337,18 @@ class Unit:
     Attributes:
         name: what people write, such as ``"binary"`` or ``"binomial(4)"``.
         domain: the states.
-        log_partition: from φ, the closed form of Γ = ln Σ_s μ(s) e^{φ(s)}.
+        log_partition: from φ, the closed form of Γ = ln Σ_s μ(s) e^{φ(s)}, in functions that have a stable form in
+            generated code (:mod:`symbolic.language.functions`). Where φ is not of the unit's degree, and the states are
+            64 numbers at most, the sum is written out over them instead.
         description: one line for people.
         conditions: from φ, expressions that must be positive for Γ to be finite.
         base: μ(s) as an expression in s, where it is not 1.
-        degree: φ may be a polynomial of this degree in s; any function of s if None.
-        stable: what generated code calls the numerically stable form of Γ.
+        degree: the closed form is for polynomials of this degree in s; for any function of s if None.
         sampler: how states are drawn. A unit with a finite set of states needs none of its own: they are drawn with the
             weights μ(s) e^{φ(s)}. None for any other unit means that it cannot be drawn.
         is_categorical: whether the states are labels, which energies compare but do not calculate with.
+        statistics: from the state, what ready-made energies hold of it, where that is more than the state itself.
+        held_by: what messages call that which the conditions say must be positive, such as ``"rate"``.
     """
 
     name: str
@@ -331,9 +358,10 @@ class Unit:
     conditions: Callable[[Potential], tuple[Expr, ...]] = _none
     base: Callable[[Expr], Expr] | None = None
     degree: int | None = None
-    stable: str = ""
     sampler: Sampler | None = None
     is_categorical: bool = False
+    statistics: Callable[[Expr], Statistics] | None = None
+    held_by: str = ""
 
     def __post_init__(self) -> None:
         if self.sampler is None and self.is_categorical:
@@ -342,6 +370,8 @@ class Unit:
             name = "two_states" if len(self.states) == 2 and self.base is None else "finite"
             arguments = self._mean if name == "two_states" else self._weights
             object.__setattr__(self, "sampler", Sampler(name, arguments))
+        if self.degree is not None and self.is_finite and len(self.states) <= MOST_LISTED:
+            object.__setattr__(self, "log_partition", partial(_closed_or_listed, self, self.log_partition))
 
     def _mean(self, phi: Potential) -> tuple[Expr, ...]:
         return (cumulant(self, phi, 1),)
@@ -353,6 +383,15 @@ class Unit:
         states = tuple(sympify(state) for state in self.states)
         return (*(phi(state) + self.log_base(state) for state in states), *states)
 
+    def is_written_out(self, phi: Potential) -> bool:
+        """Whether Γ is the sum over the listed states, since φ has no closed form."""
+        few = self.is_finite and not self.is_categorical and len(self.states) <= MOST_LISTED
+        return few and self.degree is not None and not phi.is_polynomial(self.degree)
+
+    def sampler_of(self, phi: Potential) -> Sampler | None:
+        """How states are drawn at φ: by the unit's own sampler, or by the weights of its states."""
+        return Sampler("finite", self._weights) if self.is_written_out(phi) else self.sampler
+
     def probability(self, phi: Potential) -> Expr:
         """e^{φ(s) − Γ}, the probability of the label s of a categorical unit, in the index ``s`` over its labels."""
         from symbolic.language.layers import exponential
@@ -363,6 +402,28 @@ class Unit:
     def is_finite(self) -> bool:
         """Whether the states can be listed."""
         return self.domain.states is not None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest state, infinite where there is none; of vectors, what a component can be."""
+        domain = self.domain
+        match domain:
+            case Circle():
+                return -math.pi, math.pi
+            case Sphere():
+                return -1.0, 1.0
+            case Interval():
+                low, high = domain.low, domain.high
+            case Integers():
+                low, high = domain.first, domain.last
+            case _:
+                low, high = self.states[0], self.states[-1]
+        return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether all states lie between two numbers."""
+        return all(map(math.isfinite, self.ends))
 
     @property
     def dimension(self) -> int:
@@ -379,6 +440,11 @@ class Unit:
     def is_continuous(self) -> bool:
         """Whether the states are real numbers, so that sums over them are integrals."""
         return isinstance(self.domain, (Interval, Circle, Sphere))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ready-made energies hold the state itself, a number, with one weight and one bias."""
+        return self.statistics is None and self.dimension == 1 and not self.is_categorical
 
     @property
     def has_mean(self) -> bool:
@@ -402,6 +468,13 @@ class Unit:
         from sympy import S, log
 
         return S.Zero if self.base is None else log(self.base(state))
+
+
+def _closed_or_listed(unit: Unit, closed: Callable[[Potential], Expr], phi: Potential) -> Expr:
+    """Γ in a unit's closed form, or as the sum over its states."""
+    from symbolic.language.functions import Logsumexp
+
+    return Logsumexp(*unit._weights(phi)[: len(unit.states)]) if unit.is_written_out(phi) else closed(phi)
 
 
 def cumulant(unit: Unit, potential: Potential, order: int, place: Expr | None = None) -> Expr:
@@ -446,7 +519,6 @@ def _finite_set(states: tuple[StateValue, ...]) -> Unit:
         domain,
         lambda phi: Logsumexp(*map(phi, values)),
         f"the states {', '.join(map(str, states))}",
-        stable="logsumexp",
     )
 
 
@@ -479,7 +551,6 @@ def _binomial(count: int) -> Unit:
         f"how many of {count} binary units in one field are on",
         base=base,
         degree=1,
-        stable="softplus",
         sampler=Sampler("binomial", lambda phi: (_number(count), _field(phi))),
     )
 
@@ -499,7 +570,6 @@ def _integer(last: int) -> Unit:
         log_partition,
         f"a whole number from 0 to {last}",
         degree=1,
-        stable="lngeomsum",
         sampler=Sampler("integer", lambda phi: (_number(last + 1), _field(phi))),
     )
 
@@ -519,7 +589,6 @@ def _potts(count: int) -> Unit:
         Integers(0, count - 1),
         log_partition,
         f"one of {count} labels",
-        stable="logsumexp",
         is_categorical=True,
     )
 
@@ -571,8 +640,8 @@ def _gamma(shape: Fraction) -> Unit:
         f"a positive number with a gamma distribution of shape {shape}",
         _rate,
         None if shape == 1 else lambda state: state ** (alpha - 1),
+        held_by="rate",
         degree=1,
-        stable="log",
         sampler=Sampler("gamma", lambda phi: (*_rate(phi), alpha)),
     )
 
@@ -624,6 +693,15 @@ def _rectified_draw(phi: Potential) -> tuple[Expr, ...]:
     return c1 / sqrt(q), 1 / sqrt(q)
 
 
+def _two_sided_statistics(state: Expr) -> Statistics:
+    """Coupled by the state, with a bias and a precision for each side: Tubiana, Cocco and Monasson, "Learning protein
+    constitutive motifs from sequence data" (eLife 8, 2019)."""
+    from symbolic.language.functions import neg, pos
+
+    sides = {"pos": pos(state), "neg": neg(state)}
+    return Statistics({"": state}, sides, {name: side**2 for name, side in sides.items()})
+
+
 def _two_sides(phi: Potential) -> tuple[tuple[Expr, Expr], tuple[Expr, Expr], Expr]:
     """(θ, γ) of the terms θ s − γ s²/2 on the positive and on the negative side, and what does not depend on s."""
     from symbolic.language.functions import neg, pos
@@ -673,6 +751,14 @@ def _two_sided_draw(phi: Potential) -> tuple[Expr, ...]:
     return odds, up / sqrt(up_q), 1 / sqrt(up_q), -down / sqrt(down_q), 1 / sqrt(down_q)
 
 
+def _slab_statistics(state: Expr) -> Statistics:
+    """A bias for how often the state is not 0, beside that of the state: Courville, Bergstra and Bengio, "A spike and
+    slab restricted Boltzmann machine" (AISTATS 2011), with both in one unit."""
+    from symbolic.language.functions import nonzero
+
+    return Statistics({"": state}, {"": state, "nonzero": nonzero(state)})
+
+
 def _slab(phi: Potential) -> tuple[Expr, Expr, Expr, Expr]:
     """c_0, the weight of the slab against the spike, the field and the precision."""
     from symbolic.language.functions import nonzero
@@ -703,6 +789,13 @@ def _spike_and_slab_draw(phi: Potential) -> tuple[Expr, ...]:
 
     _, _, field, q = _slab(phi)
     return _slab_odds(phi), field / q, 1 / sqrt(q)
+
+
+def _angle_statistics(state: Expr) -> Statistics:
+    from sympy import cos, sin
+
+    parts = {"cos": cos(state), "sin": sin(state)}
+    return Statistics(parts, parts)
 
 
 def _components(phi: Potential) -> tuple[Expr, Expr, Expr]:
@@ -743,10 +836,8 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
     {
         unit.name: unit
         for unit in (
-            Unit(
-                "binary", Finite((0, 1)), _binary, "on or off: a Bernoulli unit with states 0 and 1", stable="softplus"
-            ),
-            Unit("spin", Finite((-1, 1)), _spin, "an Ising spin with states -1 and +1", stable="log2cosh"),
+            Unit("binary", Finite((0, 1)), _binary, "on or off: a Bernoulli unit with states 0 and 1"),
+            Unit("spin", Finite((-1, 1)), _spin, "an Ising spin with states -1 and +1"),
             Unit(
                 "poisson",
                 Integers(0),
@@ -754,7 +845,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 "a count with a Poisson distribution",
                 base=_one_over_factorial,
                 degree=1,
-                stable="exp",
                 sampler=Sampler("poisson", lambda phi: (_field(phi),)),
             ),
             Unit(
@@ -763,8 +853,8 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _geometric,
                 "a count with a geometric distribution",
                 _rate,
+                held_by="rate",
                 degree=1,
-                stable="log1mexp",
                 sampler=Sampler("geometric", _rate),
             ),
             Unit(
@@ -773,8 +863,8 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _exponential,
                 "a positive number with an exponential distribution",
                 _rate,
+                held_by="rate",
                 degree=1,
-                stable="log",
                 sampler=Sampler("exponential", _rate),
             ),
             Unit(
@@ -783,7 +873,6 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _uniform,
                 "a number between 0 and 1",
                 degree=1,
-                stable="lnexprel",
                 sampler=Sampler("uniform", lambda phi: (_field(phi),)),
             ),
             Unit(
@@ -792,8 +881,8 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _gaussian,
                 "a real number; its precision is the energy's coefficient of s²/2",
                 _precision,
+                held_by="precision",
                 degree=2,
-                stable="gaussian",
                 sampler=Sampler("gaussian", _gaussian_draw),
             ),
             Unit(
@@ -802,8 +891,8 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _rectified,
                 "a rectified Gaussian: a Gaussian unit restricted to s ≥ 0",
                 _precision,
+                held_by="precision",
                 degree=2,
-                stable="lnmills",
                 sampler=Sampler("rectified", _rectified_draw),
             ),
             Unit(
@@ -812,9 +901,10 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _two_sided,
                 "a dual rectified Gaussian: field and precision for s > 0, in pos(s), and others for s < 0, in neg(s)",
                 _two_precisions,
+                held_by="precision",
                 degree=2,
-                stable="lnmills",
                 sampler=Sampler("two_sided", _two_sided_draw),
+                statistics=_two_sided_statistics,
             ),
             Unit(
                 "spike_and_slab",
@@ -822,24 +912,24 @@ TABLE: Mapping[str, Unit] = MappingProxyType(
                 _spike_and_slab,
                 "0, or a Gaussian number; the energy's coefficient of −nonzero(s) decides between the two",
                 lambda phi: (_slab(phi)[3],),
+                held_by="precision",
                 degree=2,
-                stable="softplus",
                 sampler=Sampler("spike_and_slab", _spike_and_slab_draw),
+                statistics=_slab_statistics,
             ),
             Unit(
                 "von_mises",
                 Circle(),
                 _von_mises,
                 "an angle in a field (x, y), in cos(s) and sin(s)",
-                stable="lnbessel",
                 sampler=Sampler("von_mises", lambda phi: _components(phi)[1:]),
+                statistics=_angle_statistics,
             ),
             Unit(
                 "heisenberg",
                 Sphere(3),
                 _heisenberg,
                 "a direction in space: a vector of length 1 in a field, in its three components v[i, α]",
-                stable="lnsinhc",
                 sampler=Sampler("heisenberg", _heisenberg_draw),
             ),
         )
@@ -891,10 +981,12 @@ def _set_of_states(name: str) -> Unit:
 
 @cache
 def _installed() -> Mapping[str, Any]:
-    """The units that other packages bring, by name; each is loaded when it is asked for."""
+    """The units that other packages bring, by name; each is loaded when it is asked for. Names of this table stay its
+    own."""
     from importlib.metadata import entry_points
 
-    return {entry.name: entry for entry in entry_points(group="pgm_rbm.units")}
+    found = {entry.name: entry for entry in entry_points(group="pgm_rbm.units")}
+    return {name: entry for name, entry in found.items() if name not in TABLE and name not in FAMILIES}
 
 
 def known_units() -> tuple[str, ...]:
@@ -938,18 +1030,44 @@ def _made(name: str) -> Unit:
         except EnergyError as error:
             raise EnergyError(f"there is no unit called {name!r}: {error}") from None
     if family in _installed():
-        made = _installed()[family].load()
-        try:
-            unit = made(argument.strip()) if argument is not None and callable(made) else made
-        except ValueError as error:
-            raise EnergyError(f"there is no unit called {name!r}: {error}") from None
-        if not isinstance(unit, Unit):
-            raise EnergyError(
-                f"the entry point {family!r} of the group pgm_rbm.units gives no symbolic.units.Unit for {name!r}. "
-                f"Got {unit!r}."
-            )
-        return unit
+        return _from_elsewhere(name, family, None if argument is None else argument.strip())
     raise _unknown(name)
+
+
+def is_own(name: str) -> bool:
+    """Whether the unit is one of this table, which changes with this package alone."""
+    lookup(name)
+    return name.strip().startswith("{") or re.split(r"[\s(]", name.strip(), maxsplit=1)[0] in {*TABLE, *FAMILIES}
+
+
+def _from_elsewhere(name: str, family: str, argument: str | None) -> Unit:
+    """The row of another package, under the name by which it is asked for."""
+    entry = _installed()[family]
+    where = f"the entry point {family!r} = {entry.value!r} of the group pgm_rbm.units"
+    try:
+        made = entry.load()
+    except Exception as error:
+        raise EnergyError(
+            f"the unit {name!r} cannot be loaded: {where} fails with {type(error).__name__}: {error}. Reinstall or "
+            "repair the package that brings it."
+        ) from error
+    if isinstance(made, Unit):
+        if argument is not None:
+            raise EnergyError(f"there is no unit called {name!r}: {family!r} is a single unit; leave out ({argument}).")
+        return replace(made, name=family)
+    if callable(made):
+        if argument is None:
+            raise EnergyError(f"there is no unit called {name!r}: {where} is a family; write {family}(…).")
+        try:
+            made = made(argument)
+        except Exception as error:
+            reason = (
+                str(error) if isinstance(error, ValueError) else f"{where} fails with {type(error).__name__}: {error}"
+            )
+            raise EnergyError(f"there is no unit called {name!r}: {reason}") from error
+    if not isinstance(made, Unit):
+        raise EnergyError(f"{where} gives no symbolic.units.Unit for {name!r}. Got {made!r}.")
+    return replace(made, name=f"{family}({argument})")
 
 
 def axis_length(axis: str, layers: Mapping[str, str]) -> int | None:

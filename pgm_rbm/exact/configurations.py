@@ -20,7 +20,7 @@ from pgm_rbm.exact.enumeration import expectations, log_partition, make_plan
 from pgm_rbm.exact.products import Problem
 from pgm_rbm.exact.shards import Progress, showing
 from pgm_rbm.exact.sums import LayerSum, ProductSum, domain_of, problem_of
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes, parameter_shapes
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of, layer_sizes, parameter_shapes
 from pgm_rbm.sampling.gibbs import Clamp
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
 from pgm_rbm.workers import workers
@@ -94,7 +94,7 @@ def sample(
     drawn = np.empty((n, parts[0][1].shape[1]))
     for draws, rows in parts:
         drawn[draws] = rows
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     given = drawn.astype(dtype)
     (v,), (h,) = kernels.visible, kernels.hidden
     other = h if task.layer == v else v
@@ -347,7 +347,7 @@ def most_probable(
             target[free] = np.asarray(states)[terms.argmax(axis=0)]
             value = float(terms.max(axis=0).sum())
             log_z = float(np.logaddexp.reduce(terms, axis=0).sum())
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     return MostProbable(visible.astype(dtype), hidden.astype(dtype), min(value - log_z, 0.0))
 
 

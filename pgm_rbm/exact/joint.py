@@ -28,7 +28,7 @@ from pgm_rbm.exact.enumeration import DEFAULT_LIMIT, Expectations, Gradient
 from pgm_rbm.exact.reduction import Part
 from pgm_rbm.exact.shards import Executors, Progress, run, showing
 from pgm_rbm.exact.sums import lifted
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, dtype_of
 from pgm_rbm.layout import NO_AVERAGE, Layout, States
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.workers import row_blocks, thread_count, workers
@@ -348,7 +348,7 @@ def free_energy(kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any]) -
     Raises:
         ModelError, EnumerationLimitError: the hidden layers cannot be summed out.
     """
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     posterior = _Posterior(Layout.of(kernels, parameters), parameters, averages=False)
     out = np.empty(len(x), dtype)
     for start in range(0, len(x), posterior.rows):
@@ -430,7 +430,7 @@ def sample(
             numbers[draws] = runs[k].start + _places(logs(runs[k]), u[1, draws])
 
         pool.map(draw, np.unique(chosen).tolist())
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     held = {layer: value.astype(dtype) for layer, value in task.states(numbers).items()}
     rest = [layer for layer in layout.kernels.layers if layer not in held]
     for layer in rest:

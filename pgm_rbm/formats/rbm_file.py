@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from pgm_rbm.formats import model_file
-from pgm_rbm.kernels import checked_parameters
+from pgm_rbm.kernels import checked_parameters, dtype_of
 from pgm_rbm.learning.history import History
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read(path: str | os.PathLike[str], kind: type[RBM]) -> RBM:
 
 def _model(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], kind: type[RBM]) -> RBM:
     parameters = _within(arrays, "parameters.")
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     if "energy" in header:
         energy = energy_from_data(header["energy"])
         if any(array.dtype != dtype for array in parameters.values()):

@@ -102,13 +102,13 @@ def _finite(units: str) -> Kind:
     values = domains.states_of(units)
     measure = domains.log_measure(units, np.array(values))
     even = measure is None or not measure.any()
-    return Kind(values, () if measure is None or even else tuple(measure.tolist()), domains.has_places(units))
+    return Kind(values, () if measure is None or even else tuple(measure.tolist()), not domains.is_plain(units))
 
 
 def has_labels(name: Hashable, attributes: Mapping[str, Any]) -> bool:
     """Whether a variable's values are no numbers to calculate with, but labels or directions."""
     units = canonical(name, attributes.get("units", "binary"))
-    return units == CATEGORICAL or domains.has_places(units)
+    return units == CATEGORICAL or not domains.is_plain(units)
 
 
 def same_kind(name: Hashable, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of
 from pgm_rbm.layout import Layout
 from pgm_rbm.learning.optimisers import optimiser_from, optimiser_settings
 from pgm_rbm.learning.trainer import Settings, TrainingState
@@ -55,7 +55,7 @@ def unpack(
             )
     chains = None
     if "chains" in data:
-        layout, dtype = Layout.of(kernels, parameters), next(iter(parameters.values())).dtype
+        layout, dtype = Layout.of(kernels, parameters), dtype_of(parameters)
         visible, hidden = arrays["chains.visible"], arrays["chains.hidden"]
         n = len(visible)
         chains = Chains(

@@ -157,6 +157,8 @@ class LearningModel(SamplingModel):
             data_sweeps=data_sweeps,
             shuffle=shuffle,
         )
+        if not self._parameters:
+            raise ModelError("the energy has no parameters, so there is nothing to learn. Name some, such as a[i].")
         if self._layout.averaged is None:
             raise ModelError(NO_AVERAGE)
         if self._layout.given and settings.algorithm != "cd":

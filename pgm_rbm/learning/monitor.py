@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pgm_rbm.domains import is_finite, log_measure, states_of
 from pgm_rbm.exact import enumeration, joint
-from pgm_rbm.kernels import Kernels, Parameters, serves
+from pgm_rbm.kernels import Kernels, Parameters, dtype_of, serves
 from pgm_rbm.layout import Layout
 from pgm_rbm.sampling.streams import Purpose, generator
 
@@ -136,7 +136,7 @@ def pseudo_log_likelihood(
         seed: 64-bit seed of the rows and units that are picked; the same seed picks the same ones.
         most_rows: measure on so many random rows at most.
     """
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     layer = kernels.visible[0]
     rng = generator(seed, Purpose.MONITOR)
     if most_rows is not None and len(x) > most_rows:

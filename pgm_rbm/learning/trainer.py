@@ -30,7 +30,7 @@ import numpy.typing as npt
 from pgm_rbm.errors import DivergentError
 from pgm_rbm.exact import enumeration, fisher, joint
 from pgm_rbm.existence import Existence
-from pgm_rbm.kernels import FloatArray, Kernels, Phase, layer_axes
+from pgm_rbm.kernels import FloatArray, Kernels, Phase, dtype_of, layer_axes
 from pgm_rbm.layout import Layout, States
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
@@ -237,7 +237,7 @@ class _Steps:
         self._symmetric = [name for name in parameters if name in symmetric]
         self._kernels, self._parameters, self._x, self._state = kernels, dict(parameters), x, state
         self._threads = threads
-        self._dtype = next(iter(self._parameters.values())).dtype
+        self._dtype = dtype_of(self._parameters)
         self._batch_size = min(state.settings.batch_size, len(x))
         self.batches = -(-len(x) // self._batch_size)
         self._layout = Layout.of(kernels, self._parameters)

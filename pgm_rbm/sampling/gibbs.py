@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pgm_rbm.domains import describe, dimension, is_finite, outside, states_of
 from pgm_rbm.errors import UnknownVariableError, ValueOutsideDomainError
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, layer_sizes
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of, layer_sizes
 from pgm_rbm.layout import Layout, States
 from pgm_rbm.sampling.layers import draw_layer, layer_key, resting
 from pgm_rbm.sampling.streams import Purpose, generator
@@ -60,7 +60,7 @@ def clamps_from(given: Given, kernels: Kernels, parameters: Parameters, n: int) 
         ValueError: there are neither 1 nor n values.
     """
     sizes = layer_sizes(kernels, parameters)
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     places: dict[str, dict[int, FloatArray]] = {}
     for node, value in given.items():
         layer, unit = node if isinstance(node, tuple) and len(node) == 2 else (None, None)
@@ -155,7 +155,7 @@ def start_chains(
     """
     layout = Layout.of(kernels, parameters)
     draws = _Clamped(layout, parameters, seed, clamps or {})
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     free = (*(() if visible is not None else layout.visible), *layout.hidden)
     places = [*layout.visible, *layout.kernels.hidden]
     first: States = {} if visible is None else layout.data_states(visible)

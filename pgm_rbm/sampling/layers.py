@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import is_finite, log_measure, resting_state, states_of
-from pgm_rbm.errors import ModelError
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters
+from pgm_rbm.domains import is_bounded, is_finite, log_measure, resting_state, states_of
+from pgm_rbm.errors import DivergentError, ModelError
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of
 from pgm_rbm.layout import Layout, States
 from pgm_rbm.sampling.streams import Purpose, derive_key, uniforms
 
@@ -74,7 +74,31 @@ def draw_layer(
 
     Raises:
         ModelError: see `require_drawable`.
+        DivergentError: a state is no longer finite.
     """
+    if all(map(is_bounded, layout.kernels.layers.values())):
+        return _drawn(layout, parameters, layer, states, key, first_row, kept)
+    with np.errstate(over="ignore", invalid="ignore"):
+        drawn = _drawn(layout, parameters, layer, states, key, first_row, kept)
+    if not np.isfinite(drawn).all():
+        row, column = (int(k) for k in np.argwhere(~np.isfinite(drawn))[0])
+        raise DivergentError(
+            f"a chain has run away: {layout.kernels.layers[layer]} unit {column} of layer {layer} was drawn as "
+            f"{drawn[row, column]} at row {row}. Either the model has no Z or its states are too large for "
+            f"{drawn.dtype}; make its weights smaller."
+        )
+    return drawn
+
+
+def _drawn(
+    layout: Layout,
+    parameters: Parameters,
+    layer: str,
+    states: States,
+    key: int,
+    first_row: int,
+    kept: Sequence[int],
+) -> FloatArray:
     kernels = layout.kernels
     if not layout.tied(layer):
         return kernels.sample(layer, layout.around(layer, states), key, first_row=first_row, **parameters)
@@ -143,7 +167,7 @@ def draw_hidden(
         All states, the hidden ones new.
     """
     rows = len(next(iter(states.values())))
-    dtype = next(iter(parameters.values())).dtype
+    dtype = dtype_of(parameters)
     held = dict(states)
     for layer in layout.hidden:
         if layer not in held:

@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from symbolic import units
@@ -73,10 +73,12 @@ def compile_energy(energy: Energy, target: str = "numba") -> Kernels:
     """
     _checked_target(target)
     with _lock:
-        key = (energy, target)
+        kinds = [layer.unit for layer in energy.layers.values()]
+        key = (energy, target, *map(units.lookup, kinds))
         if key not in _built:
             described = hashlib.sha256(_description(energy).encode()).hexdigest()[:12]
-            _built[key] = _kept(f"energy_{described}_{target.replace('-', '_')}", lambda: generate(energy, target))
+            recipe = f"energy_{described}_{target.replace('-', '_')}"
+            _built[key] = _kept(recipe, kinds, lambda: generate(energy, target))
         return _built[key]
 
 
@@ -87,12 +89,17 @@ def _description(energy: Energy) -> str:
     return repr((str(energy.expression), roles, parameters))
 
 
-def _kept(recipe: str, make: Callable[[], str]) -> Kernels:
-    """The kernels that a recipe has led to before, or that are made now; what is made is remembered by its recipe."""
-    path = cache.find_recipe(recipe)
+def _kept(recipe: str, kinds: Iterable[str], make: Callable[[], str]) -> Kernels:
+    """The kernels that a recipe has led to before, or that are made now; what is made is remembered by its recipe.
+
+    With units of another package they are derived in every process: their rows may have changed since.
+    """
+    lasting = all(map(units.is_own, kinds))
+    path = cache.find_recipe(recipe) if lasting else None
     if path is None:
         path = cache.keep(recipe, make())
-        cache.keep_recipe(recipe, path)
+        if lasting:
+            cache.keep_recipe(recipe, path)
     return Kernels(cache.load(path), path, path.read_text(encoding="utf-8"))
 
 
@@ -125,9 +132,10 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
         return generate(getattr(energies, name)(**chosen), target)
 
     with _lock:
-        if recipe not in _built:
-            _built[recipe] = _kept(recipe, make)
-        return _built[recipe]
+        key = (recipe, *map(units.lookup, chosen.values()))
+        if key not in _built:
+            _built[key] = _kept(recipe, chosen.values(), make)
+        return _built[key]
 
 
 def _in_file_names(unit: str) -> str:

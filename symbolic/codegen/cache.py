@@ -1,7 +1,8 @@
 """The disk cache of generated modules: readable files, each named after the hash of what it holds.
 
-A module's file name carries the hash of its source and of the versions of NumPy and Numba, so a file that is
-damaged, or was made for other versions, is never taken for the one asked for. Files are written under another
+A module's file name carries the hash of its source, of the runtimes that it calls (Numba builds their functions and
+constants into its machine code) and of the versions of NumPy and Numba, so a file that is damaged, or was made for
+other versions, is never taken for the one asked for. Files are written under another
 name and moved into place: a process sees all of a file or none of it, and several may start at once. A small
 *recipe* file beside the modules says which module an energy given by name leads to; its own name carries the
 hash of all sources of this package, and with it the module can be loaded without deriving anything.
@@ -28,6 +29,7 @@ import tempfile
 import threading
 import types
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -240,7 +242,7 @@ def _recipe_name(recipe: str) -> str:
 
 
 def _fingerprint(source: str) -> str:
-    return hashlib.sha256(f"{source}\0{_versions()}".encode()).hexdigest()[:_LENGTH]
+    return hashlib.sha256("\0".join((source, _versions(), _runtimes())).encode()).hexdigest()[:_LENGTH]
 
 
 @cache
@@ -252,8 +254,19 @@ def _versions() -> str:
 def _own_sources() -> str:
     """The hash of every source file of the package ``symbolic``."""
     root = Path(__file__).resolve().parent.parent
+    return _hash_of_files(root, root.rglob("*.py"))
+
+
+@cache
+def _runtimes() -> str:
+    """The hash of the modules that generated ones import from."""
+    root = Path(__file__).resolve().parent
+    return _hash_of_files(root, root.glob("runtime*.py"))
+
+
+def _hash_of_files(root: Path, paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(paths):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

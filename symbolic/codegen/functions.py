@@ -6,7 +6,6 @@ tied together) is left out, and the reason kept for whoever asks for it.
 
 from __future__ import annotations
 
-import itertools
 import keyword
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Map, Node, Sam
 from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError, factored
 from symbolic.codegen.passes import optimise
 from symbolic.derivation.marginal import AUTO, CLOSED, ENUMERATION, SINGLE_SITE, conditional, free_energy, phase
-from symbolic.derivation.separation import separate, single_out
+from symbolic.derivation.separation import independent_layers, separate, single_out
 from symbolic.derivation.trace import Derivation
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
@@ -42,9 +41,6 @@ _METHODS = "layer of parameter rng self states v_model x"
 RESERVED = frozenset(_BODIES.split()) | set(CALLED.values())
 # Arguments of the methods of Kernels, beside which parameters are passed by name.
 ARGUMENTS = frozenset(_METHODS.split())
-
-# Sets of layers to sum out in closed form are tried one by one up to this many layers; of more, layer by layer.
-_FEW_LAYERS = 6
 
 
 @dataclass(frozen=True)
@@ -175,6 +171,7 @@ class _Writer:
         self.refused: dict[str, str] = {}
         self.methods: dict[str, str] = {}
         self._separable: dict[frozenset[Layer], bool] = {}
+        self.texts: dict[str, list[str]] = {}  # of conditions, by what they are called
 
     def program(self) -> Program:
         energy = self.energy
@@ -247,19 +244,8 @@ class _Writer:
             NotSeparableError: layers whose states cannot be listed would be among the others.
         """
         endless = tuple(layer for layer in layers if not lookup(layer.unit).is_finite)
-        if len(layers) <= _FEW_LAYERS:
-            sets = [s for size in range(len(layers), 0, -1) for s in itertools.combinations(layers, size)]
-            sets.sort(key=lambda s: (-len(s), -sum(layer in self.energy.hidden for layer in s)))
-        else:
-            most: list[Layer] = []
-            for layer in sorted(layers, key=lambda layer: (layer not in endless, layer not in self.energy.hidden)):
-                if self._separates([*most, layer]):
-                    most.append(layer)
-            sets = [tuple(layer for layer in layers if layer in most)]
-        for chosen in sets:
-            if set(endless) <= set(chosen) and self._separates(chosen):
-                return chosen
-        if endless:
+        chosen = independent_layers(self.energy.function, layers, endless, self.energy.hidden)
+        if chosen is None:
             units = ", ".join(f"{layer.name} ({lookup(layer.unit).domain})" for layer in endless)
             raise NotSeparableError(
                 f"the sum over the layers {', '.join(layer.name for layer in layers)} has no closed form, and the "
@@ -267,7 +253,7 @@ class _Writer:
                 "by annealed importance sampling, or take a model in which these layers are independent given layers "
                 "of finitely many states."
             )
-        return ()
+        return chosen
 
     # The list of functions
 
@@ -325,12 +311,17 @@ class _Writer:
         for expression in dict.fromkeys(found):
             indices = sorted((s for s in expression.free_symbols if isinstance(s, Index)), key=lambda i: i.name)
             layer = indices[0].layer if indices else summed[0]
-            what = "precision" if lookup(layer.unit).degree == 2 else "rate"
+            what = lookup(layer.unit).held_by or "condition"
             free = {c: Configuration(c.layer) for c in expression.free_symbols if isinstance(c, Configuration)}
-            text = f"{expression.xreplace(free)}, the {what} of the {layer.unit} units of layer {layer.name}"
+            of = f"{'a' if what == 'condition' else 'the'} {what} of the {layer.unit} units of layer {layer.name}"
+            text = f"{expression.xreplace(free)}, {of}"
             parameters = " or ".join(sorted(p.name for p in expression.atoms(Parameter)))
             node = self.lowering.lower(expression, self.lowering.axes_of(tuple(indices)))
-            conditions.append(Condition(f"{what}_of_{layer.name}".upper(), text, parameters, node))
+            texts = self.texts.setdefault(f"{what}_of_{layer.name}".upper(), [])
+            if text not in texts:
+                texts.append(text)
+            number = f"_{texts.index(text) + 1}" if texts[0] != text else ""
+            conditions.append(Condition(f"{what}_of_{layer.name}".upper() + number, text, parameters, node))
         return tuple(conditions)
 
     # One function each
@@ -424,14 +415,15 @@ class _Writer:
             function = self.energy.function
             alone = derivation.method == SINGLE_SITE
             separation = single_out(function, state) if alone else separate(function, layer, free=True)
-            if unit.sampler is None:
+            sampler = unit.sampler_of(separation.unit_potential(state))
+            if sampler is None:
                 raise LoweringError(
                     f"the {unit.name} units of layer {layer.name} have no sampler; give their row in the table of "
                     "units one (symbolic.units.Sampler)."
                 )
-            arguments = unit.sampler.arguments(separation.unit_potential(state))
-            node = self.lowering.sample(unit.sampler.name, arguments, free)
-            formula = f"{state} drawn from {unit.sampler.name}({', '.join(map(self.shown, map(factored, arguments)))})"
+            arguments = sampler.arguments(separation.unit_potential(state))
+            node = self.lowering.sample(sampler.name, arguments, free)
+            formula = f"{state} drawn from {sampler.name}({', '.join(map(self.shown, map(factored, arguments)))})"
         purpose = f"Random states of layer {layer.name}, given the rest of each row."
         if one_by_one:
             purpose = f"Random states of layer {layer.name}, unit by unit, each given all others as they are by then."

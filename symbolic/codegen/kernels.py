@@ -249,7 +249,8 @@ class Kernels:
         name = f"phase_and_sample_of_{'_'.join(kept)}"
         drawn = next(layer for layer in self.layers if layer not in (*kept, *self.given))
         more = {"drawn": drawn, "rng": rng, "first_row": first_row, "row_weights": row_weights}
-        phase, states = self._call(name, x, (*kept, *self.given), parameters, **more)
+        found = self._call(name, x, (*kept, *self.given), parameters, **more)
+        phase, states = found if self.parameters else ({}, found)
         return self._phases(phase), self._side_by_side(drawn, states)
 
     def gradient(
@@ -473,5 +474,6 @@ class Kernels:
         axes = ", ".join(f"n_{layer}" for layer in self.parameters[missing])
         raise ArgumentError(f"parameter {missing} is missing: pass {missing}=…, an array of shape ({axes}).")
 
-    def _phases(self, phase: dict[str, Any]) -> dict[str, Array]:
-        return {name: self._arrays.result(value) for name, value in phase.items()}
+    def _phases(self, phase: dict[str, Any] | None) -> dict[str, Array]:
+        # The functions of an energy without parameters return no phase at all.
+        return {name: self._arrays.result(value) for name, value in (phase or {}).items()}

@@ -424,7 +424,16 @@ def _number(expression: Expr) -> float | None:
     while named:
         expression = expression.xreplace({function: function.definition() for function in named})
         named = expression.atoms(StableFunction)
-    value = float(expression)
+    if not expression.is_number:  # a sum over states stands in it
+        return None
+    try:
+        value = float(expression)
+    except OverflowError:
+        value = math.inf
+    if math.isinf(value) and expression.is_finite:
+        raise LoweringError(
+            f"the number {expression} is beyond what floating-point numbers hold; write the energy without it."
+        )
     return value if math.isfinite(value) else None
 
 

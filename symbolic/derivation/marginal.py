@@ -14,7 +14,7 @@ from sympy import Expr
 
 from symbolic.derivation import rules
 from symbolic.derivation.rules import Context, Rule
-from symbolic.derivation.separation import Separation, separate, single_out
+from symbolic.derivation.separation import Separation, independent_layers, separate, single_out
 from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum, UnitSum
@@ -277,12 +277,4 @@ def _chosen(energy: Energy, method: str) -> tuple[Layer, ...]:
     if method == CLOSED:
         separate(energy.function, _summed(energy, energy.visible))
         return energy.hidden
-    layers = energy.visible + energy.hidden
-    sets = [s for size in range(len(layers), 0, -1) for s in itertools.combinations(layers, size)]
-    for chosen in sorted(sets, key=lambda s: (-len(s), -sum(layer in energy.hidden for layer in s))):
-        try:
-            separate(energy.function, chosen)
-        except NotSeparableError:
-            continue
-        return chosen
-    return ()
+    return independent_layers(energy.function, energy.visible + energy.hidden, preferred=energy.hidden) or ()

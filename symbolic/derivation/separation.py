@@ -7,9 +7,9 @@ ties them together, and the layers cannot be summed out unit by unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from sympy import Add, Expr, Mul, Pow, S, exp
@@ -20,10 +20,13 @@ from symbolic.language.layers import Configuration, Delta, Index, Layer, State, 
 from symbolic.language.probability import EnergyFunction
 from symbolic.units import Finite, Integers, Interval, Potential, cumulant, lookup
 
-__all__ = ["Separation", "monomials", "separate", "single_out"]
+__all__ = ["Separation", "independent_layers", "monomials", "separate", "single_out"]
 
 # An expression that a person writes has a few dozen terms when it is multiplied out.
 MAX_TERMS = 5000
+
+# Which of so many layers are independent is searched for; of more, layer by layer.
+MOST_SEARCHED = 24
 
 _FALLBACKS = (
     "Instead, in this order: take the conditionals of single units given all others, conditional(..., "
@@ -153,19 +156,12 @@ class Separation:
         if lookup(layer.unit).is_categorical:
             _, potential = self._unit(layer, index)
             return lookup(layer.unit).probability(potential)
-        return self._cumulant(index, layer, 1)
-
-    def variance(self, index: Expr, layer: Layer | None = None) -> Expr:
-        """The variance Γ″ of unit ``index``, by the same field; of a vector that of component α."""
-        return self._cumulant(index, layer, 2)
-
-    def _cumulant(self, index: Expr, layer: Layer | None, order: int) -> Expr:
-        return self._once(f"cumulant {order}", layer, index, partial(self._new_cumulant, order))
+        return self._once("mean", layer, index, self._new_mean)
 
     @staticmethod
-    def _new_cumulant(order: int, layer: Layer, potential: Potential) -> Expr:
+    def _new_mean(layer: Layer, potential: Potential) -> Expr:
         unit = lookup(layer.unit)
-        found = cumulant(unit, potential, order, layer.components.index("α") if unit.dimension > 1 else None)
+        found = cumulant(unit, potential, 1, layer.components.index("α") if unit.dimension > 1 else None)
         if isinstance(found, Mul):
             # SymPy has multiplied numbers into sums, where they hide from each other.
             numbers, factors = zip(*(factor.primitive() for factor in found.args), strict=True)
@@ -217,6 +213,64 @@ def separate(function: EnergyFunction, layers: Layer | Iterable[Layer], *, free:
     if isinstance(found, str):
         raise NotSeparableError(found)
     return replace(found, free=True) if free else found
+
+
+def independent_layers(
+    function: EnergyFunction, layers: Sequence[Layer], required: Iterable[Layer] = (), preferred: Iterable[Layer] = ()
+) -> tuple[Layer, ...] | None:
+    """Of some layers, as many as are independent given all others: their units, and they of each other.
+
+    Args:
+        function: the energy.
+        layers: those to choose from.
+        required: layers that have to be among them.
+        preferred: of choices with as many layers, the one with the most of these is taken.
+
+    Returns:
+        the layers in their order, all that can be; None if the required ones cannot. Of more than 24 layers perhaps
+        fewer than there could be.
+    """
+    required, preferred = tuple(required), frozenset(preferred)
+    able = [layer for layer in layers if not isinstance(_separate(function, (layer,)), str)]
+    together = _layers_in_terms(function)
+    tied = {one: {other for terms in together if one in terms for other in terms} - {one} for one in able}
+    if not set(required) <= set(able) or any(tied[one] & set(required) for one in required):
+        return None
+    free = [layer for layer in able if layer not in required and not tied[layer] & set(required)]
+    if len(able) > MOST_SEARCHED:
+        chosen = set(required)
+        for layer in sorted(free, key=lambda layer: layer not in preferred):
+            if not tied[layer] & chosen:
+                chosen.add(layer)
+        return tuple(layer for layer in able if layer in chosen)
+    best: tuple[tuple[int, int], tuple[Layer, ...]] = (-1, -1), ()
+
+    def visit(place: int, chosen: tuple[Layer, ...]) -> None:
+        nonlocal best
+        rest = free[place:]
+        reach = len(chosen) + len(rest), sum(layer in preferred for layer in (*chosen, *rest))
+        if reach <= best[0]:
+            return
+        if not rest:
+            best = reach, chosen
+            return
+        if not tied[rest[0]] & set(chosen):
+            visit(place + 1, (*chosen, rest[0]))
+            if not tied[rest[0]] & set(rest):
+                return  # it is in nobody's way
+        visit(place + 1, chosen)
+
+    visit(0, ())
+    return tuple(layer for layer in able if layer in required or layer in best[1])
+
+
+@lru_cache(maxsize=64)
+def _layers_in_terms(function: EnergyFunction) -> frozenset[frozenset[Layer]]:
+    """For each term of −E the layers whose units it multiplies."""
+    found = set()
+    for factors, _ in monomials(-function.definition):
+        found.add(frozenset(state.layer for factor in factors for state in factor.atoms(State)))
+    return frozenset(found)
 
 
 @lru_cache(maxsize=256)
@@ -344,8 +398,11 @@ def single_out(function: EnergyFunction, state: State) -> Separation:
     return Separation((layer,), constant, (found,), (placeholder,), True)
 
 
-def monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
-    """The terms of a sum of products, each with the indices it is summed over (opened, so nobody else's)."""
+def monomials(expression: Expr, *, squares: bool = False) -> list[tuple[list[Expr], tuple[Index, ...]]]:
+    """The terms of a sum of products, each with the indices it is summed over (opened, so nobody else's).
+
+    With ``squares`` the even powers of sums, which are never negative, are kept whole.
+    """
     out: list[tuple[list[Expr], tuple[Index, ...]]] = []
 
     def walk(pending: list[Expr], done: list[Expr], binders: tuple[Index, ...]) -> None:
@@ -361,7 +418,10 @@ def monomials(expression: Expr) -> list[tuple[list[Expr], tuple[Index, ...]]]:
                     walk([*pending, *Mul.make_args(term)], done, binders)
                 return
             elif factor.is_Pow and factor.exp.is_Integer and factor.exp > 0 and factor.base.has(IndexSum, Add):
-                pending.extend([factor.base] * int(factor.exp))
+                if squares and factor.exp.is_even:
+                    done.append(factor)
+                else:
+                    pending.extend([factor.base] * int(factor.exp))
             elif factor.is_Pow and isinstance(factor.base, Mul) and factor.exp.is_Integer:
                 pending.extend(f**factor.exp for f in factor.base.args)
             else:

@@ -7,6 +7,7 @@ Everything here is an ordinary SymPy object (hashable, immutable, rebuildable fr
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
@@ -36,13 +37,32 @@ __all__ = [
     "axes_of",
     "coordinate",
     "exponential",
+    "problem_of_name",
 ]
+
+
+# A name is a few words at most; all time is spent on it that is spent on text.
+MAX_NAME = 100
 
 
 def _name(kind: str, name: object) -> str:
     if not isinstance(name, str) or not name.isidentifier():
-        raise EnergyError(f"the name of a {kind} is an identifier such as 'v' or 'weights'. Got {name!r}.")
+        shown = repr(name)
+        shown = shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
+        raise EnergyError(f"the name of a {kind} is an identifier such as 'v' or 'weights'. Got {shown}.")
+    if (problem := problem_of_name(name)) is not None:
+        raise EnergyError(f"the name of a {kind} {problem}.")
     return name
+
+
+def problem_of_name(name: str) -> str | None:
+    """What is wrong with the spelling of a name, if anything is."""
+    if len(name) > MAX_NAME:
+        return f"has at most {MAX_NAME} characters. Got {len(name):,}, {name[:20]!r}…"
+    plain = unicodedata.normalize("NFKC", name)
+    if plain != name:  # names become variables, and Python takes both spellings for one variable
+        return f"is spelled with plain letters: {plain!r} instead of {name!r}"
+    return None
 
 
 def as_expression(value: Any) -> Expr:

@@ -26,12 +26,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sympy import Add, Expr, Integer, Pow, Rational, cos, exp, log, sin
+from sympy import Add, Dummy, Expr, Integer, Pow, Rational, cos, exp, log, sin
 
 from symbolic.errors import EnergyError, EnergySyntaxError
 from symbolic.language.binders import Sum
 from symbolic.language.functions import neg, nonzero, pos, softplus
-from symbolic.language.layers import Index, Indicator, Layer, Parameter, axes_of
+from symbolic.language.layers import Entry, Index, Indicator, Layer, Parameter, State, axes_of, problem_of_name
 from symbolic.units import lookup
 
 if TYPE_CHECKING:
@@ -58,8 +58,10 @@ _FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
     "sin": sin,
     "softplus": softplus,
 }
+# Those that of a number with n digits before its point have as many digits, or need as many.
+_GROWING = ("cos", "exp", "sin", "softplus")
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/^()\[\],]))"
+    r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/^()\[\],]))"
 )
 
 
@@ -171,6 +173,8 @@ class _Parser:
                 blank = len(self.text[at:]) - len(self.text[at:].lstrip())
                 raise self.fail(f"{self.text[at + blank]!r} has no meaning in an energy", at + blank)
             kind = match.lastgroup or ""
+            if kind == "name" and (problem := problem_of_name(match[kind])) is not None:
+                raise self.fail(f"a name {problem}", match.start(kind))
             tokens.append(_Token(kind, match[kind], match.start(kind)))
             if len(tokens) > MAX_TOKENS:
                 raise self.fail(f"the text is longer than {MAX_TOKENS:,} names, numbers and signs", match.start(kind))
@@ -252,9 +256,30 @@ class _Parser:
         """``result``, unless powers of powers have made it too large to work with."""
         if any(max(abs(number.p), number.q) >= 10**MAX_RESULT_DIGITS for number in result.atoms(Rational)):
             raise self.fail(f"a number here comes to more than {MAX_RESULT_DIGITS} digits", position)
-        if any(power.exp.is_Integer and abs(power.exp) > MAX_EXPONENT for power in result.atoms(Pow)):
+        if any(abs(n) > MAX_EXPONENT for power in result.atoms(Pow) for n in power.exp.atoms(Rational)):
             raise self.fail(f"powers of powers come to more than {MAX_EXPONENT} here", position)
         return result
+
+    def applied(self, name: str, argument: Expr, position: int) -> Expr:
+        """A function of ``argument``, unless it is a number that has more digits than there is memory for."""
+        inner = argument.atoms(exp, softplus) if name in _GROWING else ()
+        if any(function.has(State) or not function.atoms(Entry) for function in inner):
+            raise self.fail(
+                f"{name} is taken of an exponential of states or numbers here, which grows beyond what can be "
+                "calculated with; leave one of the two out",
+                position,
+            )
+        if name in ("exp", "softplus"):  # e^{x ln 2} is worked out as 2^x, digit by digit
+            logarithms = [one for one in argument.atoms(log) if not one.atoms(Entry)]
+            beside = argument.xreplace({one: Dummy() for one in logarithms})
+            large = any(abs(number) > MAX_EXPONENT for number in beside.atoms(Rational))
+            if logarithms and (large or beside.has(State)):
+                raise self.fail(
+                    f"{name} is taken of a logarithm times states, or times more than {MAX_EXPONENT}; write it as a "
+                    "power, or leave the logarithm out",
+                    position,
+                )
+        return self.bounded(_FUNCTIONS[name](argument), position)
 
     def atom(self) -> _Build:
         token = self.token
@@ -292,8 +317,7 @@ class _Parser:
                 )
             argument = self.expression()
             self.expect(")", f"to close {name}(")
-            function = _FUNCTIONS[name]
-            return lambda: function(argument())
+            return lambda: self.applied(name, argument(), token.position)
         if name in self.layers:
             if lookup(self.layers[name].unit).is_categorical:
                 raise self.fail(

@@ -536,5 +536,27 @@ def test_two_layers_with_categorical_units(tmp_path: Path) -> None:
 
 
 def test_units_that_a_linear_field_does_not_serve_are_refused_with_the_reason() -> None:
-    with pytest.raises(ValueError, match="von_mises"):
-        RBM(3, 2, "von_mises", "binary", target="numpy")
+    energy = Energy.parse("-sum(v[i]*w[i,j]*h[j], i, j)", visible={"v": "von_mises"}, hidden={"h": "binary"})
+    with pytest.raises(
+        ModelError, match=r"von_mises units of layer v cannot be drawn: .* those are 1, cos\(s\), sin\(s\)"
+    ):
+        RBM.from_energy(energy, {"v": 3, "h": 2}, target="numpy")
+
+
+@pytest.mark.parametrize("target", ["numpy", "numba", "array-api"])
+def test_a_model_without_parameters_answers_and_has_nothing_to_learn(target: str, tmp_path: Path) -> None:
+    energy = Energy.parse("-sum(v[i]*h[j], i, j)/2", visible={"v": "binary"}, hidden={"h": "binary"})
+    rbm = RBM.from_energy(energy, {"v": 2, "h": 2}, target=target)
+    v = np.array([[1.0, 1.0], [0.0, 1.0]])
+    np.testing.assert_allclose(rbm.free_energy(v), [-2 * np.log1p(np.e), -2 * np.log1p(np.exp(0.5))])
+    by_hand = np.log(4 + 2 * (1 + np.exp(0.5)) ** 2 + (1 + np.e) ** 2)
+    assert rbm.log_partition().value == pytest.approx(by_hand, rel=1e-12)
+    assert set(np.unique(rbm.sample(20, 5, seed=0))) == {0.0, 1.0}
+    assert rbm.gradient(v).difference == {}
+    phase, drawn = rbm.kernels.sized(v=2, h=2).phase_and_sample(v, 0)
+    assert phase == {}
+    assert drawn.shape == (2, 2)
+    with pytest.raises(ModelError, match="the energy has no parameters, so there is nothing to learn"):
+        rbm.fit(v)
+    rbm.save(tmp_path / "model.npz")
+    np.testing.assert_array_equal(RBM.load(tmp_path / "model.npz").free_energy(v), rbm.free_energy(v))

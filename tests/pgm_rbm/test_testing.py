@@ -39,6 +39,7 @@ ROWS = [
         "integer(4)",
         "gamma(5/2)",
         "gamma(3/10)",
+        "potts(3)",
     ),
 ]
 
@@ -47,6 +48,20 @@ ROWS = [
 def test_rows_of_the_table_pass(name: str) -> None:
     """Γ, Γ′ and Γ″ against sums and integrals to 20 digits and more; draws; extremes; conditions."""
     assert_unit(name, **SPECIAL.get(name, {}))
+
+
+@pytest.mark.parametrize("name", ["von_mises", "spike_and_slab"])
+def test_rows_are_checked_at_the_functions_that_they_name(name: str) -> None:
+    assert_unit(name)
+
+
+def test_labels_may_be_given_potentials_of_their_own() -> None:
+    assert_unit("potts(4)", [lambda s: 2 * s[0] - s[3]])
+
+
+@pytest.mark.parametrize("name", ["binomial(3)", "integer(4)"])
+def test_powers_of_counts_pass(name: str) -> None:
+    assert_unit(name, [lambda s: s - s**2 / 2, lambda s: s**3 / 20 - s])
 
 
 # A Laplace unit: base measure e^{−|s|}, so that in a field x between −1 and 1 Γ = ln(1 / (1 − x) + 1 / (1 + x)).
@@ -83,6 +98,7 @@ def test_a_unit_with_a_quantile_passes() -> None:
     assert_unit(LAPLACE)
 
 
+POTTS = lookup("potts(3)")
 WRONG: dict[str, tuple[Unit, str]] = {
     "normaliser": (
         replace(LAPLACE, log_partition=lambda phi: _gamma(phi) + Rational(1, 1000)),
@@ -116,6 +132,19 @@ WRONG: dict[str, tuple[Unit, str]] = {
     "overflow": (
         replace(lookup("binary"), log_partition=lambda phi: phi(0) + log(1 + exp(phi(1) - phi(0)))),
         "Γ is inf in float64 at a field of 10000",
+    ),
+    "labels": (
+        replace(POTTS, log_partition=lambda phi: POTTS.log_partition(phi) + Rational(1, 1000)),
+        r"unit 'potts\(3\)' at φ\(s\) = .*indicator\(s\[0\], 2\): Γ from the row is 2\.209.*, and 2\.208",
+    ),
+    "labels drawn": (
+        replace(POTTS, sampler=Sampler("label", lambda phi: (Rational(1, 3),))),
+        "χ² is .* with 2 degrees of freedom",
+    ),
+    "labels of no name": (replace(POTTS, name="mine"), "checked as it is found by its name, and there is no unit"),
+    "an angle by itself": (
+        replace(lookup("von_mises"), statistics=None),
+        r"the row does not take this φ .* give potentials=\[lambda s: \.\.\.\]",
     ),
     "sum of another unit": (
         replace(lookup("binary"), log_partition=lambda phi: softplus(2 * phi(1))),
@@ -166,9 +195,21 @@ laplace = Unit("laplace", Interval(corners=(0,)), _gamma, "Laplace", lambda phi:
 def dice(text):
     states = tuple(range(1, int(text) + 1))
     return Unit(f"dice({text})", Finite(states), lambda phi: Logsumexp(*map(phi, states)), "a die")
+
+
+def fails(text=None):
+    raise RuntimeError("no dice")
+
+
+number = 3
 """
 SCRIPT = """
+import re
+
+from pgm_rbm import RBM
+from pgm_rbm.errors import DivergentError
 from pgm_rbm.testing import assert_unit
+from symbolic.errors import EnergyError
 from symbolic import Energy
 from symbolic.units import known_units, lookup
 
@@ -191,9 +232,36 @@ drawn = [compile_energy(energy, target).sample("h", v, 7, **fields) for target i
 for other in drawn[1:]:
     np.testing.assert_allclose(other, drawn[0], rtol=1e-12)
 try:
-    lookup("dice(potato)")
-except ValueError as error:
-    print("refused")
+    compile_energy(energy, "numpy").sample("h", v, 7, c=np.zeros(3), w=np.full((2, 3), 0.9))
+except DivergentError as error:
+    assert str(error).startswith("-c[j] - sum(w[k, j]*v[k], k) + 1, a condition of the laplace units of layer h"), error
+try:
+    compile_energy(energy, "numpy").sample("h", v, 7, c=np.zeros(3), w=np.full((2, 3), -0.9))
+except DivergentError as error:
+    assert str(error).startswith("c[j] + sum(w[k, j]*v[k], k) + 1, a condition of the laplace units of layer h"), error
+
+assert lookup("other").name == "other"
+rbm = RBM(2, 2, "other", "dice( 4 )", seed=0, target="numpy")
+assert rbm.units == {"v": "other", "h": "dice(4)"}
+assert np.isfinite(rbm.sample(3, 2, seed=0)).all()
+assert lookup("binary").description.startswith("on or off"), "a row of the table was replaced"
+assert known_units().count("binary") == 1
+for name, reason in {
+    "dice(potato)": "invalid literal",
+    "dice": "is a family; write dice",
+    "laplace(3)": "'laplace' is a single unit; leave out (3)",
+    "broken": "the unit 'broken' cannot be loaded: the entry point 'broken' = 'no_such_module:unit' of the group "
+    "pgm_rbm.units fails with ModuleNotFoundError",
+    "fails(1)": "there is no unit called 'fails(1)': .* fails with RuntimeError: no dice",
+    "number": "gives no symbolic.units.Unit for 'number'. Got 3",
+}.items():
+    try:
+        lookup(name)
+    except EnergyError as error:
+        assert re.search(reason.replace("(3)", "[(]3[)]").replace("(1)", "[(]1[)]"), str(error)), error
+    else:
+        raise AssertionError(name)
+print("refused")
 """
 
 
@@ -202,7 +270,15 @@ def test_a_unit_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -
     info = tmp_path / "their_units-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-units\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[pgm_rbm.units]\nlaplace = their_units:laplace\ndice = their_units:dice\n")
+    entries = {
+        **dict.fromkeys(("laplace", "other", "binary"), "their_units:laplace"),
+        "dice": "their_units:dice",
+        "broken": "no_such_module:unit",
+        "fails": "their_units:fails",
+        "number": "their_units:number",
+    }
+    lines = ["[pgm_rbm.units]", *(f"{name} = {value}" for name, value in entries.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     places = [str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[2])]
     path = os.pathsep.join(filter(None, places))
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": path, "PGM_RBM_CACHE": str(tmp_path / "cache")}

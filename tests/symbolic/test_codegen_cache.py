@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import string
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 
 from symbolic.codegen import build, cache
 
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.txt"))
 PROGRAM = """
 import sys
 import numpy as np
@@ -117,9 +120,56 @@ def test_other_versions_and_other_sources_make_other_files(fresh: Path, monkeypa
     assert cache.find_recipe("recipe") == path
     monkeypatch.setattr(cache, "_own_sources", lambda: "changed")
     assert cache.find_recipe("recipe") is None
-    monkeypatch.setattr(cache, "_versions", lambda: "numpy 99 numba 99")
+    monkeypatch.setattr(cache, "_runtimes", lambda: "a constant changed")  # Numba has built it into machine code
     assert cache.find(path.name) is None
-    assert cache.keep("some", "x = 1\n") != path
+    later = cache.keep("some", "x = 1\n")
+    assert later != path
+    monkeypatch.setattr(cache, "_versions", lambda: "numpy 99 numba 99")
+    assert cache.find(later.name) is None
+    assert cache.keep("some", "x = 1\n") not in (path, later)
+
+
+def test_every_module_that_generated_ones_import_from_is_part_of_their_names() -> None:
+    imported = set(re.findall(r"from symbolic\.codegen\.(\w+) import", "".join(map(Path.read_text, GOLDEN))))
+    assert imported >= {"runtime", "runtime_numba", "runtime_numpy"}
+    assert all(name.startswith("runtime") for name in imported)
+    root = Path(cache.__file__).parent
+    pieces = sorted(root.glob("runtime*.py"))
+    assert imported <= {path.stem for path in pieces}
+    digest = hashlib.sha256()
+    for path in pieces:
+        digest.update(path.name.encode() + path.read_bytes())
+    assert cache._runtimes() == digest.hexdigest()
+
+
+UNIT = """
+from symbolic.language.functions import Logsumexp
+from symbolic.units import Finite, Unit
+mine = Unit("mine", Finite({states}), lambda phi: Logsumexp(*map(phi, {states})), "one of two numbers")
+"""
+THEIRS = """
+import numpy as np
+from symbolic import energies
+from symbolic.codegen.build import ready_made
+given = dict(a=np.zeros(1), b=np.zeros(1), w=np.zeros((1, 1)))
+by_name = ready_made("pairwise", hidden="mine", target="numpy")
+for kernels in (by_name, energies.pairwise("binary", "mine").compile("numpy")):
+    print(kernels.mean("h", np.zeros((1, 1)), **given).tolist())
+"""
+
+
+def test_kernels_follow_a_unit_of_another_package(tmp_path: Path) -> None:
+    info = tmp_path / "their_units-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-units\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pgm_rbm.units]\nmine = their_units:mine\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(cache.__file__).parents[2])])
+    environment = {**os.environ, "PYTHONPATH": path, "PGM_RBM_CACHE": str(tmp_path / "cache")}
+    for states, mean in (((1, 3), 2.0), ((1, 4), 2.5)):
+        (tmp_path / "their_units.py").write_text(UNIT.format(states=states))
+        command = [sys.executable, "-B", "-c", THEIRS]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert run.stdout.split() == 2 * [f"[[{mean}]]"], run.stderr
 
 
 def test_a_folder_that_cannot_be_written_to_is_replaced_with_a_warning(

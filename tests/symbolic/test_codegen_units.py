@@ -312,6 +312,17 @@ def test_the_docstring_says_what_must_be_positive() -> None:
     assert "Raises DivergentError unless positive: p[i], the precision of the gaussian units of layer v." in source
 
 
+def test_two_conditions_of_one_layer_are_told_apart() -> None:
+    text = "sum(p[j]*pos(h[j])^2 + q[j]*neg(h[j])^2, j)/2 - sum(v[i]*w[i,j]*h[j], i, j)"
+    kernels = compile_energy(Energy.parse(text, visible={"v": "binary"}, hidden={"h": "drelu"}), "numpy")
+    good = {"p": np.ones(2), "q": np.ones(2), "w": np.zeros((1, 2))}
+    for name in "pq":
+        with pytest.raises(
+            DivergentError, match=rf"^{name}\[j\], the precision of the drelu units .* change {name} so"
+        ):
+            kernels.mean("h", np.ones((1, 1)), **good | {name: np.array([1.0, -1.0])})
+
+
 # Units whose energies hold other functions of the state than powers
 
 

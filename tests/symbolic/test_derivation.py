@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from fractions import Fraction
 
 import pytest
 from sympy import Derivative, exp, log
 
-from symbolic import Derivation, Energy, Layer, NotSeparableError, Parameter, Sum, SymbolicError
+from symbolic import Derivation, Energy, Layer, NotSeparableError, Parameter, Sum, SymbolicError, energies
+from symbolic.derivation.separation import independent_layers, separate
 from symbolic.derivation.serialise import MAX_DEPTH
 from symbolic.language.binders import ConfigSum
 from symbolic.language.layers import Configuration
@@ -122,6 +125,54 @@ def test_two_tied_layers_cannot_be_summed_at_once() -> None:
         NotSeparableError, match=r"ties the layers h and g together, so they cannot be summed out unit by unit"
     ):
         energy.free_energy()
+
+
+def _coupled_at_random(dice: random.Random) -> Energy:
+    layers = [Layer(f"l{number}", "binary") for number in range(dice.randint(2, 5))]
+    total = 0
+    for layer in layers:
+        i = layer.index("i")
+        total -= Sum(Parameter(f"bias{layer.name}", layer)[i] * layer[i], i)
+    for one, other in itertools.combinations_with_replacement(layers, 2):
+        if dice.random() < 0.35:
+            i, j = one.index("i"), other.index("j")
+            weights = Parameter(f"{one.name}{other.name}", one, other, symmetric=one is other)
+            total -= Sum(weights[i, j] * one[i] * other[j], i, j)
+    visible = dice.randint(1, len(layers))
+    return Energy(total, visible=layers[:visible], hidden=layers[visible:])
+
+
+def test_the_most_layers_that_are_independent_are_found() -> None:
+    dice = random.Random(1)
+    for _ in range(40):
+        energy = _coupled_at_random(dice)
+        layers = energy.visible + energy.hidden
+        required = set(dice.sample(layers, dice.choice([0, 0, 1, 2])))
+        worth = None if required else (0, 0)
+        for size in range(1, len(layers) + 1):
+            for some in itertools.combinations(layers, size):
+                if required <= set(some):
+                    try:
+                        separate(energy.function, some)
+                    except NotSeparableError:
+                        continue
+                    found = size, sum(layer in energy.hidden for layer in some)
+                    worth = max(worth or found, found)
+        chosen = independent_layers(energy.function, layers, required, energy.hidden)
+        if worth is None:
+            assert chosen is None
+        else:
+            assert chosen is not None
+            assert required <= set(chosen)
+            assert (len(chosen), sum(layer in energy.hidden for layer in chosen)) == worth
+            if chosen:
+                separate(energy.function, chosen)
+
+
+def test_independent_layers_of_a_deep_machine_are_every_other_one() -> None:
+    energy = energies.deep(depth=16)  # 2^17 sets of layers: not tried one by one
+    chosen = independent_layers(energy.function, energy.visible + energy.hidden, preferred=energy.hidden)
+    assert [layer.name for layer in chosen or ()] == ["v", *(f"h{number}" for number in range(2, 17, 2))]
 
 
 def test_semi_restricted_gradient() -> None:

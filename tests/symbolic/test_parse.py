@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from symbolic import Energy, EnergyError, EnergySyntaxError, Layer, Parameter, Sum
+from symbolic.codegen.lower import LoweringError
 from tests.symbolic.models import biased_energy
 
 BINARY = {"visible": {"v": "binary"}, "hidden": {"h": "binary"}}
@@ -72,6 +75,18 @@ def test_declared_axes_settle_what_the_text_leaves_open() -> None:
         ("((((9^16)^16)^16)^16)^16", "more than 300 digits", 15),
         ("(sum(a[i]*v[i], i)^9)^9", "powers of powers", 23),
         ("*".join(["9" * 30] * 20), "more than 300 digits", 1),
+        ("-sum(ﬁ[i]*v[i], i)", "plain letters: 'fi' instead of 'ﬁ'", 6),
+        ("-sum(µ[i]*v[i], i)", "plain letters: 'μ' instead of 'µ'", 6),
+        ("-sum(x²[i]*v[i], i)", "plain letters: 'x2' instead of", 6),
+        (f"-sum({'x' * 101}[i]*v[i], i)", "at most 100 characters. Got 101", 6),
+        ("sum(v[i]*٣, i)", "has no meaning", 10),
+        ("sum(exp(exp(v[i])), i)", "exp is taken of an exponential of states or numbers", 5),
+        ("sum(v[i]*cos(exp(1000)), i)", "cos is taken of an exponential", 10),
+        ("sum(softplus(2*softplus(v[i])), i)", "softplus is taken of an exponential", 5),
+        ("sum(exp(10^9*ln(v[i])), i)", "logarithm times states, or times more than 16", 5),
+        ("sum(exp(1e29*ln(2)/7)*v[i], i)", "logarithm times states, or times more than 16", 5),
+        ("sum(exp(v[i]^9*(ln(2) + 1)), i)", "logarithm times states, or times more than 16", 5),
+        ("sum(exp(9*ln(a[i]))^2*v[i], i)", "powers of powers", 21),
     ],
 )
 def test_errors_point_at_the_column(text: str, message: str, column: int) -> None:
@@ -81,12 +96,61 @@ def test_errors_point_at_the_column(text: str, message: str, column: int) -> Non
     assert f"column {column}:" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["x" * 1_000_000, "-" * 10_000 + "1", "(" * 15_000, "1+" * 8_000 + "1"])
+NESTED = 40
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 1_000_000,
+        "x" * 19_000,
+        "-" * 10_000 + "1",
+        "(" * 15_000,
+        "1+" * 8_000 + "1",
+        "sum(" + "exp(" * NESTED + "v[i]" + ")" * NESTED + ", i)",
+        "exp(exp(exp(10^16)))",
+    ],
+)
 def test_hostile_text_is_refused_quickly(text: str) -> None:
     start = time.perf_counter()
     with pytest.raises(EnergyError):
         Energy.parse(text, **BINARY)
     assert time.perf_counter() - start < 5  # a bound on the work, not a measurement: it takes milliseconds
+
+
+def test_what_is_within_the_bounds_is_read() -> None:
+    energy = Energy.parse(
+        "-sum(softplus(exp(z[j])*h[j])*µ_2[j], j) - exp(-2)*sum(v[i], i) - sum(exp(-ln(2)/2)*v[i], i)".replace(
+            "µ", "μ"
+        ),
+        **BINARY,
+    )
+    assert list(energy.parameters) == ["z", "\u03bc_2"]
+
+
+def test_names_of_one_variable_are_one_name() -> None:
+    """In generated code ﬁ and fi would be the same variable."""
+    for kind, make in (("layer", lambda name: Layer(name, "binary")), ("parameter", Parameter)):
+        with pytest.raises(EnergyError, match=f"name of a {kind} is spelled with plain letters: 'fi' instead of 'ﬁ'"):
+            make("ﬁ")
+        with pytest.raises(EnergyError, match=f"name of a {kind} has at most 100 characters. Got 10,000"):
+            make("x" * 10_000)
+        with pytest.raises(EnergyError, match="identifier such as") as caught:
+            make("x " * 10_000)
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("target", ["numpy", "numba", "array-api"])
+@pytest.mark.parametrize("text", ["0", "3", "-5/2"])
+def test_constant_energies_have_kernels(text: str, target: str) -> None:
+    kernels = Energy.parse(text, visible={"v": "binary"}).compile(target)
+    np.testing.assert_array_equal(kernels.energy(np.ones((3, 2))), [float(Fraction(text))] * 3)
+
+
+@pytest.mark.parametrize("text", ["exp(10^16)", "sum(v[i]*exp(1000), i)"])
+def test_numbers_beyond_floats_are_refused_in_code(text: str) -> None:
+    with pytest.raises(LoweringError, match=r"the number exp\(10+\) is beyond what floating-point numbers hold"):
+        Energy.parse(text, **BINARY).compile("numpy")
 
 
 def test_layers_that_share_a_functions_name_are_refused() -> None:

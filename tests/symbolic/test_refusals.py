@@ -36,7 +36,7 @@ LATERAL = LINEAR + " - sum(L[j,k]*h[j]*h[k], j, k)"
         (_energy("-exp(sum(h[j], j))").free_energy, NotSeparableError, "function of a sum over layer h"),
         (_energy("-v[0]*h[0]").free_energy, NotSeparableError, "singles out unit 0 of layer h"),
         *((_energy(CUBIC, u).free_energy, NotSeparableError, r"h\[l\]\*\*3.* of −E is not linear")
-          for u in ("binomial(4)", "poisson", "integer(3)", "uniform")),
+          for u in ("binomial(64)", "poisson", "integer(64)", "uniform")),
         (_energy(CUBIC, "gaussian").free_energy, NotSeparableError, "not at most quadratic"),
         (lambda: _energy(CUBIC, "uniform").conditional("h", "single-site"), EnergyError, r"h\[l\]\*\*3.* of −E is not"),
         (
@@ -62,7 +62,8 @@ def test_refusals_name_the_thing(ask: Callable[[], object], kind: type[Exception
 
 
 def test_what_has_no_closed_form_is_enumerated_when_asked_for_whatever_serves() -> None:
-    assert _energy(CUBIC, "integer(3)").free_energy(method="auto").method == "enumeration"
+    assert _energy(CUBIC, "integer(64)").free_energy(method="auto").method == "enumeration"
+    assert _energy(CUBIC, "integer(63)").free_energy(method="auto").method == "closed form"  # 64 states are listed
     assert _energy(LATERAL).free_energy(method="auto").method == "enumeration"
     assert _energy(LATERAL).conditional("h", "auto").method == "single-site"
     assert _energy(LINEAR).conditional("h", "auto").method == "closed form"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from symbolic import Energy
 from symbolic.check.verification import Checker
 from symbolic.codegen import runtime_array_api, runtime_numpy
 from symbolic.derivation.serialise import derivation_from_json, derivation_to_json
-from symbolic.errors import EnergyError, SymbolicError
+from symbolic.errors import EnergyError, NotSeparableError, SymbolicError
 from symbolic.language import functions
 from symbolic.language.binders import written_out
 from symbolic.language.functions import StableFunction, lnmills, mills_mean, mills_variance, neg, nonzero, pos
@@ -286,3 +287,53 @@ def test_an_angle_has_no_mean() -> None:
     assert energy.conditional("h").verify(sizes={"v": 2, "h": 2})
     with pytest.raises(SymbolicError, match="no branch 'mean'"):
         _ = energy.conditional("h").mean
+
+
+POWERS = "-sum(v[i]*w[i,j]*h[j], i, j) + sum(q[j]*h[j]^2, j)/2 - sum(b[j]*h[j], j) - sum(c[i]*v[i]^3, i)"
+
+
+@pytest.mark.parametrize("unit", ["integer(3)", "binomial(3)"])
+@pytest.mark.parametrize("target", ["numpy", "numba", "array-api"])
+def test_powers_of_counts_are_summed_over_their_states(unit: str, target: str) -> None:
+    energy = Energy.parse(POWERS, visible={"v": unit}, hidden={"h": unit})
+    kernels = energy.compile(target)
+    rng = np.random.default_rng(1)
+    p = {name: 0.3 * rng.normal(size=(2,) * len(axes)) for name, axes in kernels.parameters.items()}
+    rows = np.array([*itertools.product(range(4), repeat=2)], dtype=float)
+    counts = np.array([1.0, 3, 3, 1] if unit.startswith("binomial") else [1.0] * 4)
+    measure = np.log(counts)[rows.astype(int)].sum(axis=1)
+    logs = rows @ p["w"] @ rows.T - (rows**2 @ p["q"]) / 2 + rows @ p["b"] + (rows**3 @ p["c"])[:, None]
+    logs += measure + measure[:, None]
+    # Sums of 256 numbers of size one.
+    assert kernels.log_partition(**p) == pytest.approx(np.logaddexp.reduce(logs.ravel()), abs=1e-12)
+    given = np.exp(logs - np.logaddexp.reduce(logs, axis=1)[:, None])
+    np.testing.assert_allclose(kernels.mean("h", rows, **p), given @ rows, rtol=0, atol=1e-12)
+    n = 4000
+    drawn = kernels.sample("h", np.tile(rows[6], (n, 1)), 3, **p)
+    deviation = np.sqrt(given[6] @ rows**2 - (given[6] @ rows) ** 2)
+    # Five standard errors.
+    np.testing.assert_array_less(np.abs(drawn.mean(axis=0) - given[6] @ rows), 5 * deviation / np.sqrt(n))
+
+
+@pytest.mark.parametrize("unit", ["integer(3)", "binomial(3)"])
+def test_powers_of_counts_are_checked(unit: str) -> None:
+    energy = Energy.parse(POWERS, visible={"v": unit}, hidden={"h": unit})
+    for derivation in (energy.free_energy(), energy.conditional("h"), energy.phase("q"), energy.log_partition()):
+        verification = derivation.verify({"v": 1, "h": 2})
+        assert verification, verification
+        assert not verification.not_checkable
+    last = energy.free_energy().steps[-1]
+    checker = Checker({energy.layers["v"]: 2, energy.layers["h"]: 2})
+    assert checker.compare(last.before, last.after + Rational(1, 10**9))[1]
+
+
+def test_powers_of_more_counts_than_are_listed_are_refused() -> None:
+    energy = Energy.parse(
+        "-sum(v[i]*w[i,j]*h[j], i, j) + sum(h[j]^2, j)", visible={"v": "binary"}, hidden={"h": "integer(64)"}
+    )
+    with pytest.raises(NotSeparableError, match="is not linear in the states of layer h"):
+        energy.free_energy()
+    few = Energy.parse(
+        "-sum(v[i]*w[i,j]*h[j], i, j) + sum(h[j]^2, j)", visible={"v": "binary"}, hidden={"h": "integer(63)"}
+    )
+    assert few.free_energy().result.has(functions.Logsumexp)
