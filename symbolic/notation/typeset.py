@@ -559,9 +559,9 @@ class _Typesetter:
             case Entry() if len(base.indices) < 2:
                 rank = 3
             case State():
-                rank, where = 4, (self._position(base.layer), _text_of(self.index(base.index)))
+                rank, where = 4, (self._position(base.layer), _text_of(self.layout(base.index)))
             case Coordinate():
-                rank, where = 4, (self._position(base.state.layer), _text_of(self.index(base.state.index)))
+                rank, where = 4, (self._position(base.state.layer), _text_of(self.layout(base.state.index)))
             case Entry():
                 rank = 5
             case Delta():
