@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from sympy import Add, Expr, Mul, Pow, exp, expand
 from sympy.core.basic import Basic
 
-from symbolic.check.finite_field import shown_state
 from symbolic.check.verification import NOT_CHECKABLE, QUADRATURE, Check, Verification
+from symbolic.check.world import shown_state
 from symbolic.derivation.rules import CATALOGUE, Rule
 from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.errors import CheckError, NotSeparableError, SymbolicError

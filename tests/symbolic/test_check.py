@@ -2,75 +2,100 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from fractions import Fraction
 
 import pytest
-from sympy import Derivative, Integer, exp, isprime, log
+from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
 
 from symbolic import Energy, SymbolicError
-from symbolic.check.finite_field import P, Q, Value, World
+from symbolic.check.finite_field import FIELDS, P, Q, S
 from symbolic.check.mutants import mutants, mutations
-from symbolic.check.verification import difference, worlds
+from symbolic.check.verification import default_sizes, difference, worlds
+from symbolic.check.world import World
+from symbolic.energies import deep
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum
-from symbolic.language.functions import log2cosh, sigmoid, softplus
-from symbolic.language.layers import Configuration, Delta, Index
+from symbolic.language.functions import bessel_i, log2cosh, lognorm, sigmoid, softplus
+from symbolic.language.layers import Configuration, Delta, Index, Parameter
 from tests.symbolic.models import biased_energy, lecture_energy
 from tests.symbolic.test_derivation import ALL_QUESTIONS, UNITS
 
 
-def test_the_field_is_what_it_claims_to_be() -> None:
-    assert P == 2 * Q + 1
-    assert isprime(P)
-    assert isprime(Q)
+def test_the_fields_are_what_they_claim_to_be() -> None:
+    assert (P, Q) == (2 * Q + 1, 2 * S + 1)
+    assert all(map(isprime, (P, Q, S)))
+    assert [field.modulus for field in FIELDS] == [P, Q, S]
+    for field in FIELDS[:2]:
+        assert pow(field.e, field.exponents.modulus, field.modulus) == 1 != field.e  # of the order of the exponents
 
 
-def test_values_compute_exactly() -> None:
-    half = Value.of(Fraction(1, 2))
-    assert half + half == Value.of(1)
-    x = Value(0, Fraction(0), pow(12345, 2, P))
-    assert (x * half + x * half) == x  # √X·√X = X in the group of squares
-    assert x.exp().ln() == x
-    assert (Value.of(3) * Value.of(3).inverse()) == Value.of(1)
+def _world(energy: Energy, **sizes: int) -> World:
+    (world,) = worlds({energy.layers[name]: n for name, n in sizes.items()}, points=1)
+    return world
+
+
+X, Y, N = (Parameter(name)[()] for name in "xyn")
 
 
 @pytest.mark.parametrize(
-    "operation",
+    ("left", "right"),
     [
-        lambda x: x * x,
-        lambda x: x.inverse(),
-        lambda x: x.ln(),
-        lambda x: Value.of(0).inverse(),
-        lambda x: Value.of(0).ln(),
-        lambda x: x.exp() * x,
+        (exp(X) * exp(Y), exp(X + Y)),
+        (exp(log(exp(X) + 1)), exp(X) + 1),
+        (log(exp(X)) + log(exp(Y)), X + Y),
+        (log((1 + exp(X)) ** 3), 3 * log(1 + exp(X))),
+        (exp(X / 2) ** 2, exp(X)),
+        (sqrt(exp(2 * X)), exp(X)),
+        (exp(exp(X) * exp(Y)), exp(exp(X + Y))),
+        (exp(exp(X) + exp(-X)), exp((exp(2 * X) + 1) / exp(X))),
+        (exp(Y / (exp(X) + 1)) ** 2, exp(2 * Y / (1 + exp(X)))),
+        (exp(Y * sqrt(exp(2 * X))), exp(Y * exp(X))),
+        (Derivative(exp(exp(X)), X), exp(X + exp(X))),
+        (Derivative(log(exp(X) + exp(Y)), Y), 1 / (1 + exp(X - Y))),
+        (lognorm(X) - log(pi / X) / 2, log(Integer(2)) / 2),
     ],
 )
-def test_what_has_no_exact_value_is_refused(operation: object) -> None:
+def test_equal_expressions_are_equal_in_the_fields_and_others_are_not(left: Expr, right: Expr) -> None:
+    """The two sides are built by SymPy, but not simplified into each other."""
+    for world in worlds({}, points=4):
+        assert world.agree(left, right)
+        for wrong in (right + 1, 2 * right, -right, right + X, right.xreplace({X: Y, Y: X})):
+            assert wrong == right or not world.agree(left, wrong)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        log(X) * log(Y),
+        1 / log(X),
+        log(X) ** 2,
+        log(log(X)),
+        log(X - X * (Y + 1) + X * Y),
+        1 / (X - X * (Y + 1) + X * Y),
+        exp(exp(exp(X))),
+        erfc(X),
+        bessel_i(0, X),
+        Derivative(Derivative(X**2, X), X),
+    ],
+)
+def test_what_has_no_exact_value_is_refused(expression: Expr) -> None:
+    (world,) = worlds({}, points=1)
     with pytest.raises(CheckError):
-        operation(Value(0, Fraction(0), pow(7, 2, P)))  # type: ignore[operator]
+        world.agree(expression, expression + 1)
 
 
-def _world(energy: Energy, seed: int = 0, **sizes: int) -> World:
-    return World({energy.layers[name]: n for name, n in sizes.items()}, seed)
-
-
-def test_the_oracle_agrees_with_rational_arithmetic() -> None:
-    """Parameters are logs of known squares, so Z of a 2×1 model is a rational number known in closed form."""
+def test_the_oracle_agrees_with_whole_numbers() -> None:
+    """Parameters are small whole numbers, so Z of a 2×1 model is a sum of powers of what stands in for e."""
     energy = lecture_energy()
     world = _world(energy, v=2, h=1)
-    squares = {(0, 0): 9, (1, 0): 4}
-    for position, x in squares.items():
-        world.parameters["w", position] = Value(0, Fraction(0), x)
-    z = sum(
-        math.prod(x ** (v[i] * h) for (i, _), x in squares.items())
-        for v in ((0, 0), (0, 1), (1, 0), (1, 1))
-        for h in (0, 1)
-    )
+    weights = {(0, 0): 9, (1, 0): 4}
+    world.table(energy.parameters["w"]).update({place: world.cell(number) for place, number in weights.items()})
+    exponents = [
+        sum(x * v[i] * h for (i, _), x in weights.items()) for v in ((0, 0), (0, 1), (1, 0), (1, 1)) for h in (0, 1)
+    ]
     log_z = energy.log_partition().subject
-    assert world.evaluate(exp(log_z)) == Value.of(z)
-    assert z == 4 + 1 + 9 + 4 + 36
+    assert world.evaluate(exp(log_z)) == sum(pow(FIELDS[0].e, n, P) for n in exponents) % P
+    assert sorted(exponents) == [0, 0, 0, 0, 0, 4, 9, 13]
 
 
 def test_functions_mean_what_they_print() -> None:
@@ -196,9 +221,9 @@ def test_binders_evaluate() -> None:
     h = energy.layers["h"]
     j = h.index("j")
     (world,) = worlds({energy.layers["v"]: 2, h: 3}, points=1)
-    assert world.evaluate(IndexProduct(Integer(2) + Delta(j, Integer(0)), j)) == Value.of(12)
-    assert world.evaluate(UnitSum(h[0] + 1, h[0])) == Value.of(3)
-    assert world.evaluate(h.size**2) == Value.of(9)
+    assert world.evaluate(IndexProduct(Integer(2) + Delta(j, Integer(0)), j)) == 12
+    assert world.evaluate(UnitSum(h[0] + 1, h[0])) == 3
+    assert world.evaluate(h.size**2) == 9
 
 
 @pytest.mark.parametrize(
@@ -214,6 +239,79 @@ def test_binders_evaluate() -> None:
 def test_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(SymbolicError, match=message):
         lecture_energy().log_likelihood_gradient("w").verify(sizes)
+
+
+PLAIN = "-sum(v[i]*w[i,j]*h[j], i, j)"
+NARROW = "sum((v[i]-a[i])^2, i)/(2*s^2) - sum(v[i]*w[i,j]*h[j], i, j)"
+
+
+@pytest.mark.parametrize(
+    ("text", "visible", "hidden"),
+    [
+        (NARROW, "gaussian", "binary"),
+        (NARROW, "gaussian", "spin"),
+        (PLAIN, "binary", "uniform"),
+        (PLAIN, "binary", "integer(5)"),
+        (PLAIN, "binary", "binomial(4)"),
+        (PLAIN, "uniform", "uniform"),
+        ("exp(1000) - sum(v[i]*w[i,j]*h[j], i, j)", "binary", "binary"),
+        ("-sum(v[i]*exp(w[i,j])*h[j], i, j)", "spin", "binary"),
+        ("-sum(v[i]*softplus(w[i,j])*h[j], i, j)", "spin", "binary"),
+        ("-sum(v[i]*h[j]/(exp(w[i,j]) + exp(-w[i,j])), i, j)", "binary", "binary"),
+    ],
+)
+def test_every_line_of_what_an_energy_is_asked_can_be_checked(text: str, visible: str, hidden: str) -> None:
+    """Narrow integrands, closed forms that read 0/0 where v = 0, and exponentials in exponents."""
+    parameters = {"s": ()} if "s^2" in text else {}
+    energy = Energy.parse(text, visible={"v": visible}, hidden={"h": hidden}, parameters=parameters)
+    asked = [energy.log_partition(), energy.free_energy(), energy.conditional("v"), energy.conditional("h")]
+    for name in energy.parameters:
+        asked += [energy.log_likelihood_gradient(name), energy.phase(name)]
+    for derivation in asked:
+        verification = derivation.verify()
+        assert verification, f"{derivation.kind}: {verification}"
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("-c*v[0]*h[1]", {"v": 2, "h": 3}),
+        ("-c*v[2]*h[0]", {"v": 3, "h": 4}),  # two sizes that differ
+        ("-c*v[5]*h[3]", {"v": 6, "h": 4}),
+        ("-c*v[11]*h[0]", {"v": 12, "h": 2}),
+        ("-c*v[12]*h[0]", {"v": 13, "h": 1}),
+    ],
+)
+def test_a_check_has_the_units_that_are_named(text: str, sizes: dict[str, int]) -> None:
+    energy = Energy.parse(
+        text + " - sum(b[j]*h[j], j)", visible={"v": "binary"}, hidden={"h": "binary"}, parameters={"c": ()}
+    )
+    assert default_sizes(energy) == sizes
+    if sum(sizes.values()) < 11:
+        verification = energy.log_likelihood_gradient("c").verify()
+        assert verification, verification
+        assert verification.sizes == sizes
+
+
+def test_an_entry_asked_about_is_in_the_model() -> None:
+    energy = lecture_energy()
+    verification = energy.log_likelihood_gradient(energy.parameters["w"][4, 0]).verify()
+    assert verification, verification
+    assert verification.sizes == {"v": 5, "h": 3}
+
+
+def test_too_many_units_are_said_not_to_be_checkable() -> None:
+    energy = Energy.parse("-c*v[40]*h[0]", visible={"v": "binary"}, hidden={"h": "binary"}, parameters={"c": ()})
+    verification = energy.log_likelihood_gradient("c").verify()
+    assert not verification
+    assert not verification.failures
+    assert "2^42 configurations" in verification.not_checkable[0].detail
+
+
+def test_many_layers_are_checked_with_fewer_units() -> None:
+    sizes = default_sizes(deep(depth=5))
+    assert set(sizes.values()) == {2}
+    assert deep(depth=5).log_partition().verify()
 
 
 def test_points_are_positive() -> None:
