@@ -21,7 +21,7 @@ from fractions import Fraction
 from functools import cached_property, reduce
 from typing import Any, TypeAlias
 
-from sympy import Expr, pi
+from sympy import E, Expr, pi
 
 from symbolic.errors import CheckError
 
@@ -60,7 +60,7 @@ class Field:
         self.deeper = deeper
         # Any square but 1 would do.
         self.e = pow(1414213562373095048, 2, modulus)
-        self.constants: dict[Expr, int] = {pi: pow(2718281828459045235, 2, modulus)}
+        self.constants: dict[Expr, int] = {E: self.e, pi: pow(2718281828459045235, 2, modulus)}
 
     @property
     def exponents(self) -> Field:

@@ -11,10 +11,10 @@ from fractions import Fraction
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, cos, erfc, loggamma, pi, sin
+from sympy import E, Expr, cos, erfc, loggamma, pi, sin
 
 from symbolic.check.finite_field import Evaluator, Vanishes
-from symbolic.check.quadrature import DIGITS, PI, by_mpmath, over_states, real, weight
+from symbolic.check.quadrature import CONTEXT, DIGITS, PI, by_mpmath, over_states, real, weight
 from symbolic.errors import CheckError
 from symbolic.language.functions import StateFunction, bessel_i
 from symbolic.language.layers import Layer, Parameter
@@ -37,7 +37,7 @@ class Reals:
     depth = 0
 
     def __init__(self) -> None:
-        self.constants: dict[Expr, Decimal] = {pi: PI}
+        self.constants: dict[Expr, Decimal] = {E: CONTEXT.exp(Decimal(1)), pi: PI}
 
     @property
     def exponents(self) -> Reals:

@@ -90,9 +90,14 @@ class Verification:
 
     def __str__(self) -> str:
         lines = [self._summary()]
-        for check in (*self.failures, *self.not_checkable):
+        found = [(check, 0) for check in self.failures]
+        for reason in dict.fromkeys(check.detail for check in self.not_checkable):
+            first, *others = (check for check in self.not_checkable if check.detail == reason)
+            found.append((first, len(others)))
+        for check, more in found:
             place = check.branch if check.position is None else f"{check.branch}, line {check.position + 1}"
-            lines.append(f"  {place}, {check.rule}: {check.detail}")
+            same = f" (and {more} more line{'s' * (more > 1)})" if more else ""
+            lines.append(f"  {place}, {check.rule}{same}: {check.detail}")
         return "\n".join(lines)
 
     def _summary(self) -> str:

@@ -417,14 +417,16 @@ def _states(layer: Layer) -> tuple[StateValue, ...]:
 
 def _number(expression: Expr) -> float | None:
     """The value of an expression of numbers alone."""
-    if isinstance(expression, (IndexSum, ConfigSum)):
+    if expression.has(IndexSum, ConfigSum):
         return None
     named = expression.atoms(StableFunction)
     while named:
         expression = expression.xreplace({function: function.definition() for function in named})
         named = expression.atoms(StableFunction)
     value = float(expression)
-    return value if math.isfinite(value) else None
+    if not math.isfinite(value):
+        raise LoweringError(f"the number {expression} is beyond floating-point numbers; scale what it multiplies.")
+    return value
 
 
 def factored(expression: Expr) -> Expr:
