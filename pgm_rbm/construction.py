@@ -34,7 +34,7 @@ def checked_sizes(
     """The number of units of every layer, as given or read off the parameters' shapes.
 
     Raises:
-        ModelError: a layer is missing or unknown, or its number is not positive.
+        ModelError: a layer is missing or unknown, its number is not positive, or the energy names a unit beyond it.
     """
     layers = kernels.layers
     if sizes is None:
@@ -55,6 +55,11 @@ def checked_sizes(
         size = sizes[name]
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise ModelError(f"sizes[{name!r}] must be a positive whole number of units. Got {size!r}.")
+        if size < kernels.least.get(name, 0):
+            least = kernels.least[name]
+            raise ModelError(
+                f"the energy names unit {least - 1} of layer {name}, so it has {least} units or more. Got {size}."
+            )
     return {name: int(sizes[name]) for name in layers}
 
 

@@ -396,7 +396,15 @@ class Energy:
         return tuple(layer for layer in self.visible + self.hidden if layer in kept)
 
     def compile(self, target: str = "numba") -> Kernels:
-        """Generated functions for this energy, cached on disk. ``target`` is ``"numba"`` or ``"numpy"``."""
+        """Generated functions for this energy, cached on disk.
+
+        Args:
+            target: ``"numba"``; ``"numpy"``; or ``"array-api"``, plain functions of the arrays of any one library that
+                follows the array API standard, such as PyTorch's.
+
+        Raises:
+            SymbolicError: there is no such target.
+        """
         from symbolic.codegen.build import compile_energy
 
         return compile_energy(self, target)
