@@ -215,8 +215,8 @@ class Checker:
         seed: of those points.
     """
 
-    # Points 0 and 1 mirror each other's states, and two units that agree at both differ at point 3.
-    numeric_points = (0, 1, 3)
+    # The fewest at which no product of states can lack a factor unseen.
+    numeric_points = (0, 1, 2, 3)
 
     def __init__(self, sizes: Mapping[Layer, int], points: int = 4, seed: int = 0):
         self.sizes = dict(sizes)

@@ -103,10 +103,10 @@ class World:
     Args:
         program: what compiles expressions for models of these sizes; several worlds share it.
         seed: of the random numbers.
-        point: which point this is. A swapped index, or a state that is 0 everywhere, would hide a mistake; so free
-            indices over different layers, or two over one, get different values where there are enough units, the same
-            in four points; points 2n and 2n + 1 mirror each other's states, so that no unit stands in one state at
-            both; and any two of up to four units differ somewhere in four points.
+        point: which point this is. In four points a free index stands for one unit, those over different layers, and
+            up to four over one layer, for units with different patterns of states: each is 0 (where its units can be)
+            at one point of the four, every two at different points. So every product of up to three of them has a
+            value at one point, and at another one it lacks just one factor, whose absence is then seen.
     """
 
     def __init__(self, program: Program, seed: int = 0, point: int = 0):
@@ -146,12 +146,9 @@ class World:
                 self._bind(configuration, self.row(configuration.layer, self.states[configuration]))
         for index in sorted((i for i in free if isinstance(i, Index)), key=lambda i: i.name):
             if index not in self.indices:
-                # Over different layers, and within one, different values as long as there are enough units.
-                layer = index.layer.of if isinstance(index.layer, StateAxis) else index.layer
-                offset = 0 if isinstance(layer, ComponentAxis) else list(self.sizes).index(layer)
-                offset += sum(i.layer == index.layer for i in self.indices)
-                values = self._values(index.layer)
-                self.indices[index] = values[(self.point // 4 + offset) % len(values)]
+                # Within one layer, different values as long as there are enough units.
+                taken = sum(i.layer == index.layer for i in self.indices)
+                self.indices[index] = self._chosen(index.layer, self._values(index.layer), taken)
                 self._bind(index, self.indices[index])
 
     def evaluate(self, expression: Expr) -> Any:
@@ -247,16 +244,30 @@ class World:
         return self._domains[layer]
 
     def _configuration(self, layer: Layer) -> tuple[StateValue, ...]:
-        # Units are numbered at random and stand in the states that a digit of their number names.
+        usual, rare = self._contrast(layer)
+        own, n = list(self.sizes).index(layer), self.program.size(layer)
+        turn, quarter = divmod(self.point, 4)
+        states = []
+        for unit in range(n):
+            order = (unit - own - turn) % n  # 0 for the unit that a free index stands for, 1 for the next one's
+            choice = rare if (own + (0, 2, 1, 3)[order % 4] + quarter) % 4 == 3 else usual
+            states.append(choice[(order + own + quarter) % len(choice)])
+        return tuple(states)
+
+    def _contrast(self, layer: Layer) -> tuple[Sequence[StateValue], Sequence[StateValue]]:
+        """States that show what is multiplied by them, and those that may hide it: 0, or one label among many."""
         domain = self.domain(layer)
-        n, base = self.program.size(layer), len(domain)
-        numbers = random.Random(f"{self.seed}/{layer.name}").sample(range(n), n)
-        digits = 1
-        while base**digits < n:
-            digits += 1
-        place = base ** (self.point // 2 % digits)
-        states = domain[::-1] if self.point % 2 else domain
-        return tuple(states[number // place % base] for number in numbers)
+        if lookup(layer.unit).is_categorical:
+            chosen = self._chosen(layer.states, domain)
+            return [chosen], [state for state in domain if state != chosen]
+        least = min(domain, key=lambda state: Fraction(1) if isinstance(state, tuple) else abs(Fraction(state)))
+        return [state for state in domain if state != least], [least]
+
+    def _chosen(self, layer: Layer, values: Sequence[Any], taken: int = 0) -> Any:
+        """Which of its values an index has, when so many others over the same layer have theirs."""
+        of = layer.of if isinstance(layer, StateAxis) else layer
+        own = 0 if isinstance(of, ComponentAxis) else list(self.sizes).index(of)
+        return values[(self.point // 4 + own + taken) % len(values)]
 
     def _values(self, layer: Layer) -> Sequence[int]:
         if isinstance(layer, StateAxis):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from itertools import combinations
+from typing import Any
 
 import pytest
 from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
 
-from symbolic import Energy, SymbolicError
+from symbolic import Energy, SymbolicError, energies
 from symbolic.check.finite_field import FIELDS, P, Q, S
 from symbolic.check.mutants import mutants, mutations
-from symbolic.check.verification import default_sizes, difference, worlds
+from symbolic.check.verification import Checker, default_sizes, difference, worlds
 from symbolic.check.world import World
 from symbolic.energies import deep
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum
 from symbolic.language.functions import bessel_i, log2cosh, lognorm, sigmoid, softplus
-from symbolic.language.layers import Configuration, Delta, Index, Parameter
+from symbolic.language.layers import Configuration, Delta, Index, Layer, Parameter
 from tests.symbolic.models import biased_energy, lecture_energy
 from tests.symbolic.test_derivation import ALL_QUESTIONS, UNITS
 
@@ -199,21 +202,38 @@ def test_a_joint_that_does_not_fit_is_found() -> None:
 
 
 def test_points_are_never_degenerate() -> None:
-    """v = 0 everywhere, i = i′, or two units that always agree would let a wrong candidate pass."""
-    energy = biased_energy()
-    v, h = energy.layers["v"], energy.layers["h"]
-    for seed in range(20):
-        states = []
-        for world in worlds({v: 2, h: 4}, seed=seed):
-            i, other, j = Index("i", v), Index("i′", v), Index("j", h)
-            world.place(v[i] * v[other] * h[j])
-            assert world.indices[i] != world.indices[other]
-            assert len(set(world.states[Configuration(v)])) == 2
-            states.append(world.states[Configuration(h)])
-        assert len(states) == 4
-        histories = list(zip(*states, strict=True))
-        assert all(len(set(history)) == 2 for history in histories)  # every unit stands in both states
-        assert len(set(histories)) == 4  # and no two units always agree
+    """No unit stands in one state throughout, no two always agree, and nothing stands in for its own product."""
+    sizes = {Layer("v", "binary"): 2, Layer("x", "binary"): 3, Layer("h", "binary"): 4}
+    v, x, h = sizes
+    free = [Index("i", v), Index("i′", v), Index("k", x), Index("j", h)]
+    for block in range(3):
+        histories: dict[Layer, list[tuple[Any, ...]]] = {layer: [] for layer in sizes}
+        for world in worlds(sizes, points=12)[4 * block : 4 * block + 4]:
+            world.place(v[free[0]] * v[free[1]] * x[free[2]] * h[free[3]])
+            assert world.indices[free[0]] != world.indices[free[1]]
+            for layer, history in histories.items():
+                history.append(world.states[Configuration(layer)])
+        units = {layer: list(zip(*history, strict=True)) for layer, history in histories.items()}
+        assert all(len(set(of_layer)) == len(of_layer) for of_layer in units.values())
+        assert all(len(set(states)) == 2 for of_layer in units.values() for states in of_layer)
+        three = [units[index.layer][world.indices[index]] for index in free if index != free[1]]
+        products = [
+            tuple(map(math.prod, zip(*some, strict=True))) for n in (1, 2, 3) for some in combinations(three, n)
+        ]
+        assert len({*products, (0, 0, 0, 0)}) == 8
+
+
+def test_a_factor_of_two_states_cannot_be_dropped() -> None:
+    """Both may be 1 at the same points, if each layer's states are drawn by themselves."""
+    energy = energies.conditional()
+    sizes = {energy.layers[name]: size for name, size in default_sizes(energy).items()}
+    for seed in range(10):
+        checker = Checker(sizes, seed=seed)
+        for name in ("A", "B", "w"):
+            for step in energy.log_likelihood_gradient(name).steps:
+                for mistake, line in mutations(step.after):
+                    if mistake == "a factor dropped":
+                        assert checker.compare(step.before, line)[1], (seed, name, line)
 
 
 def test_binders_evaluate() -> None:
