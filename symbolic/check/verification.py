@@ -284,14 +284,15 @@ def verify(
     asked = (branch.subject for branch in derivation.branches)
     sized = default_sizes(energy, *asked) if sizes is None else _checked_sizes(energy, sizes)
     checker = Checker({energy.layers[name]: size for name, size in sized.items()}, points, seed)
-    # All lines are compared under all conditions, so that one set of numbers serves them.
-    conditions = derivation.conditions
     bits = _bits(energy, sized)
     too_many = f"the smallest model for it has 2^{bits:.0f} configurations to sum over; 2^{MOST_BITS} is the most."
     checks: list[Check] = []
     for branch in derivation.branches:
         checks += _joints(branch)
+        # A line holds under its own condition and those of the lines above it; a forgotten one leaves it without value.
+        conditions: tuple[Expr, ...] = ()
         for position, step in enumerate(branch.steps):
+            conditions = tuple(dict.fromkeys((*conditions, *step.conditions)))
             kind, detail = NOT_CHECKABLE, too_many
             if bits <= MOST_BITS:
                 kind, detail = checker.compare(step.before, step.after, conditions)

@@ -351,3 +351,30 @@ def test_terms_are_held_together_whatever_a_derivation_calls_itself() -> None:
     )
     for kind in ("gradient", "free energy"):
         assert not replace(derivation, kind=kind, branches=branches).verify()
+
+
+@pytest.mark.parametrize("hidden", ["exponential", "geometric", "gamma(5/2)"])
+def test_a_condition_that_is_wrong_or_forgotten_is_found(hidden: str) -> None:
+    """Every line is checked under the conditions that stand at it and above it, and no others."""
+    energy = energies.pairwise("binary", hidden)
+    for derivation in (energy.free_energy(), energy.conditional("h")):
+        wrong = [mutant for mutant in mutants(derivation) if mutant.mistake == "a condition with the wrong sign"]
+        assert wrong
+        assert not any(mutant.derivation.verify() for mutant in wrong)
+        forgotten = replace(
+            derivation,
+            branches=tuple(
+                replace(branch, steps=tuple(replace(step, conditions=()) for step in branch.steps))
+                for branch in derivation.branches
+            ),
+        )
+        assert derivation.verify()
+        assert not forgotten.verify()
+
+
+@pytest.mark.parametrize("energy", [energies.pairwise(), energies.third_order(), energies.gaussian()])
+def test_a_sum_over_the_wrong_layer_is_found(energy: Energy) -> None:
+    derivation = energy.log_likelihood_gradient("w")
+    wrong = [mutant for mutant in mutants(derivation) if mutant.mistake == "a sum over the wrong layer"]
+    assert len(wrong) >= 10
+    assert not any(mutant.derivation.verify(points=2) for mutant in wrong)
