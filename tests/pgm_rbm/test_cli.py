@@ -15,6 +15,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from pgm_rbm import RBM, cli
+from symbolic import Derivation, energies
 
 RUNNER = CliRunner()
 COMMANDS = (
@@ -198,8 +199,6 @@ def test_derive_quantities():
 
 
 def test_derive_as_json_comes_back_as_the_same_derivation():
-    from symbolic import Derivation
-
     result = run("derive", "--by", "a", "--format", "json", "--check")
     assert "checks passed" in result.stderr
     assert Derivation.from_json(result.stdout).verify()
@@ -259,6 +258,28 @@ def test_derive_any_energy_and_check_it(arguments, shown):
     assert "checking" in result.stderr
 
 
+def _text_form(made) -> str:
+    """The energy's text in the docstring of the function that makes it, for the arguments it has by default."""
+    blocks = [" ".join(block.split()) for block in re.findall(r"::\n\n((?: {8}.*\n)+)", made.__doc__)]
+    if made is energies.gaussian:
+        return next(block for block in blocks if "z[i]" in block)
+    squares = " + sum(v[i]^2, i)/2" if made is energies.covariance else ""  # for Gaussian units, as it says below
+    return (blocks or re.findall(r"``(-sum.*?)``", made.__doc__))[0] + squares
+
+
+@pytest.mark.parametrize("name", energies.READY_MADE)
+def test_derive_ready_made_energies_from_their_text_by_every_parameter(name):
+    made = energies.READY_MADE[name]
+    energy = made()
+    sides = {"--visible": energy.visible, "--hidden": energy.hidden, "--given": energy.given}
+    options = [part for side, layers in sides.items() for x in layers for part in (side, f"{x.name}:{x.unit}")]
+    options += [part for p in energy.parameters.values() if p.symmetric for part in ("--symmetric", p.name)]
+    for parameter in energy.parameters:
+        result = run("derive", _text_form(made), *options, "--by", parameter, "--check", "--format", "json")
+        assert Derivation.from_json(result.stdout) == energy.log_likelihood_gradient(parameter)
+    assert "checks passed" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
@@ -293,7 +314,7 @@ def test_what_cannot_be_checked_is_said_once():
 
 
 def test_what_cannot_be_printed_is_a_failure_of_one_line(monkeypatch):
-    from symbolic import Derivation, SymbolicError
+    from symbolic import SymbolicError
 
     def unknown(self):
         raise SymbolicError("there is no notation for Surprise.")
@@ -307,7 +328,7 @@ def test_derive_takes_by_default_the_parameter_over_most_layers():
 
 
 def test_derive_says_where_a_line_could_not_be_checked(monkeypatch):
-    from symbolic import Check, Derivation, Verification
+    from symbolic import Check, Verification
 
     unknown = Check("Term A", 0, "exp_chain", False, "no parameters were found", "not checkable")
     monkeypatch.setattr(Derivation, "verify", lambda self: Verification((unknown,), {"v": 2}, 1))
@@ -335,7 +356,7 @@ def test_derive_in_ascii():
 
 
 def test_a_failed_check_ends_with_status_1(monkeypatch):
-    from symbolic import Check, Derivation, Verification
+    from symbolic import Check, Verification
 
     failed = Verification((Check("Term A", 0, "exp_chain", False, "the two sides differ at point 1"),), {"v": 2}, 1)
     monkeypatch.setattr(Derivation, "verify", lambda self: failed)
