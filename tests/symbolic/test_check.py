@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -378,3 +380,43 @@ def test_a_sum_over_the_wrong_layer_is_found(energy: Energy) -> None:
     wrong = [mutant for mutant in mutants(derivation) if mutant.mistake == "a sum over the wrong layer"]
     assert len(wrong) >= 10
     assert not any(mutant.derivation.verify(points=2) for mutant in wrong)
+
+
+OTHERS = {
+    "replicated softmax": energies.replicated_softmax,
+    "directions": lambda: energies.pairwise("heisenberg", "binary"),
+    "labels": lambda: energies.pairwise("potts(3)", "potts(4)"),
+    "two visible layers of numbers": lambda: energies.third_order("gaussian", "gaussian", "binary"),
+    "four layers": lambda: energies.deep("gaussian", ["binary", "spin", "binary"]),
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_other_ready_made_energies_have_no_line_that_cannot_be_checked(make: Callable[[], Energy]) -> None:
+    energy = make()
+    questions = [partial(energy.log_likelihood_gradient, name) for name in energy.parameters]
+    questions += [partial(energy.conditional, layer, "auto") for layer in energy.visible + energy.hidden]
+    questions += [partial(energy.free_energy, method="auto"), energy.log_partition]
+    for ask in questions:
+        verification = ask().verify()
+        assert verification, verification
+        assert not verification.not_checkable
+
+
+@pytest.mark.parametrize("make", [OTHERS["replicated softmax"], OTHERS["labels"]])
+def test_other_ready_made_energies_with_a_wrong_line_are_refused(make: Callable[[], Energy]) -> None:
+    energy = make()
+    checker = Checker({energy.layers[name]: size for name, size in default_sizes(energy).items()})
+    tried = 0
+    for derivation in (energy.log_likelihood_gradient("w"), energy.free_energy(), energy.conditional("h")):
+        for step in derivation.steps:
+            for mistake, line in mutations(step.after):
+                if mistake in (
+                    "a sign flipped",
+                    "a factor 2 too much",
+                    "a constant added",
+                    "a sum over the wrong layer",
+                ):
+                    tried += 1
+                    assert checker.compare(step.before, line, derivation.conditions)[1], (mistake, line)
+    assert tried > 50
