@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.construction import checked_sizes, loose_sizes
-from pgm_rbm.domains import dimension, is_plain
+from pgm_rbm.domains import is_finite, is_plain
 from pgm_rbm.energy_model import States
 from pgm_rbm.errors import EnumerationLimitError, ModelError, NotPairwiseError
 from pgm_rbm.exact import configurations, enumeration, joint
@@ -712,7 +712,9 @@ class RBM(LearningModel):
         if self.is_pairwise:
             return True
         units = list(self.units.values())
-        if tuple(self.units) != ("v", "h") or self._layout.given or any(dimension(unit) > 1 for unit in units):
+        if tuple(self.units) != ("v", "h") or self._layout.given:
+            return False
+        if not all(is_plain(unit) or is_finite(unit) for unit in units):  # vectors, angles
             return False
         from symbolic import energies
 

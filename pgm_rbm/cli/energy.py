@@ -66,7 +66,7 @@ ParameterAxes = Annotated[
 SymmetricParameters = Annotated[
     list[str] | None,
     typer.Option(
-        "--symmetric", metavar="NAME", help="A parameter with L[i,k] = L[k,i] and no diagonal; may be repeated."
+        "--symmetric", metavar="NAME", help="A parameter with L\\[i,k] = L\\[k,i] and no diagonal; may be repeated."
     ),
 ]
 

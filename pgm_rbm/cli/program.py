@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from symbolic.errors import SymbolicError
+
 __all__ = [
     "EnergyCommand",
     "Failed",
@@ -121,6 +123,10 @@ def _status_of(error: BaseException) -> int | None:
             return _fail(str(error), 1)
         case typer.Abort() | KeyboardInterrupt():
             return _fail("stopped.", 130)
+        case SymbolicError():
+            return _fail(str(error), 1)
+        case RecursionError():
+            return _fail("an expression is nested too deeply for this.", 1)
         case MemoryError():
             return _fail("there is not enough memory for this.", 1)
         case OSError():

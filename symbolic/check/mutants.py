@@ -5,13 +5,13 @@ They test the checker (each must be refused) and are what the exercise "find the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sympy import Add, Expr, Integer, Mul, Pow, exp, log
 
-from symbolic.derivation.trace import Branch, Derivation
+from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.language.binders import ConfigSum, IndexBinder, UnitSum
 from symbolic.language.layers import Configuration, Entry, Index, State
 from symbolic.language.probability import EnergyCall, Expectation, Probability
@@ -42,13 +42,25 @@ def mutants(derivation: Derivation) -> Iterator[Mutant]:
             for mistake, line in mutations(step.after):
                 if line != step.after:
                     yield Mutant(mistake, branch.name, position, _with_line(derivation, branch, position, line))
+            if step.rule == "define_log_partition":
+                continue  # whether Z is finite is no property of the line, and not seen in sums over stand-ins
+            stated = {condition for earlier in branch.steps[:position] for condition in earlier.conditions}
+            for condition in step.conditions:
+                if condition not in stated:
+                    conditions = tuple(-other if other == condition else other for other in step.conditions)
+                    changed = _with_steps(derivation, branch, {position: replace(step, conditions=conditions)})
+                    yield Mutant("a condition with the wrong sign", branch.name, position, changed)
 
 
 def _with_line(derivation: Derivation, branch: Branch, position: int, line: Expr) -> Derivation:
-    steps = list(branch.steps)
-    steps[position] = replace(steps[position], after=line, focus_after=line)
-    if position + 1 < len(steps):
-        steps[position + 1] = replace(steps[position + 1], before=line, focus_before=line)
+    steps = {position: replace(branch.steps[position], after=line, focus_after=line)}
+    if position + 1 < len(branch.steps):
+        steps[position + 1] = replace(branch.steps[position + 1], before=line, focus_before=line)
+    return _with_steps(derivation, branch, steps)
+
+
+def _with_steps(derivation: Derivation, branch: Branch, others: Mapping[int, Step]) -> Derivation:
+    steps = [others.get(position, step) for position, step in enumerate(branch.steps)]
     changed = replace(branch, steps=tuple(steps))
     return replace(derivation, branches=tuple(changed if b is branch else b for b in derivation.branches))
 
@@ -106,6 +118,12 @@ def _here(node: Expr) -> Iterator[tuple[str, Expr]]:
                 yield "a sum forgotten, its label left unbound", ConfigSum(node.body, *kept)
         else:
             yield "a sum forgotten, its label left unbound", node.body
+        for summed in node.configurations:
+            for other in sorted(node.free_symbols, key=str):
+                if isinstance(other, Configuration) and not other.label and other.layer != summed.layer:
+                    swap = {summed: Configuration(summed.layer), other: Configuration(other.layer, summed.label)}
+                    over = (swap[other] if c == summed else c for c in node.configurations)
+                    yield "a sum over the wrong layer", ConfigSum(node.body.xreplace(swap), *over)
     elif isinstance(node, UnitSum):
         yield "a sum over states forgotten", node.body
     elif isinstance(node, State):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sympy import Expr
 
-from symbolic.check.finite_field import World, shown_state, stand_ins
+from symbolic.check.program import Program
+from symbolic.check.reals import REALS
+from symbolic.check.world import RealWorld, World, shown_state, stand_ins
 from symbolic.errors import CheckError, SymbolicError, UnboundError
 from symbolic.language.binders import UnitSum
-from symbolic.language.layers import Layer
+from symbolic.language.layers import Entry, KnownAxis, Layer, State
 from symbolic.units import StateValue, lookup
 
 if TYPE_CHECKING:
@@ -88,9 +90,14 @@ class Verification:
 
     def __str__(self) -> str:
         lines = [self._summary()]
-        for check in (*self.failures, *self.not_checkable):
+        found = [(check, 0) for check in self.failures]
+        for reason in dict.fromkeys(check.detail for check in self.not_checkable):
+            first, *others = (check for check in self.not_checkable if check.detail == reason)
+            found.append((first, len(others)))
+        for check, more in found:
             place = check.branch if check.position is None else f"{check.branch}, line {check.position + 1}"
-            lines.append(f"  {place}, {check.rule}: {check.detail}")
+            same = f" (and {more} more line{'s' * (more > 1)})" if more else ""
+            lines.append(f"  {place}, {check.rule}{same}: {check.detail}")
         return "\n".join(lines)
 
     def _summary(self) -> str:
@@ -110,52 +117,89 @@ class Verification:
         return f"{' and '.join(counts) or 'nothing was checked'} ({how})"
 
 
-def default_sizes(energy: Energy) -> dict[str, int]:
-    """Small sizes that differ from each layer to the next, so that no two axes can be mistaken for each other."""
-    return {name: 2 + position % 2 for position, name in enumerate(energy.layers)}
+def default_sizes(energy: Energy, *lines: Expr) -> dict[str, int]:
+    """Small sizes that differ from each layer to the next, so that no two axes can be mistaken for each other.
+
+    A layer has every unit that the energy, or a line of a derivation, names by its number. Where there would be too
+    many configurations to sum over, sizes are smaller, and some may be equal.
+    """
+    least = dict.fromkeys(energy.layers, 1)
+    for layer, number in _numbered(energy.expression, *lines):
+        least[layer.name] = max(least.get(layer.name, 1), number + 1)
+    sizes: dict[str, int] = {}
+    for usual, differ in (((2, 3), True), ((2, 3), False), ((2, 2), False), ((1, 2), False), ((1, 1), False)):
+        sizes, before = {}, 0
+        for position, name in enumerate(energy.layers):
+            size = max(least[name], usual[position % 2])
+            before = sizes[name] = size + (differ and size == before)
+        if _bits(energy, sizes) <= MOST_BITS:
+            break
+    return sizes
 
 
-def _layer_sizes(energy: Energy, sizes: Mapping[str, int] | None) -> dict[Layer, int]:
-    if sizes is not None and not isinstance(sizes, Mapping):
-        raise SymbolicError(f"sizes maps layers to numbers of units, as in {default_sizes(energy)}. Got {sizes!r}.")
-    chosen = default_sizes(energy) if sizes is None else dict(sizes)
-    unknown = sorted(set(chosen) - set(energy.layers))
-    missing = sorted(set(energy.layers) - set(chosen))
-    if unknown or missing:
-        raise SymbolicError(
-            f"sizes name every layer of the energy once ({', '.join(energy.layers)}). "
-            f"Got {', '.join(chosen) or 'none'}."
-        )
-    wrong = [name for name, size in chosen.items() if not isinstance(size, int) or size < 1]
-    if wrong:
-        raise SymbolicError(f"the size of layer {wrong[0]} is a whole number from 1. Got {chosen[wrong[0]]!r}.")
+def _numbered(*lines: Expr) -> Iterator[tuple[Layer, int]]:
+    """The units that lines name by their numbers."""
+    for line in lines:
+        for node in line.atoms(State, Entry):
+            layers = (node.layer,) if isinstance(node, State) else node.parameter.layers
+            indices = (node.index,) if isinstance(node, State) else node.indices
+            for layer, index in zip(layers, indices, strict=True):
+                if index.is_Integer and not isinstance(layer, KnownAxis):
+                    yield layer, int(index)
+
+
+def _bits(energy: Energy, sizes: Mapping[str, int]) -> float:
+    """The number of configurations that are summed over in a check, as a power of two."""
     # Of units with many states a few are summed over, those that stand in for them; given layers are not summed.
     most = {layer: max(map(len, stand_ins(layer))) for layer in energy.visible + energy.hidden}
-    bits = sum(chosen[layer.name] * math.log2(states) for layer, states in most.items())
+    return sum(sizes[layer.name] * math.log2(states) for layer, states in most.items())
+
+
+def _checked_sizes(energy: Energy, sizes: Mapping[str, int]) -> dict[str, int]:
+    example = default_sizes(energy)
+    if not isinstance(sizes, Mapping):
+        raise SymbolicError(f"sizes maps layers to numbers of units, as in {example}. Got {sizes!r}.")
+    if set(sizes) != set(energy.layers):
+        raise SymbolicError(
+            f"sizes name every layer of the energy once ({', '.join(energy.layers)}). Got {', '.join(sizes) or 'none'}."
+        )
+    wrong = [name for name, size in sizes.items() if not isinstance(size, int) or size < 1]
+    if wrong:
+        raise SymbolicError(f"the size of layer {wrong[0]} is a whole number from 1. Got {sizes[wrong[0]]!r}.")
+    bits = _bits(energy, sizes)
     if bits > MOST_BITS:
         raise SymbolicError(
             f"a check sums over all configurations, and layers of these sizes have 2^{bits:.0f}; 2^{MOST_BITS} is the "
-            f"most, and takes minutes. Choose smaller sizes: {default_sizes(energy)} tells two axes apart already."
+            f"most, and takes minutes. Choose smaller sizes, such as {example}."
         )
-    return {energy.layers[name]: chosen[name] for name in energy.layers}
+    return {name: sizes[name] for name in energy.layers}
 
 
-def worlds(sizes: Mapping[Layer, int], *, points: int = 4, seed: int = 0) -> tuple[World, ...]:
+def worlds(
+    sizes: Mapping[Layer, int], *, points: int = 4, seed: int = 0, true_units: bool = False
+) -> tuple[World, ...]:
     """The random points at which expressions are compared. One set serves all steps: equal parts are evaluated once."""
-    return tuple(World(sizes, seed, point) for point in range(points))
+    program = Program(sizes, true_units=true_units)
+    return tuple(World(program, seed, point) for point in range(points))
 
 
 def difference(before: Expr, after: Expr, points: Iterable[World]) -> str:
     """Evaluate both expressions at every point; the empty string if they agree, else what was found."""
+    return _compared(before, after, points)[1]
+
+
+def _compared(before: Expr, after: Expr, points: Iterable[World]) -> tuple[bool | None, str]:
+    """Whether both agree at all points, None if that could not be found out; and what was found if they do not."""
     for number, world in enumerate(points, 1):
         try:
-            world.place(before, after)
-            left, right = world.evaluate(before), world.evaluate(after)
+            agree = world.agree(before, after)
+        except UnboundError as error:
+            return False, str(error)
         except CheckError as error:
-            return str(error)
-        if left != right:
-            return f"the two sides differ at point {number}"
-    return ""
+            return None, str(error)
+        if not agree:
+            return False, f"the two sides differ at point {number}"
+    return True, ""
 
 
 class Checker:
@@ -171,53 +215,38 @@ class Checker:
         seed: of those points.
     """
 
-    # Points 0 and 1 mirror each other's states, and two units that agree at both differ at point 3.
-    numeric_points = (0, 1, 3)
+    # The fewest at which no product of states can lack a factor unseen.
+    numeric_points = (0, 1, 2, 3)
 
     def __init__(self, sizes: Mapping[Layer, int], points: int = 4, seed: int = 0):
         self.sizes = dict(sizes)
         self.seed = seed
         self.exact = worlds(sizes, points=points, seed=seed)
         self.many = [layer for layer in sizes if not lookup(layer.unit).has_few_states]
-        self._listed = tuple(World(sizes, seed, point, true_units=True) for point in range(points)) if self.many else ()
+        self._listed = worlds(sizes, points=points, seed=seed, true_units=True) if self.many else ()
         self._real: dict[tuple[tuple[Expr, ...], bool], tuple[World, ...] | CheckError] = {}
 
     def compare(self, before: Expr, after: Expr, conditions: tuple[Expr, ...] = ()) -> tuple[str, str]:
         """(kind, what was found): the second is empty if both agree, and the reason if the first is "not checkable"."""
-        agreed, found = self._at(self.exact, before, after)
+        agreed, found = _compared(before, after, self.exact)
         if agreed is True:
             return EXACT, ""
         of_units = self._sums_over_many(before, after)
         if agreed is False and not of_units:
             return EXACT, found
-        if self._listed and self._at(self._listed, before, after)[0]:
+        if self._listed and _compared(before, after, self._listed)[0]:
             return EXACT, ""
         try:
             if agreed is None:
-                numerically, found = self._at(self._reals(conditions, true_units=False), before, after)
+                numerically, found = _compared(before, after, self._reals(conditions, true_units=False))
                 if numerically is True:
                     return QUADRATURE, ""
                 if not of_units:
                     return (NOT_CHECKABLE if numerically is None else QUADRATURE), found
-            numerically, found = self._at(self._reals(conditions, true_units=True), before, after)
+            numerically, found = _compared(before, after, self._reals(conditions, true_units=True))
         except CheckError as error:
             return NOT_CHECKABLE, str(error)
         return (NOT_CHECKABLE if numerically is None else QUADRATURE), found
-
-    @staticmethod
-    def _at(points: Iterable[World], before: Expr, after: Expr) -> tuple[bool | None, str]:
-        """Whether both agree at all points; None if that could not be found out."""
-        for number, world in enumerate(points, 1):
-            try:
-                world.place(before, after)
-                left, right = world.evaluate(before), world.evaluate(after)
-            except UnboundError as error:
-                return False, str(error)
-            except CheckError as error:
-                return None, str(error)
-            if left != right:
-                return False, f"the two sides differ at point {number}"
-        return True, ""
 
     def _sums_over_many(self, *lines: Expr) -> bool:
         if not self.many:
@@ -225,13 +254,12 @@ class Checker:
         return any(total.state.layer in self.many for line in lines for total in line.atoms(UnitSum))
 
     def _reals(self, conditions: tuple[Expr, ...], true_units: bool) -> tuple[World, ...]:
-        from symbolic.check.quadrature import RealWorld
-
         key = conditions, true_units
         if key not in self._real:
+            program = Program(self.sizes, REALS, true_units)
             try:
                 self._real[key] = tuple(
-                    RealWorld(self.sizes, self.seed, point, conditions, true_units) for point in self.numeric_points
+                    RealWorld(program, self.seed, point, conditions) for point in self.numeric_points
                 )
             except CheckError as error:
                 self._real[key] = error
@@ -252,21 +280,28 @@ def verify(
     """
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise SymbolicError(f"points is a whole number from 1. Got {points!r}.")
-    layers = _layer_sizes(derivation.energy, sizes)
-    checker = Checker(layers, points, seed)
-    # All lines are compared under all conditions, so that one set of numbers serves them.
-    conditions = derivation.conditions
+    energy = derivation.energy
+    asked = (branch.subject for branch in derivation.branches)
+    sized = default_sizes(energy, *asked) if sizes is None else _checked_sizes(energy, sizes)
+    checker = Checker({energy.layers[name]: size for name, size in sized.items()}, points, seed)
+    bits = _bits(energy, sized)
+    too_many = f"the smallest model for it has 2^{bits:.0f} configurations to sum over; 2^{MOST_BITS} is the most."
     checks: list[Check] = []
     for branch in derivation.branches:
         checks += _joints(branch)
+        # A line holds under its own condition and those of the lines above it; a forgotten one leaves it without value.
+        conditions: tuple[Expr, ...] = ()
         for position, step in enumerate(branch.steps):
-            kind, detail = checker.compare(step.before, step.after, conditions)
+            conditions = tuple(dict.fromkeys((*conditions, *step.conditions)))
+            kind, detail = NOT_CHECKABLE, too_many
+            if bits <= MOST_BITS:
+                kind, detail = checker.compare(step.before, step.after, conditions)
             checks.append(Check(branch.name, position, step.rule, not detail, detail, kind))
     if derivation.kind == "gradient" or any(branch.name == "Term A" for branch in derivation.branches):
         checks += _tree(derivation)
     return Verification(
         tuple(checks),
-        {layer.name: n for layer, n in layers.items()},
+        sized,
         points,
         {layer.name: stand_ins(layer) for layer in checker.many},
     )

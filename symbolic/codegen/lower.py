@@ -418,7 +418,7 @@ def _states(layer: Layer) -> tuple[StateValue, ...]:
 
 def _number(expression: Expr) -> float | None:
     """The value of an expression of numbers alone."""
-    if isinstance(expression, (IndexSum, ConfigSum)):
+    if expression.has(IndexSum, ConfigSum):
         return None
     named = expression.atoms(StableFunction)
     while named:

@@ -163,9 +163,10 @@ def _single_site(energy: Energy, layer: Layer) -> Derivation:
     other = Configuration(layer, "''")[state.index]
     potential = separation.unit_potential(state)
     # The potential's coefficients speak of the unit's neighbours, so only its argument changes.
-    closed = exponential(potential(other)) * (
-        (unit.line if _is_listed(layer) else known) / exponential(potential(state))
-    )
+    weight, other_weight = exponential(potential(state)), exponential(potential(other))
+    found = unit.line if _is_listed(layer) else known
+    # A quotient of exponentials of products would be left as it is.
+    closed = found.xreplace({weight: other_weight}) if weight in found.args else other_weight * (found / weight)
     average = UnitSum(coordinate(other) * SiteProbability(function, state, other), other)
     mean = Trace("mean", average, Context(function, separation, closed_form=closed))
     mean.apply(rules.site_mean)

@@ -18,6 +18,7 @@ from sympy import (
     Mul,
     Pow,
     Rational,
+    S,
     Symbol,
     cos,
     erfc,
@@ -92,6 +93,8 @@ def _encode(node: Basic) -> Any:
     match node:
         case _ if node is pi:
             return ["pi"]
+        case _ if node is S.Exp1:
+            return ["exp", _encode(S.One)]
         case Rational():
             return ["number", str(node.p), str(node.q)]
         case Index():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sympy import Basic, Expr, I, Symbol, nan, oo, zoo
+from sympy import Basic, Expr, I, Integer, Pow, Rational, Symbol, log, nan, oo, preorder_traversal, zoo
 
 from symbolic.errors import EnergyError
 from symbolic.language.layers import (
@@ -23,7 +25,7 @@ from symbolic.language.layers import (
     axes_of,
 )
 from symbolic.language.probability import EnergyFunction
-from symbolic.units import lookup
+from symbolic.units import Integers, lookup
 
 if TYPE_CHECKING:
     from symbolic.codegen.build import Kernels
@@ -44,6 +46,48 @@ def _calculates_with(layer: Layer, expression: Basic) -> bool:
     if isinstance(expression, State):
         return bool(expression.layer == layer)
     return any(_calculates_with(layer, argument) for argument in expression.args)
+
+
+_NO_ENERGY = {
+    "an infinite number": (zoo, oo, -oo),
+    "an undefined number": (nan,),
+    "an imaginary number": (I,),
+}
+
+
+def _check_that_states_keep_it_finite(expression: Expr) -> None:
+    """Raise an error if units that can be listed have states in which the energy divides by zero or takes ln of 0."""
+    for node in preorder_traversal(expression):
+        if isinstance(node, Pow) and node.exp.could_extract_minus_sign():
+            inside, what = node.base, "it divides by zero"
+        elif isinstance(node, log):
+            inside, what = node.args[0], "it takes the logarithm of zero or of a negative number"
+        else:
+            continue
+        states = inside.atoms(State)
+        layers = sorted({state.layer for state in states}, key=lambda layer: layer.name)
+        listed = [tuple(itertools.islice(_some_states(layer), _MOST_STATES)) for layer in layers]
+        for values in itertools.islice(itertools.product(*listed), _MOST_STATES) if states else ():
+            chosen = dict(zip(layers, values, strict=True))
+            at = inside.xreplace({state: chosen[state.layer] for state in states})
+            if at == 0 or (isinstance(node, log) and at.is_number and at.is_real and at < 0):
+                where = " and ".join(f"those of layer {layer.name} in the state {s}" for layer, s in chosen.items())
+                raise EnergyError(
+                    f"an energy is finite and real, and in {node} {what} with units {where.removeprefix('those ')}. "
+                    "Choose units without that state, or another function of it."
+                )
+
+
+_MOST_STATES = 64
+
+
+def _some_states(layer: Layer) -> Iterator[Expr]:
+    """The first states of a layer's units, where they can be listed."""
+    unit = lookup(layer.unit)
+    if unit.is_finite:
+        yield from (Rational(*Fraction(state).as_integer_ratio()) for state in unit.states)
+    elif isinstance(unit.domain, Integers):
+        yield from map(Integer, itertools.count(unit.domain.first))
 
 
 class Energy:
@@ -137,10 +181,10 @@ class Energy:
         if not self.visible:
             raise EnergyError("an energy needs at least one visible layer: visible=[v].")
         expression = self.expression
-        wrong = [str(x) for x in (nan, zoo, oo, -oo, I) if expression.has(x)]
+        wrong = next((said for said, numbers in _NO_ENERGY.items() if expression.has(*numbers)), None)
         if wrong:
             raise EnergyError(
-                f"an energy is finite and real, and this one holds {wrong[0]}: look for a division by zero, or for the "
+                f"an energy is finite and real, and this one holds {wrong}: look for a division by zero, or for the "
                 "logarithm of zero or of a negative number."
             )
         unbound = sorted(s.name for s in expression.free_symbols if isinstance(s, Index))
@@ -184,6 +228,7 @@ class Energy:
             raise EnergyError(
                 f"{loose[0]} is a plain symbol; make it a Parameter({loose[0]!r}) (no layers: a single number)."
             )
+        _check_that_states_keep_it_finite(expression)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Energy) and self.function == other.function

@@ -13,17 +13,18 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sympy import Add, Expr, Mul, Pow, exp, expand
+from sympy import Expr, Mul, Pow, exp
 from sympy.core.basic import Basic
 
-from symbolic.check.finite_field import shown_state
 from symbolic.check.verification import NOT_CHECKABLE, QUADRATURE, Check, Verification
+from symbolic.check.world import shown_state
 from symbolic.derivation.rules import CATALOGUE, Rule
 from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.errors import CheckError, NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
-from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter, State
+from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter
 from symbolic.language.probability import LogPartition, Probability
+from symbolic.lecture.couplings import coupled
 from symbolic.lecture.document import (
     Block,
     Card,
@@ -66,6 +67,7 @@ from symbolic.notation.tree import (
     Fraction as FractionLayout,
 )
 from symbolic.notation.typeset import typeset
+from symbolic.notation.width import width
 from symbolic.units import Circle, Integers, Interval, Sphere, StateValue, lookup
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
 __all__ = ["lecture_of_derivation", "lecture_of_energy"]
 
 _MOST_ROWS = 16
-_TERMS_BESIDE_PICTURE = 3
+_WIDTH_BESIDE_PICTURE = 24  # em
 
 
 def _remark(id: str, name: str, hint: str) -> str:
@@ -114,8 +116,12 @@ def lecture_of_energy(energy: Energy) -> Lecture:
     """The whole lesson on an energy: gradient, closed forms and a worked example."""
     composer = _Composer(energy)
     sections = [Section("The model", composer.model())]
-    # The parameter that ties most layers together is the one to learn from: the weight, not a bias.
-    parameters = sorted(energy.parameters.values(), key=lambda p: (-len(set(p.layers)), -len(p.layers), p.name))
+    # The parameter that ties most layers together is the one to learn from: the weight, not a bias, and not one that
+    # ties to layers that are given.
+    parameters = sorted(
+        energy.parameters.values(),
+        key=lambda p: (-len(set(p.layers) - set(energy.given)), -len(set(p.layers)), -len(p.layers), p.name),
+    )
     gradient = energy.log_likelihood_gradient(parameters[0]) if parameters else None
     if gradient is not None:
         slides = composer.gradient(gradient)
@@ -142,10 +148,11 @@ class _Composer:
     def __init__(self, energy: Energy):
         self.energy = energy
         self.layers = energy.visible + energy.hidden + energy.given
+        self.coupled = coupled(energy.expression, self.layers)
         self.verifications: list[Verification] = []
 
     def lecture(self, sections: Sequence[Section], derivation: Derivation | None) -> Lecture:
-        kinds = _listed(dict.fromkeys(lookup(layer.unit).name for layer in self.layers))
+        kinds = _listed(dict.fromkeys(words.kind(lookup(layer.unit).name) for layer in self.layers))
         count = {1: "one layer", 2: "two layers", 3: "three layers"}.get(len(self.layers), f"{len(self.layers)} layers")
         restricted = self._restricted()
         asked = derivation.kind if derivation is not None and derivation.kind != "gradient" else "gradient of ln p(v)"
@@ -192,17 +199,8 @@ class _Composer:
             len(self.energy.visible) == 1
             and len(self.energy.hidden) == 1
             and not self.energy.given
-            and not any(a == b for a, b in self._coupled())
+            and self.coupled == [(self.energy.visible[0], self.energy.hidden[0])]
         )
-
-    def _coupled(self) -> list[tuple[Layer, Layer]]:
-        """The pairs of layers whose units occur in one term of the energy; a layer may be paired with itself."""
-        found: dict[tuple[Layer, Layer], None] = {}
-        for term in Add.make_args(expand(self.energy.expression)):
-            states = sorted(term.atoms(State), key=lambda s: (self.layers.index(s.layer), str(s)))
-            for a, b in itertools.combinations(states, 2):
-                found[(a.layer, b.layer)] = None
-        return sorted(found, key=lambda pair: tuple(map(self.layers.index, pair)))
 
     # The model
 
@@ -210,7 +208,7 @@ class _Composer:
         energy = self.energy
         equation = Equation(self._energy_equation())
         # A long energy would be cut off beside the picture.
-        is_long = len(Add.make_args(energy.expression)) > _TERMS_BESIDE_PICTURE
+        is_long = width(equation.layout) > _WIDTH_BESIDE_PICTURE
         says: list[Block] = [Prose(self._what_it_is()), *([] if is_long else [equation])]
         says.append(
             Prose(
@@ -342,7 +340,7 @@ class _Composer:
             for layer in self.layers
         )
         edges: list[tuple[tuple[int, int], tuple[int, int]]] = []
-        for a, b in self._coupled():
+        for a, b in self.coupled:
             x, y = self.layers.index(a), self.layers.index(b)
             edges += [((x, s), (y, t)) for s in range(sizes[a]) for t in range(sizes[b]) if x != y or s < t]
         emphasised, label = self._emphasis(edges)
@@ -360,7 +358,8 @@ class _Composer:
 
     def _emphasis(self, edges: list[tuple[tuple[int, int], tuple[int, int]]]) -> tuple[int | None, Layout | None]:
         """The first edge that carries a weight, and that weight."""
-        for parameter in sorted(self.energy.parameters.values(), key=lambda p: p.name):
+        given = set(self.energy.given)
+        for parameter in sorted(self.energy.parameters.values(), key=lambda p: (bool(given & {*p.layers}), p.name)):
             if len(parameter.layers) != 2 or parameter.layers[0] == parameter.layers[1]:
                 continue
             if not set(parameter.layers) <= set(self.layers):
@@ -756,11 +755,14 @@ class _Numbers:
         return tables, gradient
 
     def _introduction(self, partition: Fraction) -> tuple[Inline, ...]:
-        sizes = _listed(
-            f"{n} {self.composer._role(self.energy.layers[name])}" for name, n in self.example.sizes.items()
-        )
+        sizes = self.example.sizes.items()
+        roles = [self.composer._role(self.energy.layers[name]) for name, _ in sizes]
+        if len(set(roles)) == len(roles):
+            units = _listed(f"{n} {role}" for (_, n), role in zip(sizes, roles, strict=True)) + " units"
+        else:
+            units = _listed(f"{n} unit{'s' * (n > 1)} of {name}" for name, n in sizes)
         return (
-            f"Take {sizes} units and parameters that are whole multiples of ",
+            f"Take {units} and parameters that are whole multiples of ",
             row(FunctionName("ln"), Number("2")),
             f"{self._zero_parameters()}. Then every Boltzmann weight is a power of two, and the partition function is ",
             row(self.composer._z(), EQUALS, _fraction(partition)),
@@ -778,7 +780,7 @@ class _Numbers:
 
     def _zero_parameters(self) -> str:
         zero = [name for name, values in self.example.multiples.items() if not any(values.values())]
-        return f" ({' and '.join(zero)} are zero)" if len(zero) > 1 else f" ({zero[0]} is zero)" if zero else ""
+        return f" ({_listed(zero)} are zero)" if len(zero) > 1 else f" ({zero[0]} is zero)" if zero else ""
 
     @staticmethod
     def _word(layers: Sequence[Layer], configurations: Iterable[tuple[StateValue, ...]]) -> str:

@@ -412,6 +412,9 @@ class _Typesetter:
     def pi(self, node: Expr) -> Layout:
         return Identifier("π")
 
+    def e(self, node: Expr) -> Layout:
+        return Identifier("e")
+
     def symbol(self, node: Symbol) -> Layout:
         head, _, tail = node.name.partition("_")
         if tail:
@@ -550,7 +553,7 @@ class _Typesetter:
         base = factor.base if isinstance(factor, Pow) else factor
         where: tuple[Any, ...] = ()
         match base:
-            case _ if base.is_number and isinstance(factor, Pow):
+            case _ if base is S.Exp1 or (base.is_number and isinstance(factor, Pow)):
                 rank = -1
             case Probability() | UnitProbability() | SiteProbability():
                 rank = 1
@@ -559,9 +562,9 @@ class _Typesetter:
             case Entry() if len(base.indices) < 2:
                 rank = 3
             case State():
-                rank, where = 4, (self._position(base.layer), _text_of(self.index(base.index)))
+                rank, where = 4, (self._position(base.layer), _text_of(self.layout(base.index)))
             case Coordinate():
-                rank, where = 4, (self._position(base.state.layer), _text_of(self.index(base.state.index)))
+                rank, where = 4, (self._position(base.state.layer), _text_of(self.layout(base.state.index)))
             case Entry():
                 rank = 5
             case Delta():
@@ -857,6 +860,7 @@ _NOTATION: dict[type, Callable[[_Typesetter, Any], Layout]] = {
     Integer: _Typesetter.number,
     Rational: _Typesetter.number,
     type(pi): _Typesetter.pi,
+    type(S.Exp1): _Typesetter.e,
     Symbol: _Typesetter.symbol,
     Index: _Typesetter.index,
     Configuration: _Typesetter.configuration,

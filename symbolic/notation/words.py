@@ -16,7 +16,7 @@ from symbolic.units import Interval, lookup
 if TYPE_CHECKING:
     from symbolic.derivation.trace import Derivation, Step
 
-__all__ = ["Phrase", "atoms", "base_measures", "condition", "measure", "name_and_hint", "notes", "way"]
+__all__ = ["Phrase", "atoms", "base_measures", "condition", "kind", "measure", "name_and_hint", "notes", "way"]
 
 Phrase: TypeAlias = "tuple[str | Layout, ...]"
 """Words and formulas in a row."""
@@ -40,6 +40,19 @@ _WAYS = {
     "single-site": "Each unit is taken given all other units, those of its own layer too (method: single-site).",
     "enumeration": "The sum over the configurations is left as it is (method: enumeration).",
 }
+
+
+_NAMED_AFTER_PEOPLE = {
+    "gaussian": "Gaussian",
+    "heisenberg": "Heisenberg",
+    "poisson": "Poisson",
+    "von_mises": "von Mises",
+}
+
+
+def kind(unit: str) -> str:
+    """A unit's name in a sentence, as in "Gaussian units"."""
+    return _NAMED_AFTER_PEOPLE.get(unit, unit.replace("_", " "))
 
 
 def name_and_hint(step: Step) -> tuple[str, str]:

@@ -11,9 +11,11 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from pgm_rbm import RBM, cli
+from symbolic import Derivation, energies
 
 RUNNER = CliRunner()
 COMMANDS = (
@@ -106,6 +108,23 @@ def test_help_shows_an_example(command):
     assert "Example" in shown
 
 
+def test_help_keeps_its_brackets():
+    """Rich takes what stands in square brackets for markup, unless a backslash says that it is none."""
+    program = typer.main.get_command(cli.app)
+    commands = {name: program.get_command(None, name) for name in program.list_commands(None)}
+    commands |= {
+        name: part for group in list(commands.values()) for name, part in getattr(group, "commands", {}).items()
+    }
+    assert set(COMMANDS) < set(commands)
+    for name, command in commands.items():
+        for text in [command.help, *(getattr(one, "help", None) for one in command.params)]:
+            assert not re.search(r"(?<!\\)\[", text or ""), (name, text)
+    for command in ("derive", "lecture"):
+        shown = run(command, "--help", env={"COLUMNS": "200"}).stdout
+        assert "A parameter with L[i,k] = L[k,i] and no diagonal" in shown
+        assert '"-sum(v[i]*w[i,j]*h[j], i, j)"' in shown
+
+
 def test_without_a_command_the_help_is_shown():
     shown = run().stdout
     assert all(command in shown for command in COMMANDS)
@@ -180,8 +199,6 @@ def test_derive_quantities():
 
 
 def test_derive_as_json_comes_back_as_the_same_derivation():
-    from symbolic import Derivation
-
     result = run("derive", "--by", "a", "--format", "json", "--check")
     assert "checks passed" in result.stderr
     assert Derivation.from_json(result.stdout).verify()
@@ -241,12 +258,77 @@ def test_derive_any_energy_and_check_it(arguments, shown):
     assert "checking" in result.stderr
 
 
+def _text_form(made) -> str:
+    """The energy's text in the docstring of the function that makes it, for the arguments it has by default."""
+    blocks = [" ".join(block.split()) for block in re.findall(r"::\n\n((?: {8}.*\n)+)", made.__doc__)]
+    if made is energies.gaussian:
+        return next(block for block in blocks if "z[i]" in block)
+    squares = " + sum(v[i]^2, i)/2" if made is energies.covariance else ""  # for Gaussian units, as it says below
+    return (blocks or re.findall(r"``(-sum.*?)``", made.__doc__))[0] + squares
+
+
+@pytest.mark.parametrize("name", energies.READY_MADE)
+def test_derive_ready_made_energies_from_their_text_by_every_parameter(name):
+    made = energies.READY_MADE[name]
+    energy = made()
+    sides = {"--visible": energy.visible, "--hidden": energy.hidden, "--given": energy.given}
+    options = [part for side, layers in sides.items() for x in layers for part in (side, f"{x.name}:{x.unit}")]
+    options += [part for p in energy.parameters.values() if p.symmetric for part in ("--symmetric", p.name)]
+    for parameter in energy.parameters:
+        result = run("derive", _text_form(made), *options, "--by", parameter, "--check", "--format", "json")
+        assert Derivation.from_json(result.stdout) == energy.log_likelihood_gradient(parameter)
+    assert "checks passed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["-v[0]*c " + PAIR, "--parameter", "c:", "--by", "c"], "⟨v₀⟩ᵥₕ"),
+        (["-v[5]*c " + PAIR, "--parameter", "c:", "--by", "c"], "⟨v₅⟩ᵥₕ"),
+        (["-v[0]*c " + PAIR, "--parameter", "c:", "--quantity", "free-energy"], "c v₀"),
+        ([PAIR + " - w[0,1]*v[0]*h[1]"], "v₀ h₁ δ₀ᵢ δ₁ⱼ"),
+        (["3", "--quantity", "log-partition"], "E(vᵘ, hᵍ)"),
+        (["exp(1000) " + PAIR], "⟨vᵢ hⱼ⟩ᵥₕ"),
+        (["-sum(v[i]*w[i,j]*exp(h[j]), i, j)", "--quantity", "conditional"], "e ⎳ vₖ wₖⱼ"),
+        (["-sum(v[i]*w[i,j]*ln(1 + h[j]), i, j)", "--hidden", "h:{0, 2}", "--quantity", "free-energy"], "ln 3"),
+        (["-sum(v[i]*exp(w[i,j])*h[j], i, j)"], "e"),
+        (["-sum(v[i]*w[i,j]*h[j], i, j)/n_v"], "n"),
+    ],
+)
+def test_derive_unusual_energies_in_every_form(arguments, shown):
+    result = run("derive", *arguments, "--check", "--width", "110")
+    assert shown in " ".join(result.stdout.split())
+    for form in ("latex", "json"):
+        assert run("derive", *arguments, "--format", form).stdout
+
+
+def test_derive_prints_the_module_of_a_constant():
+    compile(run("derive", "3", "--format", "python", "--target", "numpy").stdout, "module", "exec")
+
+
+def test_what_cannot_be_checked_is_said_once():
+    result = run("derive", "-v[40]*c " + PAIR, "--parameter", "c:", "--by", "c", "--check", status=1)
+    assert result.stdout.count("configurations to sum over") == 1
+    assert "(and 16 more lines): the smallest model for it has 2^42 configurations" in result.stdout
+    assert result.stderr.endswith("error: not every line could be checked.\n")
+
+
+def test_what_cannot_be_printed_is_a_failure_of_one_line(monkeypatch):
+    from symbolic import SymbolicError
+
+    def unknown(self):
+        raise SymbolicError("there is no notation for Surprise.")
+
+    monkeypatch.setattr(Derivation, "latex", unknown)
+    assert refused("derive", "--format", "latex", status=1) == "error: there is no notation for Surprise.\n"
+
+
 def test_derive_takes_by_default_the_parameter_over_most_layers():
     assert "∂uᵢⱼ" in run("derive", "-sum(v[i]*u[i,j]*h[j], i, j) - sum(b[j]*h[j], j)").stdout
 
 
 def test_derive_says_where_a_line_could_not_be_checked(monkeypatch):
-    from symbolic import Check, Derivation, Verification
+    from symbolic import Check, Verification
 
     unknown = Check("Term A", 0, "exp_chain", False, "no parameters were found", "not checkable")
     monkeypatch.setattr(Derivation, "verify", lambda self: Verification((unknown,), {"v": 2}, 1))
@@ -274,7 +356,7 @@ def test_derive_in_ascii():
 
 
 def test_a_failed_check_ends_with_status_1(monkeypatch):
-    from symbolic import Check, Derivation, Verification
+    from symbolic import Check, Verification
 
     failed = Verification((Check("Term A", 0, "exp_chain", False, "the two sides differ at point 1"),), {"v": 2}, 1)
     monkeypatch.setattr(Derivation, "verify", lambda self: failed)
@@ -305,6 +387,12 @@ def test_a_failed_check_ends_with_status_1(monkeypatch):
         (["--quantity", "conditional", "--method", "enumeration"], "single-site"),
         (["--quantity", "conditional", "--hidden", "none", "-sum(v[i]*a[i], i)"], "--of"),
         (["--hidden", "none", "-sum(v[i], i)"], "no parameters"),
+        (["3"], "no parameters"),
+        (["3", "--quantity", "free-energy"], "no term of −E holds a unit of layer h"),
+        (["exp(1000) " + PAIR, "--format", "python"], "exp(1000) is beyond floating-point numbers"),
+        ([PAIR + " - sum(v[i], i)/0"], "an infinite number"),
+        ([PAIR + " - ln(-1)*sum(v[i], i)"], "an imaginary number"),
+        (["-sum(v[i]*w[i,j]/h[j], i, j)"], "in 1/h[l] it divides by zero with units of layer h in the state 0"),
         (["--format", "python", "--by", "w"], "the module holds all kernels"),
     ],
 )

@@ -3,74 +3,104 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
+from functools import partial
+from itertools import combinations
+from typing import Any
 
 import pytest
-from sympy import Derivative, Integer, exp, isprime, log
+from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
 
-from symbolic import Energy, SymbolicError
-from symbolic.check.finite_field import P, Q, Value, World
+from symbolic import Energy, SymbolicError, energies
+from symbolic.check.finite_field import FIELDS, P, Q, S
 from symbolic.check.mutants import mutants, mutations
-from symbolic.check.verification import difference, worlds
+from symbolic.check.verification import Checker, default_sizes, difference, worlds
+from symbolic.check.world import World
+from symbolic.energies import deep
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum
-from symbolic.language.functions import log2cosh, sigmoid, softplus
-from symbolic.language.layers import Configuration, Delta, Index
+from symbolic.language.functions import bessel_i, log2cosh, lognorm, sigmoid, softplus
+from symbolic.language.layers import Configuration, Delta, Index, Layer, Parameter
 from tests.symbolic.models import biased_energy, lecture_energy
 from tests.symbolic.test_derivation import ALL_QUESTIONS, UNITS
 
 
-def test_the_field_is_what_it_claims_to_be() -> None:
-    assert P == 2 * Q + 1
-    assert isprime(P)
-    assert isprime(Q)
+def test_the_fields_are_what_they_claim_to_be() -> None:
+    assert (P, Q) == (2 * Q + 1, 2 * S + 1)
+    assert all(map(isprime, (P, Q, S)))
+    assert [field.modulus for field in FIELDS] == [P, Q, S]
+    for field in FIELDS[:2]:
+        assert pow(field.e, field.exponents.modulus, field.modulus) == 1 != field.e  # of the order of the exponents
 
 
-def test_values_compute_exactly() -> None:
-    half = Value.of(Fraction(1, 2))
-    assert half + half == Value.of(1)
-    x = Value(0, Fraction(0), pow(12345, 2, P))
-    assert (x * half + x * half) == x  # √X·√X = X in the group of squares
-    assert x.exp().ln() == x
-    assert (Value.of(3) * Value.of(3).inverse()) == Value.of(1)
+def _world(energy: Energy, **sizes: int) -> World:
+    (world,) = worlds({energy.layers[name]: n for name, n in sizes.items()}, points=1)
+    return world
+
+
+X, Y, N = (Parameter(name)[()] for name in "xyn")
 
 
 @pytest.mark.parametrize(
-    "operation",
+    ("left", "right"),
     [
-        lambda x: x * x,
-        lambda x: x.inverse(),
-        lambda x: x.ln(),
-        lambda x: Value.of(0).inverse(),
-        lambda x: Value.of(0).ln(),
-        lambda x: x.exp() * x,
+        (exp(X) * exp(Y), exp(X + Y)),
+        (exp(log(exp(X) + 1)), exp(X) + 1),
+        (log(exp(X)) + log(exp(Y)), X + Y),
+        (log((1 + exp(X)) ** 3), 3 * log(1 + exp(X))),
+        (exp(X / 2) ** 2, exp(X)),
+        (sqrt(exp(2 * X)), exp(X)),
+        (exp(exp(X) * exp(Y)), exp(exp(X + Y))),
+        (exp(exp(X) + exp(-X)), exp((exp(2 * X) + 1) / exp(X))),
+        (exp(Y / (exp(X) + 1)) ** 2, exp(2 * Y / (1 + exp(X)))),
+        (exp(Y * sqrt(exp(2 * X))), exp(Y * exp(X))),
+        (Derivative(exp(exp(X)), X), exp(X + exp(X))),
+        (Derivative(log(exp(X) + exp(Y)), Y), 1 / (1 + exp(X - Y))),
+        (lognorm(X) - log(pi / X) / 2, log(Integer(2)) / 2),
     ],
 )
-def test_what_has_no_exact_value_is_refused(operation: object) -> None:
+def test_equal_expressions_are_equal_in_the_fields_and_others_are_not(left: Expr, right: Expr) -> None:
+    """The two sides are built by SymPy, but not simplified into each other."""
+    for world in worlds({}, points=4):
+        assert world.agree(left, right)
+        for wrong in (right + 1, 2 * right, -right, right + X, right.xreplace({X: Y, Y: X})):
+            assert wrong == right or not world.agree(left, wrong)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        log(X) * log(Y),
+        1 / log(X),
+        log(X) ** 2,
+        log(log(X)),
+        log(X - X * (Y + 1) + X * Y),
+        1 / (X - X * (Y + 1) + X * Y),
+        exp(exp(exp(X))),
+        erfc(X),
+        bessel_i(0, X),
+        Derivative(Derivative(X**2, X), X),
+    ],
+)
+def test_what_has_no_exact_value_is_refused(expression: Expr) -> None:
+    (world,) = worlds({}, points=1)
     with pytest.raises(CheckError):
-        operation(Value(0, Fraction(0), pow(7, 2, P)))  # type: ignore[operator]
+        world.agree(expression, expression + 1)
 
 
-def _world(energy: Energy, seed: int = 0, **sizes: int) -> World:
-    return World({energy.layers[name]: n for name, n in sizes.items()}, seed)
-
-
-def test_the_oracle_agrees_with_rational_arithmetic() -> None:
-    """Parameters are logs of known squares, so Z of a 2×1 model is a rational number known in closed form."""
+def test_the_oracle_agrees_with_whole_numbers() -> None:
+    """Parameters are small whole numbers, so Z of a 2×1 model is a sum of powers of what stands in for e."""
     energy = lecture_energy()
     world = _world(energy, v=2, h=1)
-    squares = {(0, 0): 9, (1, 0): 4}
-    for position, x in squares.items():
-        world.parameters["w", position] = Value(0, Fraction(0), x)
-    z = sum(
-        math.prod(x ** (v[i] * h) for (i, _), x in squares.items())
-        for v in ((0, 0), (0, 1), (1, 0), (1, 1))
-        for h in (0, 1)
-    )
+    weights = {(0, 0): 9, (1, 0): 4}
+    world.table(energy.parameters["w"]).update({place: world.cell(number) for place, number in weights.items()})
+    exponents = [
+        sum(x * v[i] * h for (i, _), x in weights.items()) for v in ((0, 0), (0, 1), (1, 0), (1, 1)) for h in (0, 1)
+    ]
     log_z = energy.log_partition().subject
-    assert world.evaluate(exp(log_z)) == Value.of(z)
-    assert z == 4 + 1 + 9 + 4 + 36
+    assert world.evaluate(exp(log_z)) == sum(pow(FIELDS[0].e, n, P) for n in exponents) % P
+    assert sorted(exponents) == [0, 0, 0, 0, 0, 4, 9, 13]
 
 
 def test_functions_mean_what_they_print() -> None:
@@ -174,21 +204,38 @@ def test_a_joint_that_does_not_fit_is_found() -> None:
 
 
 def test_points_are_never_degenerate() -> None:
-    """v = 0 everywhere, i = i′, or two units that always agree would let a wrong candidate pass."""
-    energy = biased_energy()
-    v, h = energy.layers["v"], energy.layers["h"]
-    for seed in range(20):
-        states = []
-        for world in worlds({v: 2, h: 4}, seed=seed):
-            i, other, j = Index("i", v), Index("i′", v), Index("j", h)
-            world.place(v[i] * v[other] * h[j])
-            assert world.indices[i] != world.indices[other]
-            assert len(set(world.states[Configuration(v)])) == 2
-            states.append(world.states[Configuration(h)])
-        assert len(states) == 4
-        histories = list(zip(*states, strict=True))
-        assert all(len(set(history)) == 2 for history in histories)  # every unit stands in both states
-        assert len(set(histories)) == 4  # and no two units always agree
+    """No unit stands in one state throughout, no two always agree, and nothing stands in for its own product."""
+    sizes = {Layer("v", "binary"): 2, Layer("x", "binary"): 3, Layer("h", "binary"): 4}
+    v, x, h = sizes
+    free = [Index("i", v), Index("i′", v), Index("k", x), Index("j", h)]
+    for block in range(3):
+        histories: dict[Layer, list[tuple[Any, ...]]] = {layer: [] for layer in sizes}
+        for world in worlds(sizes, points=12)[4 * block : 4 * block + 4]:
+            world.place(v[free[0]] * v[free[1]] * x[free[2]] * h[free[3]])
+            assert world.indices[free[0]] != world.indices[free[1]]
+            for layer, history in histories.items():
+                history.append(world.states[Configuration(layer)])
+        units = {layer: list(zip(*history, strict=True)) for layer, history in histories.items()}
+        assert all(len(set(of_layer)) == len(of_layer) for of_layer in units.values())
+        assert all(len(set(states)) == 2 for of_layer in units.values() for states in of_layer)
+        three = [units[index.layer][world.indices[index]] for index in free if index != free[1]]
+        products = [
+            tuple(map(math.prod, zip(*some, strict=True))) for n in (1, 2, 3) for some in combinations(three, n)
+        ]
+        assert len({*products, (0, 0, 0, 0)}) == 8
+
+
+def test_a_factor_of_two_states_cannot_be_dropped() -> None:
+    """Both may be 1 at the same points, if each layer's states are drawn by themselves."""
+    energy = energies.conditional()
+    sizes = {energy.layers[name]: size for name, size in default_sizes(energy).items()}
+    for seed in range(10):
+        checker = Checker(sizes, seed=seed)
+        for name in ("A", "B", "w"):
+            for step in energy.log_likelihood_gradient(name).steps:
+                for mistake, line in mutations(step.after):
+                    if mistake == "a factor dropped":
+                        assert checker.compare(step.before, line)[1], (seed, name, line)
 
 
 def test_binders_evaluate() -> None:
@@ -196,9 +243,9 @@ def test_binders_evaluate() -> None:
     h = energy.layers["h"]
     j = h.index("j")
     (world,) = worlds({energy.layers["v"]: 2, h: 3}, points=1)
-    assert world.evaluate(IndexProduct(Integer(2) + Delta(j, Integer(0)), j)) == Value.of(12)
-    assert world.evaluate(UnitSum(h[0] + 1, h[0])) == Value.of(3)
-    assert world.evaluate(h.size**2) == Value.of(9)
+    assert world.evaluate(IndexProduct(Integer(2) + Delta(j, Integer(0)), j)) == 12
+    assert world.evaluate(UnitSum(h[0] + 1, h[0])) == 3
+    assert world.evaluate(h.size**2) == 9
 
 
 @pytest.mark.parametrize(
@@ -214,6 +261,79 @@ def test_binders_evaluate() -> None:
 def test_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(SymbolicError, match=message):
         lecture_energy().log_likelihood_gradient("w").verify(sizes)
+
+
+PLAIN = "-sum(v[i]*w[i,j]*h[j], i, j)"
+NARROW = "sum((v[i]-a[i])^2, i)/(2*s^2) - sum(v[i]*w[i,j]*h[j], i, j)"
+
+
+@pytest.mark.parametrize(
+    ("text", "visible", "hidden"),
+    [
+        (NARROW, "gaussian", "binary"),
+        (NARROW, "gaussian", "spin"),
+        (PLAIN, "binary", "uniform"),
+        (PLAIN, "binary", "integer(5)"),
+        (PLAIN, "binary", "binomial(4)"),
+        (PLAIN, "uniform", "uniform"),
+        ("exp(1000) - sum(v[i]*w[i,j]*h[j], i, j)", "binary", "binary"),
+        ("-sum(v[i]*exp(w[i,j])*h[j], i, j)", "spin", "binary"),
+        ("-sum(v[i]*softplus(w[i,j])*h[j], i, j)", "spin", "binary"),
+        ("-sum(v[i]*h[j]/(exp(w[i,j]) + exp(-w[i,j])), i, j)", "binary", "binary"),
+    ],
+)
+def test_every_line_of_what_an_energy_is_asked_can_be_checked(text: str, visible: str, hidden: str) -> None:
+    """Narrow integrands, closed forms that read 0/0 where v = 0, and exponentials in exponents."""
+    parameters = {"s": ()} if "s^2" in text else {}
+    energy = Energy.parse(text, visible={"v": visible}, hidden={"h": hidden}, parameters=parameters)
+    asked = [energy.log_partition(), energy.free_energy(), energy.conditional("v"), energy.conditional("h")]
+    for name in energy.parameters:
+        asked += [energy.log_likelihood_gradient(name), energy.phase(name)]
+    for derivation in asked:
+        verification = derivation.verify()
+        assert verification, f"{derivation.kind}: {verification}"
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("-c*v[0]*h[1]", {"v": 2, "h": 3}),
+        ("-c*v[2]*h[0]", {"v": 3, "h": 4}),  # two sizes that differ
+        ("-c*v[5]*h[3]", {"v": 6, "h": 4}),
+        ("-c*v[11]*h[0]", {"v": 12, "h": 2}),
+        ("-c*v[12]*h[0]", {"v": 13, "h": 1}),
+    ],
+)
+def test_a_check_has_the_units_that_are_named(text: str, sizes: dict[str, int]) -> None:
+    energy = Energy.parse(
+        text + " - sum(b[j]*h[j], j)", visible={"v": "binary"}, hidden={"h": "binary"}, parameters={"c": ()}
+    )
+    assert default_sizes(energy) == sizes
+    if sum(sizes.values()) < 11:
+        verification = energy.log_likelihood_gradient("c").verify()
+        assert verification, verification
+        assert verification.sizes == sizes
+
+
+def test_an_entry_asked_about_is_in_the_model() -> None:
+    energy = lecture_energy()
+    verification = energy.log_likelihood_gradient(energy.parameters["w"][4, 0]).verify()
+    assert verification, verification
+    assert verification.sizes == {"v": 5, "h": 3}
+
+
+def test_too_many_units_are_said_not_to_be_checkable() -> None:
+    energy = Energy.parse("-c*v[40]*h[0]", visible={"v": "binary"}, hidden={"h": "binary"}, parameters={"c": ()})
+    verification = energy.log_likelihood_gradient("c").verify()
+    assert not verification
+    assert not verification.failures
+    assert "2^42 configurations" in verification.not_checkable[0].detail
+
+
+def test_many_layers_are_checked_with_fewer_units() -> None:
+    sizes = default_sizes(deep(depth=5))
+    assert set(sizes.values()) == {2}
+    assert deep(depth=5).log_partition().verify()
 
 
 def test_points_are_positive() -> None:
@@ -233,3 +353,70 @@ def test_terms_are_held_together_whatever_a_derivation_calls_itself() -> None:
     )
     for kind in ("gradient", "free energy"):
         assert not replace(derivation, kind=kind, branches=branches).verify()
+
+
+@pytest.mark.parametrize("hidden", ["exponential", "geometric", "gamma(5/2)"])
+def test_a_condition_that_is_wrong_or_forgotten_is_found(hidden: str) -> None:
+    """Every line is checked under the conditions that stand at it and above it, and no others."""
+    energy = energies.pairwise("binary", hidden)
+    for derivation in (energy.free_energy(), energy.conditional("h")):
+        wrong = [mutant for mutant in mutants(derivation) if mutant.mistake == "a condition with the wrong sign"]
+        assert wrong
+        assert not any(mutant.derivation.verify() for mutant in wrong)
+        forgotten = replace(
+            derivation,
+            branches=tuple(
+                replace(branch, steps=tuple(replace(step, conditions=()) for step in branch.steps))
+                for branch in derivation.branches
+            ),
+        )
+        assert derivation.verify()
+        assert not forgotten.verify()
+
+
+@pytest.mark.parametrize("energy", [energies.pairwise(), energies.third_order(), energies.gaussian()])
+def test_a_sum_over_the_wrong_layer_is_found(energy: Energy) -> None:
+    derivation = energy.log_likelihood_gradient("w")
+    wrong = [mutant for mutant in mutants(derivation) if mutant.mistake == "a sum over the wrong layer"]
+    assert len(wrong) >= 10
+    assert not any(mutant.derivation.verify(points=2) for mutant in wrong)
+
+
+OTHERS = {
+    "replicated softmax": energies.replicated_softmax,
+    "directions": lambda: energies.pairwise("heisenberg", "binary"),
+    "labels": lambda: energies.pairwise("potts(3)", "potts(4)"),
+    "two visible layers of numbers": lambda: energies.third_order("gaussian", "gaussian", "binary"),
+    "four layers": lambda: energies.deep("gaussian", ["binary", "spin", "binary"]),
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_other_ready_made_energies_have_no_line_that_cannot_be_checked(make: Callable[[], Energy]) -> None:
+    energy = make()
+    questions = [partial(energy.log_likelihood_gradient, name) for name in energy.parameters]
+    questions += [partial(energy.conditional, layer, "auto") for layer in energy.visible + energy.hidden]
+    questions += [partial(energy.free_energy, method="auto"), energy.log_partition]
+    for ask in questions:
+        verification = ask().verify()
+        assert verification, verification
+        assert not verification.not_checkable
+
+
+@pytest.mark.parametrize("make", [OTHERS["replicated softmax"], OTHERS["labels"]])
+def test_other_ready_made_energies_with_a_wrong_line_are_refused(make: Callable[[], Energy]) -> None:
+    energy = make()
+    checker = Checker({energy.layers[name]: size for name, size in default_sizes(energy).items()})
+    tried = 0
+    for derivation in (energy.log_likelihood_gradient("w"), energy.free_energy(), energy.conditional("h")):
+        for step in derivation.steps:
+            for mistake, line in mutations(step.after):
+                if mistake in (
+                    "a sign flipped",
+                    "a factor 2 too much",
+                    "a constant added",
+                    "a sum over the wrong layer",
+                ):
+                    tried += 1
+                    assert checker.compare(step.before, line, derivation.conditions)[1], (mistake, line)
+    assert tried > 50

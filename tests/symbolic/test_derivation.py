@@ -12,7 +12,7 @@ from sympy import Derivative, exp, log
 from symbolic import Derivation, Energy, Layer, NotSeparableError, Parameter, Sum, SymbolicError, energies
 from symbolic.derivation.separation import independent_layers, separate
 from symbolic.derivation.serialise import MAX_DEPTH
-from symbolic.language.binders import ConfigSum
+from symbolic.language.binders import ConfigSum, UnitSum
 from symbolic.language.layers import Configuration
 from symbolic.language.probability import Expectation, Probability
 from tests.symbolic.models import biased_energy, lecture_energy
@@ -281,3 +281,10 @@ def test_depth_of_a_file_is_bounded() -> None:
 def test_an_unknown_branch_is_named() -> None:
     with pytest.raises(SymbolicError, match="no branch 'Term C'; it has: ln p"):
         lecture_energy().log_likelihood_gradient("w")["Term C"]
+
+
+def test_the_mean_of_a_single_unit_recalls_one_weight_over_their_sum() -> None:
+    """Weights that cancel are not shown: one for a unit with a square was e^φ · e^φ″ · e^−φ."""
+    recalled = energies.covariance().conditional("v", "single-site")["mean"].steps[0].after
+    assert isinstance(recalled, UnitSum)
+    assert sum(isinstance(factor, exp) for factor in recalled.body.args) == 1

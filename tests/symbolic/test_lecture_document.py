@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from symbolic import Derivation, Energy, Layer, Parameter, Sum
+from symbolic import Derivation, Energy, Layer, Parameter, Sum, energies
 from symbolic.errors import SymbolicError
 from symbolic.lecture import document
 from symbolic.lecture.compose import lecture_of_derivation, lecture_of_energy
+from symbolic.lecture.couplings import coupled
 from symbolic.lecture.document import DerivationBlock, Equation, Figure, Lecture, Slide, Table, walk
 from symbolic.notation import latex
 from tests.symbolic.models import biased_energy, lecture_energy
+
+SIDES = {"visible": {"v": "binary"}, "hidden": {"h": "binary"}}
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +236,45 @@ def test_a_count_of_lines_says_whose_lines_where_they_are_not_shown() -> None:
     assert "lines of these derivations are checked" in slide.verdict.summary()
     assert lecture.meta.verdict is not None
     assert "lines of all derivations are checked" in lecture.meta.verdict.summary()
+
+
+@pytest.mark.parametrize(
+    ("energy", "pairs"),
+    [
+        (energies.pairwise("gaussian", "gaussian"), ["vh"]),
+        (energies.gaussian(), ["vh"]),
+        (energies.covariance(), ["vv", "vh"]),
+        (energies.semi_restricted(), ["vv", "vh"]),
+        (energies.third_order(), ["vx", "vh", "xh"]),
+        (energies.conditional(), ["vh", "vx", "hx"]),
+        (energies.replicated_softmax(), ["vh"]),
+        (Energy.parse("sum(v[i]*a[i], i)*sum(v[i], i)", visible={"v": "binary"}), ["vv"]),
+        (Energy.parse("exp(sum(v[i]*a[i], i))", visible={"v": "binary"}), ["vv"]),
+        (Energy.parse("sum(exp(v[i]*a[i]), i) + sum(v[i]*h[j], i, j)^3", **SIDES), ["vv", "vh", "hh"]),
+        (Energy.parse("-sum(v[i]*a[i], i) - sum(h[j]*b[j], j)", **SIDES), []),
+    ],
+)
+def test_the_picture_has_an_edge_where_two_units_are_multiplied(energy: Energy, pairs: list[str]) -> None:
+    layers = energy.visible + energy.hidden + energy.given
+    assert [a.name + b.name for a, b in coupled(energy.expression, layers)] == pairs
+
+
+def test_a_machine_with_squared_filters_is_not_called_restricted() -> None:
+    """A unit in the square of a sum is multiplied by the others of its layer."""
+    lesson = energies.covariance().lecture()
+    assert lesson.title == "The mathematics of an energy"
+    assert lesson.meta.subtitle.endswith("two layers of Gaussian and binary units")
+    assert energies.gaussian().lecture().title == "The mathematics of restricted Boltzmann machines"
+
+
+def test_the_lesson_is_about_the_weight_between_units_that_are_not_given() -> None:
+    lesson = energies.conditional().lecture()
+    subject = next(block.subject for slide in lesson.slides for block in slide.blocks if hasattr(block, "subject"))
+    assert r"\partial w_{ij}" in latex.render(subject)
+
+
+def test_layers_of_one_role_are_told_apart_in_the_worked_example() -> None:
+    (slide,) = (slide for slide in energies.deep().lecture().slides if slide.id == "worked-example")
+    said = "".join(part for part in slide.blocks[0].parts if isinstance(part, str))  # type: ignore[union-attr]
+    assert said.startswith("Take 3 units of v, 2 units of h1 and 2 units of h2 and parameters")
+    assert "(a, b1 and b2 are zero)" in said

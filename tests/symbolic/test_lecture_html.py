@@ -10,6 +10,7 @@ from importlib import resources
 
 import pytest
 
+from symbolic import energies
 from symbolic.errors import SymbolicError
 from symbolic.lecture.compose import lecture_of_derivation, lecture_of_energy
 from symbolic.lecture.document import Lecture, Meta, Section, Slide
@@ -114,6 +115,25 @@ def test_a_failed_check_is_a_cross_and_not_a_tick() -> None:
     assert 'class="failed"' in rows[-1]
     assert "the check failed" in rows[-1]
     assert "1 of 6 lines FAILED" in article
+
+
+def test_a_long_line_is_set_smaller_and_below_its_left_side() -> None:
+    page = html.write(energies.covariance().conditional("v", "single-site").lecture()).decode("utf-8")
+    lines = re.findall(r'<div class="(formula[^"]*)">.*?<div class="rhs"(?: style="font-size:(.*?)em")?>', page)
+    assert ("formula", "") in lines
+    assert any(kind == "formula wide" for kind, _ in lines)
+    sizes = [float(size) for _, size in lines if size]
+    assert sizes
+    assert all(0.55 <= size < 1 for size in sizes)
+    assert re.search(
+        r'class="formula wide"><div class="lhs"></div><div class="eq"></div><div class="rhs".*?<mo.*?>=', page
+    )
+
+
+def test_an_edge_that_passes_a_layer_runs_around_it() -> None:
+    drawn = html.write(lecture_of_energy(energies.conditional())).decode("utf-8")
+    assert len(re.findall(r'<path class="edge" d="M[\d. ]+C', drawn)) == 6  # from 2 inputs to 3 visible units
+    assert "<path" not in html.write(lecture_of_energy(energies.deep())).decode("utf-8")
 
 
 def test_words_are_escaped() -> None:

@@ -8,10 +8,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from symbolic import Energy
 from symbolic.errors import SymbolicError
 from symbolic.notation import latex, mathml, text
 from symbolic.notation.tree import Fence, Identifier, Marked, Number, Operator, Row, row
 from symbolic.notation.typeset import typeset
+from symbolic.notation.width import width
 from tests.symbolic.models import biased_energy
 
 CORE = {
@@ -163,3 +165,17 @@ def test_brackets_grow_around_tall_things() -> None:
     assert latex.render(tall).startswith(r"\left(")
     assert text.render(tall).splitlines()[0].startswith("⎛")
     assert 'stretchy="false"' not in mathml.render(tall).split("<annotation")[0].split("<mo")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "measured"),
+    [
+        ("-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i) - sum(b[j]*h[j], j)", 14.4),
+        ("sum(h[j]*sum(w[i,j]*v[i], i)^2, j)/2", 8.5),
+        ("-exp(sum(v[i]*a[i], i) + sum(v[i]*w[i,j]*h[j], i, j))", 8.7),
+        ("-sum(softplus(v[i]*u[i])*a[i]/(1 + exp(a[i])), i)", 8.5),
+    ],
+)
+def test_widths_are_near_those_in_a_browser(text: str, measured: float) -> None:
+    energy = Energy.parse(text, visible={"v": "binary"}, hidden={"h": "binary"})
+    assert width(typeset(energy.expression, layers=energy.visible + energy.hidden)) == pytest.approx(measured, rel=0.12)

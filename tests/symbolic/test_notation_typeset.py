@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sympy import Derivative, Rational, Symbol, besseli, exp, true
 
@@ -128,6 +130,32 @@ def test_indices_can_be_shown_as_numbers() -> None:
     i, j = entry.indices
     assert latex.expression(entry, names={i: "1", j: "2"}) == "w_{12}"
     assert latex.expression(entry, names={i: "1", j: "12"}) == "w_{1, 12}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-v[0]*c - sum(v[i]*w[i,j]*h[j], i, j)", r"-c v_{0} - \sum_{k, l} v_{k} h_{l} w_{kl}"),
+        ("-v[0]*v[12]*h[3]*c", r"-c v_{0} v_{12} h_{3}"),
+        ("-sum(v[i]*w[i,2]*h[2], i)", r"-h_{2} \sum_{k} v_{k} w_{k2}"),
+    ],
+)
+def test_a_unit_that_is_named_by_its_number_has_it_for_an_index(text: str, shown: str) -> None:
+    axes = {name: names for name, names in (("c", ()), ("w", ("v", "h"))) if name in text}
+    energy = Energy.parse(text, visible={"v": "binary"}, hidden={"h": "binary"}, parameters=axes)
+    assert energy.latex() == rf"E(\mathbf{{v}}, \mathbf{{h}}) = {shown}"
+    assert energy._repr_latex_() == rf"$\displaystyle {energy.latex()}$"
+    asked = [energy.free_energy(method="auto"), *(energy.conditional(layer, "single-site") for layer in "vh")]
+    for form in (str, lambda derivation: derivation.text(ascii=True), lambda derivation: derivation.latex()):
+        printed = " ".join(map(form, [*asked, energy.log_likelihood_gradient(next(iter(axes)))]))
+        assert re.search("[₀₂]|_[02]|_{[02]", printed)
+
+
+def test_labels_and_components_that_are_numbers_are_written_as_numbers() -> None:
+    labels = Energy.parse("-sum(c[i]*indicator(v[i], 2), i)", visible={"v": "potts(3)"})
+    assert labels.latex() == r"E(\mathbf{v}) = -\sum_{k} c_{k} [v_{k} = 2]"
+    upright = Energy.parse("-sum(c[i]*v[i, 2], i)", visible={"v": "heisenberg"})
+    assert upright.latex() == r"E(\mathbf{v}) = -\sum_{k} c_{k} v_{k2}"
 
 
 def test_a_node_without_notation_is_refused_by_name() -> None:

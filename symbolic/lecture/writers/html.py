@@ -34,8 +34,9 @@ from symbolic.lecture.document import (
     Verdict,
     Words,
 )
-from symbolic.notation import mathml, tree
-from symbolic.notation.tree import EQUALS, FunctionName, Identifier, Layout, Marked, Number, Row, Script
+from symbolic.notation import mathml
+from symbolic.notation.tree import EQUALS, Identifier, Layout, Marked, Number, Row, Script
+from symbolic.notation.width import width
 
 __all__ = ["write"]
 
@@ -185,7 +186,9 @@ def _check(outcome: Outcome, reason: str = "") -> str:
 
 
 def _equation(block: Equation) -> str:
-    formula = f'<div class="body">{mathml.render(block.layout, display=True)}</div>'
+    room = _CAPTIONED if block.caption else _LARGE if block.large else _PLAIN
+    style = _style(_fit(block.layout, room))
+    formula = f'<div class="body"><div{style}>{mathml.render(block.layout, display=True)}</div></div>'
     if not block.caption:
         kind = "equation plain large" if block.large else "equation plain"
         return f'<div class="{kind}">{formula}{_check(block.check)}</div>'
@@ -200,6 +203,7 @@ def _derivation(block: DerivationBlock) -> str:
     subject = mathml.render(block.subject, display=True)
     if not block.lines:
         return f'{goal}<div class="equation plain"><div class="body">{subject}</div></div>'
+    room = _LINE - _EQUALS_SIGN - 1.1 * width(block.subject)
     rows = []
     for number, line in enumerate(block.lines):
         failed = ' class="failed"' if line.check == "failed" else ""
@@ -207,19 +211,35 @@ def _derivation(block: DerivationBlock) -> str:
         below = f'<p class="condition">if {_inline(line.condition)}</p>' if line.condition else ""
         if line.check == "unchecked":
             below += f'<p class="open">– not checked: {escape(line.reason)}</p>'
+        equals = mathml.render(EQUALS)
+        size, kind, beside, within = _fit(line.layout, room), "formula", equals, ""
+        if size < _SMALLEST_BESIDE:  # it gets the whole width, below the left side
+            size = _fit(line.layout, _LINE - _EQUALS_SIGN)
+            kind, beside, within = "formula wide", "", equals + " "
         rows.append(
             f'<li{failed}><div class="why"><b>{escape(line.name)}</b><small>{_hint(line.hint)}</small></div>'
-            f'<div class="formula"><div class="lhs">{left}</div><div class="eq">{mathml.render(EQUALS)}</div>'
-            f'<div class="rhs{_size(line.layout)}">{mathml.render(line.layout, display=True)}{below}</div></div>'
+            f'<div class="{kind}"><div class="lhs">{left}</div><div class="eq">{beside}</div>'
+            f'<div class="rhs"{_style(size)}>{within}{mathml.render(line.layout, display=True)}{below}</div></div>'
             f"{_check(line.check, line.reason)}</li>"
         )
     return f'{goal}<ol class="steps">\n' + "\n".join(rows) + "\n</ol>"
 
 
-def _size(layout: Layout) -> str:
-    """Long lines are set smaller, so that they fit a page."""
-    letters = sum(isinstance(part, (Identifier, Number, FunctionName)) for part in tree.walk(layout))
-    return " longest" if letters > 100 else " long" if letters > 40 else ""
+# What a line of a derivation, a captioned equation, one in large letters and one without caption can be wide, in em of
+# the math font on a page of full width.
+_LINE, _CAPTIONED, _LARGE, _PLAIN = 33.0, 33.0, 34.0, 44.0
+_EQUALS_SIGN = 1.5
+_SMALLEST_BESIDE, _SMALLEST = 0.75, 0.55
+
+
+def _fit(layout: Layout, room: float) -> float:
+    """The size at which the formula fits the room, at most 1."""
+    # Widths are known to a tenth.
+    return min(1.0, room / (1.1 * width(layout)))
+
+
+def _style(size: float) -> str:
+    return "" if size == 1 else f' style="font-size:{max(size, _SMALLEST):.2f}em"'
 
 
 def _card(block: Card) -> str:
@@ -305,6 +325,11 @@ def _svg(graph: Graph, alt: str) -> str:
             # An arc within a layer passes clear of the units between its ends.
             lift = 70 * abs(a[1] - b[1]) * (1 if a[0] else -1)
             parts.append(f'<path class="{kind}" d="M{x:g} {y:g} Q{(x + p) / 2:g} {y - lift:g} {p:g} {q:g}"/>')
+        elif abs(a[0] - b[0]) > 1:
+            # One that passes layers runs outside of their units.
+            left, right = (sorted(place[0] for place in places.values())[end] for end in (0, -1))
+            side = right + 60 if x + p > left + right else left - 60
+            parts.append(f'<path class="{kind}" d="M{x:g} {y:g} C{side:g} {y:g} {side:g} {q:g} {p:g} {q:g}"/>')
         else:
             parts.append(f'<line class="{kind}" x1="{x:g}" y1="{y:g}" x2="{p:g}" y2="{q:g}"/>')
     for depth, layer in enumerate(graph.layers):

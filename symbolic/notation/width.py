@@ -1,0 +1,62 @@
+"""About how wide a formula is, so that a page can set one that would not fit in smaller letters."""
+
+from __future__ import annotations
+
+from symbolic.notation.tree import (
+    BigOperator,
+    Fence,
+    Fraction,
+    FunctionName,
+    Identifier,
+    Layout,
+    Marked,
+    Number,
+    Operator,
+    Root,
+    Row,
+    Script,
+)
+
+__all__ = ["width"]
+
+# In the em of a math font; the last is how much smaller scripts are, which is not so again in their own scripts'.
+_LETTER, _DIGIT, _UPRIGHT, _BRACKET, _SCRIPT = 0.56, 0.5, 0.53, 0.42, 0.72
+_OPERATORS = {"\u2062": 0.12, "\u2061": 0.0, "\u2009": 0.17, "∫": 0.75, ",": 0.42, "·": 0.8, "∂": 0.6}
+
+
+def width(layout: Layout, depth: int = 0, display: bool = True) -> float:
+    """The width in em.
+
+    Args:
+        layout: the formula.
+        depth: in how many scripts it stands.
+        display: whether sums have their limits below them, and fractions full size above and below.
+    """
+    size = _SCRIPT ** min(depth, 2)
+    match layout:
+        case Identifier(name, bold):
+            return size * len(name) * (_LETTER + 0.06 * bold)
+        case Number(digits):
+            return size * len(digits) * _DIGIT
+        case Operator(symbol, form):
+            return size * _OPERATORS.get(symbol, 0.75 if form == "prefix" or depth else 1.2)
+        case Row(items):
+            return sum(width(item, depth, display) for item in items)
+        case Fraction(above, below):
+            inside = depth if display else depth + 1
+            return max(width(part, inside, False) for part in (above, below)) + 0.2 * size
+        case Script(base, below, above):
+            scripts = (width(part, depth + 1, False) for part in (below, above) if part is not None)
+            return width(base, depth, display) + max(scripts)
+        case Root(body):
+            return 0.9 * size + width(body, depth, display)
+        case BigOperator(_, below, above):
+            limits = max(width(part, depth + 1, False) for part in (below, above) if part is not None)
+            return max(1.4, limits) if display else 1.0 * size + limits
+        case Fence(_, _, body):
+            return 2 * _BRACKET * size + width(body, depth, display)
+        case FunctionName(name):
+            return size * (len(name) * _UPRIGHT + 0.17)
+        case Marked(_, body):
+            return width(body, depth, display) + 0.2
+    return 0.0
