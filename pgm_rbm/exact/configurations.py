@@ -386,12 +386,12 @@ def _search(problem: Problem, threads: int | None, progress: bool | Progress | N
     if not any(measure):
         # Of a linear function the largest value is at one of the ends.
         states, measure = states[[0, -1]], measure[[0, -1]]
-    lane_rows = problem.rows(np.arange(inside))[:, order[:inner]]
+    # Lanes that are left over stand for configuration 0 once more; of equal ones the first is taken.
+    lanes = np.arange(layout.lanes)
+    lane_rows = problem.rows(np.where(lanes < inside, lanes, 0))[:, order[:inner]]
     u = problem.coupling[:, order]
-    fields = np.zeros((layout.lanes, len(u)))
-    fields[:inside] = lane_rows @ u[:, :inner].T
-    scores = np.full(layout.lanes, -np.finfo(np.float64).max / 4)
-    scores[:inside] = lane_rows @ problem.bias[order[:inner]] + problem.own_log_measure(lane_rows)
+    fields = lane_rows @ u[:, :inner].T
+    scores = lane_rows @ problem.bias[order[:inner]] + problem.own_log_measure(lane_rows)
     by_block = np.ascontiguousarray(fields.reshape(-1, 64, len(u)).swapaxes(1, 2)).ravel()
     pieces = [range(k, min(k + _OUTER, layout.outer)) for k in range(0, layout.outer, _OUTER)]
 

@@ -35,7 +35,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LANES", "REACH", "Layout", "Problem", "Tables", "tables_of"]
+__all__ = ["LANES", "REACH", "Layout", "Problem", "Tables", "require_digits", "tables_of"]
 
 LANES = 64
 """Configurations that the innermost loop goes through at once."""
@@ -47,7 +47,11 @@ REACH = 300.0
 _GROUP_BITS = 900.0
 _QUAD = 4
 _MOST_INNER = 1600
-_NEVER = -(2**40)
+# Nats that the terms of E may add up to: beyond it float64 leaves a sum of them hardly a digit behind the point.
+_MOST_NATS = 1e15
+# The exponent of two of a lane that stands for no configuration: far below those of `_MOST_NATS`, about 2^51, and of
+# all of them together above where `product_loops` starts to look for the largest, −2^60.
+_NEVER = -(2**58)
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 Floats = npt.NDArray[np.float64]
@@ -123,19 +127,16 @@ class Problem:
         """Raise if no digit of ln Z would be left in float64.
 
         Raises:
-            ValueError: the terms of E may add up to more than 10^15.
+            ValueError: the terms of E, and what states weigh of themselves, may add up to more than 10^15.
         """
         state, other = max(map(abs, self.states)), max(map(abs, self.other_states))
         with np.errstate(over="ignore"):
-            bound = (
+            require_digits(
                 state * np.abs(self.bias).sum()
                 + other * np.abs(self.other_bias).sum()
                 + state * other * np.abs(self.coupling).sum()
-            )
-        if not bound <= 1e15:
-            raise ValueError(
-                f"the parameters are so large that energies reach {bound:.1g} and overflow float64's digits. Scale "
-                "them down."
+                + len(self.bias) * max(map(abs, self.log_measure))
+                + len(self.other_bias) * max(map(abs, self.other_log_measure))
             )
 
     def log_weights(self, rows: Floats) -> Floats:
@@ -173,6 +174,19 @@ class Problem:
             else:
                 rest, digits[:, unit] = np.divmod(rest, base)
         return np.asarray(self.states)[digits]
+
+
+def require_digits(nats: float) -> None:
+    """Raise if energies of this size leave no digit of ln Z in float64.
+
+    Raises:
+        ValueError: it is more than 10^15 either way, or no number.
+    """
+    if not abs(nats) <= _MOST_NATS:
+        raise ValueError(
+            f"the parameters are so large that energies reach {nats:.1g} and overflow float64's digits. Scale them "
+            f"down."
+        )
 
 
 @dataclass(frozen=True)

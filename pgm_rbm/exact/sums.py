@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import NoFiniteDomainError
-from pgm_rbm.exact.products import LANES, Problem, tables_of
+from pgm_rbm.exact.products import LANES, Problem, require_digits, tables_of
 from pgm_rbm.exact.reduction import Part
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes, parameter_shapes
 from pgm_rbm.workers import ROWS
@@ -222,8 +222,7 @@ class KernelSum:
         for rows in self._blocks(shard):
             exponents = self._exponents(rows)
             highest = float(exponents.max())
-            if not math.isfinite(highest):
-                raise ValueError("the parameters are so large that energies overflow float64. Scale them down.")
+            require_digits(highest)
             if highest > top:
                 # Whole powers of two, so that parts can be brought to a common one without rounding.
                 raised = float(math.floor(highest / math.log(2)))

@@ -132,6 +132,16 @@ def test_the_most_probable_configuration_of_more_units_than_the_lanes_span() -> 
         np.testing.assert_array_equal(best.hidden, h[j])
 
 
+@pytest.mark.parametrize("size", [1.0, 1e9, 1e13])
+def test_lanes_that_stand_for_no_configuration_are_never_the_most_probable(size: float) -> None:
+    # 27 and 81 configurations in 64 and 128 lanes.
+    for n in (3, 4, 6):
+        rbm = RBM.from_parameters(np.zeros((9, n)), np.full(9, size), np.full(n, -size), "binary", "{1, 2, 3}")
+        best = rbm.most_probable()
+        np.testing.assert_array_equal(best.hidden, np.ones(n))
+        np.testing.assert_array_equal(best.visible, np.ones(9))
+
+
 def test_of_equally_probable_ones_the_same_is_taken() -> None:
     rbm = RBM.from_parameters(np.zeros((9, 8)), np.zeros(9), np.zeros(8))
     one, two = rbm.most_probable(threads=1), rbm.most_probable(threads=2)

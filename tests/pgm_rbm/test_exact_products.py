@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pgm_rbm import RBM
 from pgm_rbm.exact import product_loops, products
 from pgm_rbm.exact.products import Problem, tables_of
 from pgm_rbm.exact.reduction import Part
@@ -228,6 +229,32 @@ def test_problems_travel_and_are_equal_by_their_numbers() -> None:
 def test_parameters_beyond_the_digits_of_float64_are_refused() -> None:
     with pytest.raises(ValueError, match="so large that energies reach 2e\\+15"):
         tables_of(Problem(np.array([2e15]), np.zeros(1), np.zeros((1, 1)), BINARY, BINARY))
+
+
+@pytest.mark.parametrize("size", [1e9, 1e12, 1e13, 9e13, -9e13])
+@pytest.mark.parametrize("base", [2, 3, 5, 6, 7, 10, 13])
+def test_lanes_that_stand_for_no_configuration_weigh_nothing(base: int, size: float) -> None:
+    # Independent units: one state of each has all the weight, whatever it weighs, up to the end of the range.
+    states = tuple(float(s) for s in range(1, base + 1))
+    one = Problem(np.full(3, -size / base), np.zeros(2), np.zeros((2, 3)), states, BINARY)
+    padded = one.layout.lanes > base**one.layout.inner
+    assert padded or base == 2
+    state = states[0] if size > 0 else states[-1]
+    log_z = 3 * state * (-size / base) + 2 * math.log(2)
+    assert run(task(one, averages=False), threads=1).log == pytest.approx(log_z, rel=1e-15)
+    part = run(task(one), threads=1)
+    assert part.log == pytest.approx(log_z, rel=1e-15)
+    averages = task(one).averages(part)
+    np.testing.assert_array_equal(averages["b"], np.full(3, state))
+    np.testing.assert_allclose(averages["a"], 0.5, rtol=1e-15)
+
+
+@pytest.mark.parametrize("target", ["numba", "numpy"])
+@pytest.mark.parametrize("size", [1e16, 1e20, -1e20, 1e300])
+def test_both_ways_of_summing_end_at_the_same_size(target: str, size: float) -> None:
+    rbm = RBM.from_parameters(np.zeros((2, 2)), np.zeros(2), np.full(2, size), "binary", "{1, 2}", target=target)
+    with pytest.raises(ValueError, match="so large that energies reach"):
+        rbm.log_partition()
 
 
 def test_lanes_waste_little() -> None:
