@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from pgm_rbm.exact.configurations import MostProbable
 from pgm_rbm.exact.enumeration import Expectations, Gradient
 from pgm_rbm.exact.shards import Executors, Progress
 from pgm_rbm.exact.sums import lifted, require_domain
-from pgm_rbm.kernels import FloatArray, Phase, checked_parameters, pairwise_kernels
+from pgm_rbm.kernels import FloatArray, Kernels, Phase, checked_parameters, pairwise_kernels
 from pgm_rbm.learning.learner import LearningModel
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.sampling.gibbs import Given, clamps_from
@@ -284,11 +284,6 @@ class RBM(LearningModel):
 
     # Exact answers ----------------------------------------------------------------------------------------------
 
-    @property
-    def _exact(self) -> Any:
-        """The module that enumerates: the quick one where either of two layers can be summed out."""
-        return enumeration if self._layout.two_sided else joint
-
     def log_partition(
         self,
         method: str = "auto",
@@ -322,7 +317,7 @@ class RBM(LearningModel):
         if method == "elimination":
             return self.graph.log_partition(method="elimination")
         try:
-            result: LogPartition = self._exact.log_partition(
+            return enumeration.log_partition(
                 self._kernels,
                 self._parameters,
                 limit=limit,
@@ -330,7 +325,6 @@ class RBM(LearningModel):
                 progress=progress,
                 executor=executor,
             )
-            return result
         except enumeration.EnumerationLimitError as refused:
             if method == "enumeration" or self._mask is None:
                 raise
@@ -340,7 +334,12 @@ class RBM(LearningModel):
                 raise refused from None
 
     def log_probability(
-        self, v: States, *, limit: int | None = None, threads: int | None = None
+        self,
+        v: States,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
     ) -> npt.NDArray[np.float64]:
         """ln p(v) of each row, in nats, shape (rows,), exact; of a model with inputs, given the row's input.
 
@@ -352,12 +351,19 @@ class RBM(LearningModel):
             inputs = {layer: inputs[layer] for layer in self._layout.given}
             each = self._kernels.log_partition(inputs, **lifted(self._parameters))
             return joint.log_probability(self._kernels, self._parameters, rows, 0.0, threads=threads) - each
-        log_z = self.log_partition(limit=limit, threads=threads).value
+        log_z = self.log_partition(limit=limit, threads=threads, progress=progress).value
         return joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
 
-    def log_likelihood(self, X: States, *, limit: int | None = None, threads: int | None = None) -> float:
+    def log_likelihood(
+        self,
+        X: States,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> float:
         """The mean of ln p(v) over the rows of X, in nats, exact. Arguments and errors as `log_probability`."""
-        return float(self.log_probability(X, limit=limit, threads=threads).mean())
+        return float(self.log_probability(X, limit=limit, threads=threads, progress=progress).mean())
 
     def gradient(
         self,
@@ -374,7 +380,7 @@ class RBM(LearningModel):
         Arguments and errors as `log_partition` and `energy`.
         """
         rows = self._data(X, "X")
-        result: Gradient = self._exact.gradient(
+        result = enumeration.gradient(
             self._kernels,
             self._parameters,
             rows,
@@ -403,7 +409,7 @@ class RBM(LearningModel):
 
         Arguments and errors as `log_partition`.
         """
-        result: Expectations = self._exact.expectations(
+        result = enumeration.expectations(
             self._kernels,
             self._parameters,
             limit=limit,
@@ -447,23 +453,35 @@ class RBM(LearningModel):
             limit, threads, progress: as for `log_partition`.
 
         Raises:
-            ValueError: ``of`` is something else, a parameter is not finite, or the joint entropy is asked of an energy
-                that is not linear in its parameters, such as that of Gaussian units.
+            ValueError: ``of`` is something else, or a parameter is not finite.
             NoFiniteDomainError: the layer has infinitely many states, or for the joint entropy both have, or one whose
-                states weigh of themselves.
+                states weigh of themselves, such as Poisson units.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
         self._require_two_sides("the entropy")
         if of == "joint":
             return configurations.joint_entropy(
-                self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
+                self._kernels, self._parameters, self._tempered, limit=limit, threads=threads, progress=progress
             )
         return configurations.layer_entropy(
             self._kernels, self._parameters, _checked_layer(of), limit=limit, threads=threads, progress=progress
         )
 
-    def kl_divergence(self, X: States, *, limit: int | None = None, threads: int | None = None) -> float:
-        """KL(q ‖ p) in nats, exact, from the distribution q of the rows of X to the model's p(v).
+    def _tempered(self) -> tuple[Kernels, str]:
+        """The kernels of β E, and the name of the parameter β."""
+        energy, beta = self.symbolic_energy.tempered()
+        return energy.compile(self._kernels.target), beta.name
+
+    def kl_divergence(
+        self,
+        X: States,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> float:
+        """KL(q ‖ p) in nats, exact, from the distribution q of the rows of X to the model's p(v); of a model with
+        inputs, that of q(v) to p(v) given the input, averaged over the rows.
 
         It is −H(q) minus `log_likelihood`, so it has the same gradient but for the sign, and is 0 where every row is as
         probable as it is frequent. Arguments and errors as `log_probability`.
@@ -473,10 +491,14 @@ class RBM(LearningModel):
         """
         for layer in self._kernels.visible:
             require_domain(self._kernels, layer)
-        rows = self._data(X, "X")
-        distinct, counts = np.unique(rows, axis=0, return_counts=True)
-        q = counts / counts.sum()
-        return float(q @ (np.log(q) - self.log_probability(distinct, limit=limit, threads=threads)))
+        distinct, counts = np.unique(self._data(X, "X"), axis=0, return_counts=True)
+        q = conditional = counts / counts.sum()
+        if self._layout.given:
+            inputs = np.concatenate([distinct[:, self._layout.data_columns[one]] for one in self._layout.given], axis=1)
+            _, place = np.unique(inputs, axis=0, return_inverse=True)
+            conditional = q / np.bincount(place.ravel(), q)[place.ravel()]
+        log_p = self.log_probability(self._by_layer(distinct), limit=limit, threads=threads, progress=progress)
+        return float(q @ (np.log(conditional) - log_p))
 
     def most_probable(
         self,
@@ -526,15 +548,16 @@ class RBM(LearningModel):
         self,
         *,
         limit: int | None = None,
-        memory_limit: int | None = None,
+        memory_limit: float | None = None,
         threads: int | None = None,
         progress: bool | Progress | None = None,
     ) -> FisherInformation:
         """The Fisher information of p(v) in all parameters, exact, by enumerating the visible layer.
 
         Args:
-            limit: the most visible configurations to enumerate; 2^24 by default.
-            memory_limit: bytes it may hold; 2^30 by default. The matrix alone takes 8 p² for p parameters.
+            limit: the most visible configurations to enumerate. By default 2^24, and no more than are expected to take
+                10 minutes and 1 GiB; who sets a limit has these lifted.
+            memory_limit: bytes it may hold, whatever the limit. The matrix alone takes 8 p² for p parameters.
             threads, progress: as for `log_partition`.
 
         Returns:
@@ -542,7 +565,7 @@ class RBM(LearningModel):
 
         Raises:
             EnumerationLimitError: more configurations, memory or time than allowed; nothing has been computed.
-            ValueError: a parameter is not finite.
+            ValueError: a parameter is not finite, or a limit not positive.
         """
         from pgm_rbm.exact.fisher import fisher_information
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
@@ -80,14 +80,14 @@ class Workers:
                 future.cancel()
             wait(futures)
 
-    def unordered(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
+    def unordered(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
         """Pairs (place of the item, result) as they are done; for long work that reports its progress.
 
         Items are looked up as they are needed, a few more than there are threads are under way at a time, and results
         do not pile up. Where a piece fails or an interrupt arrives, those under way end at their next
         `check_cancelled`, and the error goes on when they have.
         """
-        if self._pool is None or len(items) < 2:
+        if self._pool is None:
             yield from ((k, work(item)) for k, item in enumerate(items))
             return
         given_up = threading.Event()

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
-__all__ = ["MissingDaskError", "dask_executor"]
+from pgm_rbm.errors import MissingDaskError
 
-
-class MissingDaskError(ImportError):
-    """Dask is not installed; the message says how to get it."""
+__all__ = ["MissingDaskError", "dask_executor", "sent_once"]
 
 
 @contextmanager
@@ -38,3 +36,18 @@ def dask_executor(address: str, timeout: float = 30.0) -> Iterator[Executor]:
         ) from error
     with Client(address, timeout=timeout) as client:
         yield cast(Executor, client.get_executor())
+
+
+def sent_once(executor: Any, value: Any) -> Any:
+    """What to pass to an executor's calls for a value: itself, but for one of Dask's a handle.
+
+    Dask would otherwise send and hash the value with every call, milliseconds each; so its workers are sent it now.
+    """
+    client = getattr(executor, "_client", None)
+    if not type(executor).__module__.startswith("distributed.") or client is None:
+        return value
+    try:
+        return client.scatter(value, broadcast=True, hash=False)
+    except Exception:
+        # There is no worker yet, or the connection is lost, which the calls will tell.
+        return value

@@ -167,7 +167,7 @@ def test_every_configuration_has_its_weight() -> None:
         seen = []
         for part in one.runs():
             logs = one.log_weights(part)
-            rows = one.rows(part, np.arange(len(logs)))
+            rows = one.states(part, np.arange(len(logs)))["h"]
             np.testing.assert_allclose(logs, one.problem.log_weights(rows), rtol=1e-12, atol=1e-12)
             seen.append(rows)
         rows = np.concatenate(seen)
