@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pgm_rbm.errors import MissingDaskError
 
-__all__ = ["MissingDaskError", "dask_executor", "sent_once"]
+__all__ = ["MissingDaskError", "dask_executor", "own_executor", "sent_once"]
 
 
 @contextmanager
@@ -38,16 +38,33 @@ def dask_executor(address: str, timeout: float = 30.0) -> Iterator[Executor]:
         yield cast(Executor, client.get_executor())
 
 
-def sent_once(executor: Any, value: Any) -> Any:
+def own_executor(executor: Executor) -> tuple[Executor, bool]:
+    """The executor to use for one run, and whether it is of use to nobody else.
+
+    That is the one passed in, but for one of Dask's another one with the same client and settings, so that all calls of
+    the run can be cancelled at once: one by one takes milliseconds each.
+    """
+    client = _client(executor)
+    if client is None:
+        return executor, False
+    return client.get_executor(**{**getattr(executor, "_kwargs", {}), "pure": False}), True
+
+
+def sent_once(executor: Executor, value: Any) -> Any:
     """What to pass to an executor's calls for a value: itself, but for one of Dask's a handle.
 
     Dask would otherwise send and hash the value with every call, milliseconds each; so its workers are sent it now.
     """
-    client = getattr(executor, "_client", None)
-    if not type(executor).__module__.startswith("distributed.") or client is None:
+    client = _client(executor)
+    if client is None:
         return value
     try:
         return client.scatter(value, broadcast=True, hash=False)
     except Exception:
         # There is no worker yet, or the connection is lost, which the calls will tell.
         return value
+
+
+def _client(executor: Executor) -> Any:
+    """Dask's client, where the executor is one of Dask's."""
+    return getattr(executor, "_client", None) if type(executor).__module__.startswith("distributed.") else None

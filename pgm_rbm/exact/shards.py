@@ -20,7 +20,7 @@ from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar, overload
 
-from pgm_rbm.exact.cluster import sent_once
+from pgm_rbm.exact.cluster import own_executor, sent_once
 from pgm_rbm.exact.reduction import Batch, Part, Reduction, batches
 from pgm_rbm.progress import Progress, showing
 from pgm_rbm.workers import check_cancelled, workers
@@ -32,11 +32,13 @@ Result = TypeVar("Result")
 Executors = Executor | Callable[[], Executor]
 """Where shards may be computed: an executor, or a function that makes one, which is called anew if one breaks."""
 
-# Batches that are out at a time, and so many of those that are left at least: enough for a thousand workers.
-_WAITING = 2048
-# A batch takes so long at most: a thousand workers then send two hundred answers a second, a batch that is lost or an
-# interrupt costs no more, and progress is seen.
-_BATCH_SECONDS = 5.0
+# Batches that are out at a time: some, and two for each worker that there seems to be.
+_LEAST_OUT = 16
+# A batch is at most so large a share of what is left for one worker, so that all of them end at about the same time;
+# and takes at most so long, or half as long as all has taken so far, so that little is lost with one, and progress is
+# seen.
+_SHARE = 4
+_BATCH_SECONDS = 30.0
 _MOST_BATCHES_HERE = 2**18
 _ATTEMPTS = 3
 _LATE = 10.0
@@ -191,11 +193,10 @@ def _received(key: str, pickled: bytes) -> _Sent:
     return _tasks[key]
 
 
-def _computed(sent: _Sent, batch: Batch, attempt: int) -> tuple[Batch, Part, float]:
+def _computed(sent: _Sent, batch: Batch) -> tuple[Batch, Part, float]:
     """What an executor is asked for: the sum over a batch, and the seconds it took.
 
-    The batch goes back along with it, so that an answer tells what it answers; ``attempt`` is there for executors that
-    take a call they know for the same call.
+    The batch goes back along with it, so that an answer tells what it answers.
     """
     begin = time.perf_counter()
     with workers(1):
@@ -214,15 +215,15 @@ class _Remote:
         self._shards, self._taken = len(shards), taken
         self._make: Callable[[], Executor] | None = None
         if isinstance(executor, Executor) or not callable(executor):
-            self._executor: Executor | None = executor
+            given: Executor = executor
         else:
-            self._make, self._executor = executor, executor()
-        if not hasattr(self._executor, "submit"):
+            self._make, given = executor, executor()
+        if not hasattr(given, "submit"):
             raise TypeError(
-                f"executor must be a concurrent.futures.Executor or a function that makes one. Got {self._executor!r}."
+                f"executor must be a concurrent.futures.Executor or a function that makes one. Got {given!r}."
             )
         self._sent = _Sent(task, shards)
-        self._handle: Any = sent_once(self._executor, self._sent)
+        self._take(given)
         self._again: list[Batch] = []
         self._left: list[Batch] = []
         self._next = 0  # the first shard that has not been handed out
@@ -231,8 +232,15 @@ class _Remote:
         self._done: SimpleQueue[Future[tuple[Batch, Part, float]]] = SimpleQueue()
         self._seconds, self._answered, self._slowest = 0.0, 0, 0.0
         self._broken = 0  # executors in a row that broke before anything came
-        self._heard = self._asked = time.monotonic()
+        self._begun = self._heard = self._asked = time.monotonic()
         self._reason = ""
+
+    def _take(self, executor: Executor) -> None:
+        """Go on with this executor."""
+        self._executor: Executor | None
+        self._executor, self._is_ours = own_executor(executor)
+        self._is_ours |= self._make is not None
+        self._handle: Any = sent_once(self._executor, self._sent)
 
     def run(self, level: int) -> Iterable[Batch]:
         """Compute what the executor can be brought to; batches of what is left, of 2^level shards at most."""
@@ -245,10 +253,8 @@ class _Remote:
                     self._wonder()
         finally:
             self._sent.given_up = True
-            for future in self._futures:
-                future.cancel()
-            if self._make is not None and self._executor is not None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
+            if self._executor is not None:
+                self._leave(self._executor)
         left = [*self._left, *self._again]
         shards = sum(len(batch.shards(self._shards)) for batch in left) + self._shards - self._next
         if shards:
@@ -259,8 +265,20 @@ class _Remote:
             )
         return chain(left, batches(self._shards, level, self._next))
 
+    def _leave(self, executor: Executor) -> None:
+        """Take back what is still out."""
+        if self._is_ours:
+            executor.shutdown(wait=False)
+        for future in self._futures:
+            future.cancel()
+
+    @property
+    def _workers(self) -> float:
+        """How many workers there seem to be: how many seconds of work have come back a second."""
+        return max(1.0, self._seconds / max(time.monotonic() - self._begun, 1e-9))
+
     def _hand_out(self) -> None:
-        while self._executor is not None and len(self._futures) < _WAITING:
+        while self._executor is not None and len(self._futures) < _LEAST_OUT + 2 * self._workers:
             if self._again:
                 batch = self._again.pop()
             elif self._next < self._shards:
@@ -268,11 +286,10 @@ class _Remote:
                 self._next += len(batch.shards(self._shards))
             else:
                 return
-            attempt = self._failures[batch]
             try:
                 # What failed may have lost the task, so the task goes along when it is handed out again.
-                sent = self._sent if attempt else self._handle
-                future = self._executor.submit(_computed, sent, batch, attempt)
+                sent = self._sent if self._failures[batch] else self._handle
+                future = self._executor.submit(_computed, sent, batch)
             except Exception as error:
                 self._again.append(batch)
                 self._replace(error)
@@ -284,7 +301,9 @@ class _Remote:
         """ln₂ of the number of shards that are handed out at once."""
         if not self._seconds:
             return 0
-        most = min((self._shards - self._next) / _WAITING, _BATCH_SECONDS * self._answered / self._seconds)
+        share = (self._shards - self._next) / (_SHARE * self._workers)
+        seconds = min(_BATCH_SECONDS, (time.monotonic() - self._begun) / 2)
+        most = min(share, seconds * self._answered / self._seconds)
         return max(0, int(most).bit_length() - 1)
 
     def _collect(self, future: Future[tuple[Batch, Part, float]]) -> None:
@@ -328,13 +347,11 @@ class _Remote:
         self._reason = self._reason or f"the executor takes no more, with {error!r}."
         self._broken += 1
         if self._make is not None and max((self._broken, *self._failures.values())) < _ATTEMPTS:
-            broken.shutdown(wait=False, cancel_futures=True)
+            self._leave(broken)
             try:
-                self._executor = self._make()
+                self._take(self._make())
             except Exception as refused:
                 self._reason = f"no other executor could be made: {refused!r}."
-            else:
-                self._handle = sent_once(self._executor, self._sent)
 
     def _wonder(self) -> None:
         """Nothing has come for a while: see whether the executor is still there, and whether what is out is late.
@@ -360,8 +377,7 @@ class _Remote:
                 self._replace(error)
         if self._slowest and now - self._heard > max(_LATE_AT_LEAST, _LATE * self._slowest):
             self._left += self._futures.values()
-            for future in self._futures:
-                future.cancel()
+            self._leave(self._executor)
             self._futures.clear()
             self._executor = None
             self._reason = f"the executor has said nothing for {now - self._heard:.0f} seconds."

@@ -202,15 +202,16 @@ class Unreliable(Executor):
 
 def test_failures_are_tried_again() -> None:
     def fails_at_first(call: int, future: Future, work) -> None:
-        if call in (1, 2, 7, 33, 35):
+        if call in (1, 2, 7, 20, 21):
             future.set_exception(OSError("the network is down"))
         else:
             future.set_result(work())
 
     whole = task("products")
+    # That nothing is computed here goes without a warning, which would be an error.
     executor = Unreliable(fails_at_first)
     assert_same(run(whole, executor=executor), run(whole))
-    assert executor.calls == len(whole.shards()) + 5
+    assert executor.calls > 21
 
 
 def test_an_executor_that_never_succeeds_is_done_without() -> None:
@@ -257,7 +258,7 @@ def test_nothing_is_late_before_something_has_come(monkeypatch: pytest.MonkeyPat
     seconds = 2.5
 
     def slow_at_first(call: int, future: Future, work) -> None:
-        threading.Timer(seconds if call <= 32 else 0, lambda: future.set_result(work())).start()
+        threading.Timer(seconds if call <= 18 else 0, lambda: future.set_result(work())).start()
 
     executor = Unreliable(slow_at_first)
     with pytest.warns(RuntimeWarning) as told:
@@ -341,14 +342,15 @@ def test_an_executor_that_is_shut_down_is_done_without() -> None:
 def test_executors_are_handed_many_shards_at_once_and_no_bit_changes(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards_module, "_WAITING", 2)
+    monkeypatch.setattr(shards_module, "_LEAST_OUT", 1)
+    monkeypatch.setattr(shards_module, "_SHARE", 1)
     sizes: list[int] = []
 
     class Noting(Executor):
-        def submit(self, fn, /, sent, batch, attempt):
+        def submit(self, fn, /, sent, batch):
             sizes.append(1 << batch.level)
             future: Future = Future()
-            future.set_result(fn(sent, batch, attempt))
+            future.set_result(fn(sent, batch))
             return future
 
     whole = task(kind)
