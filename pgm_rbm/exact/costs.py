@@ -93,7 +93,8 @@ def _of_products(task: ProductSum, threads: int) -> Estimate:
     rows = n * (len(problem.other_states) - 1)
     lanes = rows * layout.lanes
     walk = rows * layout.depth * (len(problem.states) + 1)
-    held = lanes + walk + threads * (walk + (lanes + 4 * rows * m if task.with_averages else 0))
+    chunk = product_loops.CHUNK * rows
+    held = lanes + walk + threads * (walk + chunk + (lanes + chunk + 4 * rows * m if task.with_averages else 0))
     return Estimate(
         task.configurations * n,
         extended(taken * (_AVERAGES if task.with_averages else 1), layout.outer, outer * threads),

@@ -43,6 +43,9 @@ LANES = 64
 REACH = 300.0
 """Nats above its reference state that a unit's states may reach for their weights to be multiplied in float64."""
 
+# Nats that a rare state may be below the other one to be the reference state of averages. What is rarer has no weight
+# in them beside what is left out of them, and fewer factors fit a float64 the larger they are.
+_MOST_RARE = 50.0
 # The bits of exponent a product of factors may use up; float64 has 1023, and weights and tables take some of them.
 _GROUP_BITS = 900.0
 _QUAD = 4
@@ -117,6 +120,15 @@ class Problem:
     def references(self) -> References:
         """The reference state of each unit of the other layer."""
         return References.of(self)
+
+    @cached_property
+    def references_for_averages(self) -> References:
+        """The same, but of two states the one that is rarer in the middle of what fields there are.
+
+        Of a unit of two states the loops add up the probability of its reference state alone. That of the other one is
+        1 less it, and has no digits left where it is small.
+        """
+        return References.of(self, rare=True)
 
     @property
     def in_range(self) -> bool:
@@ -206,7 +218,7 @@ class References:
     top: Floats
 
     @classmethod
-    def of(cls, problem: Problem) -> References:
+    def of(cls, problem: Problem, rare: bool = False) -> References:
         others, measure = np.asarray(problem.other_states), np.asarray(problem.other_log_measure)
         low, high = problem.coupling * min(problem.states), problem.coupling * max(problem.states)
         least, most = np.minimum(low, high).sum(axis=1), np.maximum(low, high).sum(axis=1)
@@ -214,7 +226,11 @@ class References:
         differences = (others[:, None] - others[None, :])[:, :, None]
         reach = differences * (problem.other_bias + np.where(differences > 0, most, least))
         reach += (measure[:, None] - measure[None, :])[:, :, None]
-        chosen = reach.max(axis=0).argmin(axis=0)
+        highest = reach.max(axis=0)
+        chosen = highest.argmin(axis=0)
+        if rare and len(others) == 2:
+            other = 1 - chosen
+            chosen = np.where(np.take_along_axis(highest, other[None], axis=0)[0] <= _MOST_RARE, other, chosen)
         rest = np.arange(len(others)) != chosen[:, None]
         shape = len(problem.other_bias), len(others) - 1
         steps = np.broadcast_to(others, rest.shape)[rest].reshape(shape) - others[chosen][:, None]
@@ -333,14 +349,14 @@ class Prepared:
 
 
 @lru_cache(maxsize=2)
-def tables_of(problem: Problem) -> Prepared:
-    """The tables of a problem that is in range; those of the last ones asked for are kept."""
-    return _prepare(problem)
+def tables_of(problem: Problem, averages: bool = False) -> Prepared:
+    """The tables of a problem that is in range, for ln Z or for averages; those of the last ones asked for are kept."""
+    return _prepare(problem, problem.references_for_averages if averages else problem.references)
 
 
-def _prepare(problem: Problem) -> Prepared:
+def _prepare(problem: Problem, reference: References) -> Prepared:
     problem.require_range()
-    layout, reference = problem.layout, problem.references
+    layout = problem.layout
     order, base = list(layout.order), len(problem.states)
     states = np.asarray(problem.states)
     steps, top, u = reference.steps, reference.top, problem.coupling[:, order]

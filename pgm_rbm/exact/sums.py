@@ -314,16 +314,16 @@ class ProductSum:
         layout = self.problem.layout
         rows = int((layout.finish == 0).sum()) * (len(self.problem.other_states) - 1)
         terms = layout.outer * layout.lanes * (rows + 8)
-        # Averages take four times as long.
-        most = _MOST_TERMS // 4 if self.with_averages else _MOST_TERMS
-        return Cuts.of(layout.outer, max(min(_SHARDS, terms // _LEAST_TERMS), terms // most))
+        # Averages take four times as long, and a matrix of the weights' size besides for each shard.
+        least, most = (2 * _LEAST_TERMS, _MOST_TERMS // 4) if self.with_averages else (_LEAST_TERMS, _MOST_TERMS)
+        return Cuts.of(layout.outer, max(min(_SHARDS, terms // least), terms // most))
 
     def runs(self) -> Cuts:
         layout = self.problem.layout
         return Cuts.of(layout.outer, max(_RUNS, layout.outer * layout.lanes // _MOST_RUN))
 
     def _prepared(self) -> Prepared:
-        return tables_of(self.problem)
+        return tables_of(self.problem, self.with_averages)
 
     def states(self, run: range, places: npt.NDArray[np.integer]) -> dict[str, Floats]:
         inside = len(self.problem.states) ** self.problem.layout.inner
@@ -355,8 +355,8 @@ class ProductSum:
         pairs = pairs.reshape(len(means), len(sums))
         by_block = tables.lane_states.reshape(inner, -1, LANES)
         means[:inner] = tables.lane_states @ lane_mass
-        by_row = shares.reshape(by_block.shape[1], inside, LANES)
-        pairs[:inner, :inside] += np.einsum("jbs,brs->jr", by_block, by_row, optimize=True)
+        for block, by_row in enumerate(shares.reshape(by_block.shape[1], inside, LANES)):
+            pairs[:inner, :inside] += by_block[:, block] @ by_row.T
         return Part(int(exponent), float(total), {"means": means, "sums": sums, "pairs": pairs})
 
     def averages(self, part: Part) -> Phase:
@@ -373,6 +373,12 @@ class ProductSum:
         np.add.at(by_digit, units, steps[:, None] * part.sums["pairs"].T[here])
         both[:, order] = by_digit
         both += prepared.offset[:, None] * own
+        # Shares of a total may add up to more than it in their last digit.
+        ends, other_ends = self.problem.states[:: len(self.problem.states) - 1], self.problem.other_states
+        products = [x * y for x in ends for y in (other_ends[0], other_ends[-1])]
+        np.clip(own, *ends, out=own)
+        np.clip(other, other_ends[0], other_ends[-1], out=other)
+        np.clip(both, min(products), max(products), out=both)
         own_name, other_name, coupling = self.names
         return {own_name: own, other_name: other, coupling: both if self.transposed else np.ascontiguousarray(both.T)}
 

@@ -257,6 +257,48 @@ def test_both_ways_of_summing_end_at_the_same_size(target: str, size: float) -> 
         rbm.log_partition()
 
 
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("bias", [5.0, 20.0, 38.0, 45.0])
+def test_small_probabilities_keep_their_digits(bias: float, sign: float) -> None:
+    # Of units that are nearly always off, or on: what is seldom is good to as many digits as what is not.
+    rng = np.random.default_rng(6)
+    one = problem(9, 12, scale=0.3)
+    one = replace(one, other_bias=sign * bias + rng.normal(0, 0.5, 12))
+    part = run(task(one), threads=1)
+    rows = np.array(list(itertools.product(BINARY, repeat=9)))
+    field = rows @ one.coupling.T + one.other_bias
+    weights = np.exp(rows @ one.bias + np.logaddexp(0, field).sum(axis=1) - part.log)
+    seldom = np.exp(-np.logaddexp(0, sign * field))
+    averages = task(one).averages(part)
+    if sign < 0:
+        np.testing.assert_allclose(averages["a"], weights @ seldom, rtol=1e-12)
+        np.testing.assert_allclose(averages["w"], (seldom * weights[:, None]).T @ rows, rtol=1e-12)
+        assert averages["a"].max() < math.exp(2 - bias)
+    else:
+        np.testing.assert_allclose(averages["a"], 1 - weights @ seldom, rtol=1e-15, atol=0)
+        assert averages["a"].max() <= 1
+    turned = Problem(one.other_bias, one.bias, one.coupling.T.copy(), BINARY, BINARY)
+    found = ProductSum(turned, "v", ("a", "b", "w"), False, True)
+    np.testing.assert_allclose(found.averages(run(found, threads=1))["a"], averages["a"], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("states", "others"), [(BINARY, BINARY), (SPIN, BINARY), (UNEVEN, SPIN), (TERNARY, UNEVEN)])
+def test_averages_stay_between_the_states(states: tuple[float, ...], others: tuple[float, ...]) -> None:
+    for seed in range(8):
+        one = problem(7, 6, states, others, scale=10.0, seed=seed)
+        if not one.in_range:
+            one = replace(one, coupling=one.coupling / 50, other_bias=one.other_bias / 5)
+        averages = task(one).averages(run(task(one), threads=1))
+        products = [x * y for x in states for y in others]
+        for name, low, high in (
+            ("b", states[0], states[-1]),
+            ("a", others[0], others[-1]),
+            ("w", min(products), max(products)),
+        ):
+            assert averages[name].min() >= low
+            assert averages[name].max() <= high
+
+
 def test_lanes_waste_little() -> None:
     for base in range(2, 40):
         inner = products._inner_units(base, 12)
