@@ -22,6 +22,7 @@ __all__ = [
     "checked_sizes",
     "checked_symmetry",
     "first_parameters",
+    "loose_sizes",
     "sizes_of_arrays",
     "symmetric_parameters",
 ]
@@ -33,7 +34,7 @@ def checked_sizes(
     """The number of units of every layer, as given or read off the parameters' shapes.
 
     Raises:
-        ModelError: a layer is missing or unknown, its number is not positive, or no parameter has an axis over it.
+        ModelError: a layer is missing or unknown, its number is not positive, or the energy names a unit beyond it.
     """
     layers = kernels.layers
     if sizes is None:
@@ -54,14 +55,18 @@ def checked_sizes(
         size = sizes[name]
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise ModelError(f"sizes[{name!r}] must be a positive whole number of units. Got {size!r}.")
-    known = {layer for axes in kernels.parameters.values() for layer in axes}
-    loose = [name for name in layers if name not in known]
-    if loose:
-        raise ModelError(
-            f"no parameter has an axis over layer {loose[0]}, so a model cannot tell its size. Give it a bias, as in "
-            f"- sum(c[i]*{loose[0]}[i], i)."
-        )
+        if size < kernels.least.get(name, 0):
+            least = kernels.least[name]
+            raise ModelError(
+                f"the energy names unit {least - 1} of layer {name}, so it has {least} units or more. Got {size}."
+            )
     return {name: int(sizes[name]) for name in layers}
+
+
+def loose_sizes(kernels: Kernels, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of the layers that no parameter has an axis over, since all their units share their weights."""
+    told = {layer for axes in kernels.parameters.values() for layer in axes}
+    return {layer: size for layer, size in sizes.items() if layer not in told}
 
 
 def sizes_of_arrays(kernels: Kernels, parameters: Mapping[str, Any]) -> dict[str, int]:

@@ -240,7 +240,8 @@ def starting_values(layout: Layout, *, pairwise: bool) -> dict[str, float]:
     """
     names = [name for name, axes in layout.kernels.parameters.items() if len(layer_axes(axes)) < 2]
     plain = dict.fromkeys(names, 0.0)
-    small = Layout(layout.kernels, dict.fromkeys(layout.sizes, 2))
+    kernels = layout.kernels.sized(**dict.fromkeys(layout.kernels.sizes, 2))
+    small = Layout(kernels, dict.fromkeys(layout.sizes, 2))
     shapes = parameter_shapes(layout.kernels, small.sizes)
     for values in product((0.0, 1.0, -1.0), repeat=min(len(names), 6)):
         chosen = plain | dict(zip(names, values, strict=False))

@@ -94,8 +94,8 @@ def parameter_shapes(kernels: Kernels, sizes: Mapping[str, int]) -> dict[str, tu
 
 
 def layer_sizes(kernels: Kernels, parameters: Parameters) -> dict[str, int]:
-    """The number of units of every layer, read off the shapes of the parameters."""
-    sizes: dict[str, int] = {}
+    """The number of units of every layer, read off the shapes of the parameters, or as the kernels have been told."""
+    sizes = dict(kernels.sizes)
     for name, axes in kernels.parameters.items():
         for axis, size in zip(axes, parameters[name].shape, strict=True):
             if axis in kernels.layers:

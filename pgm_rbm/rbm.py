@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.construction import checked_sizes
+from pgm_rbm.construction import checked_sizes, loose_sizes
 from pgm_rbm.domains import has_places, is_finite
 from pgm_rbm.energy_model import States
 from pgm_rbm.errors import IntractableError, NotPairwiseError
@@ -125,7 +125,7 @@ class RBM(LearningModel):
         Args:
             energy: such as ``Energy.parse(...)`` or one of `symbolic.energies`.
             sizes: the number of units of every layer, such as ``{"v": 784, "h": 500}``; read off ``parameters`` by
-                default.
+                default, where each layer is an axis of one.
             parameters: every parameter's array by name, which are copied; new ones to train from by default: small
                 normal weights, biases at zero, deviations and precisions at one.
             seed: as for `RBM`.
@@ -165,6 +165,7 @@ class RBM(LearningModel):
             units = [layer.unit for layer in energy.layers.values()]
             if not any(map(has_places, units)) and energy == energies.pairwise(*units):
                 kernels, own = pairwise_kernels(*units, target), None
+        kernels = kernels.sized(**loose_sizes(kernels, sizes))
         rbm = cls.__new__(cls)
         rbm._set_up(kernels, sizes, own, seed, dtype, parameters)
         require_drawable(rbm._layout)

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from symbolic.check.verification import Check, Verification
     from symbolic.derivation.trace import Branch, Derivation, Step
     from symbolic.errors import (
+        ArgumentError,
         CheckError,
         DivergentError,
         EnergyError,
         EnergySyntaxError,
         NotSeparableError,
         SymbolicError,
+        UnboundError,
     )
     from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, Sum
     from symbolic.language.energy import Energy
@@ -36,17 +38,20 @@ _HOME = {
     "symbolic.derivation.trace": ("Branch", "Derivation", "Step"),
     "symbolic.check.verification": ("Check", "Verification"),
     "symbolic.errors": (
+        "ArgumentError",
         "CheckError",
         "DivergentError",
         "EnergyError",
         "EnergySyntaxError",
         "NotSeparableError",
         "SymbolicError",
+        "UnboundError",
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "ArgumentError",
     "Branch",
     "Check",
     "CheckError",
@@ -70,6 +75,7 @@ __all__ = [
     "Step",
     "Sum",
     "SymbolicError",
+    "UnboundError",
     "Verification",
     "log2cosh",
     "sigmoid",

@@ -32,6 +32,7 @@ __all__ = [
     "gaussian",
     "lecture",
     "pairwise",
+    "replicated_softmax",
     "semi_restricted",
     "third_order",
 ]
@@ -369,6 +370,38 @@ def deep(visible: str = "binary", hidden: str | Sequence[str] = "binary", depth:
     return Energy(-log_weight, visible=[v], hidden=layers[1:])
 
 
+def replicated_softmax(categories: int = 4, hidden: str = "binary") -> Energy:
+    """The replicated softmax model: n_v categorical visible units that share their weights, as the words of a text do.
+
+    With four categories::
+
+        -sum(w[s,j]*indicator(v[i],s)*h[j], i, s, j) - sum(a[s]*indicator(v[i],s), i, s) - n_v*sum(b[j]*h[j], j)
+
+    and half the sum of squares of Gaussian or rectified hidden units. Weights that are tied over the visible units make
+    their order immaterial: E depends on how often each category occurs. The hidden biases count once for each visible
+    unit, so that texts of different lengths can share parameters; a model is for one length.
+
+    Args:
+        categories: how many there are, such as the words of a vocabulary; from 2.
+        hidden: the units of layer h.
+
+    Raises:
+        EnergyError: there are fewer than 2 categories, or no such unit.
+
+    Source: Salakhutdinov and Hinton, "Replicated softmax: an undirected topic model" (NIPS 2009), equation 4.
+    """
+    from symbolic.language.binders import Sum
+    from symbolic.language.energy import Energy
+    from symbolic.language.layers import Indicator, Layer, Parameter
+
+    v, h = Layer("v", f"potts({categories})"), Layer("h", hidden)
+    i, s, j = v.index("i"), v.states.index("s"), h.index("j")
+    w, a, b = Parameter("w", v.states, h), Parameter("a", v.states), Parameter("b", h)
+    here = Indicator(v[i], s)
+    log_weight = Sum(w[s, j] * here * h[j], i, s, j) + Sum(a[s] * here, i, s) + v.size * Sum(b[j] * h[j], j)
+    return Energy(_quadratic(h, "j") - log_weight, visible=[v], hidden=[h])
+
+
 def _depth(depth: int) -> int:
     if isinstance(depth, bool) or not isinstance(depth, int) or not 2 <= depth <= MOST_DEPTH:
         raise EnergyError(f"a deep machine has from 2 to {MOST_DEPTH} hidden layers. Got {depth!r}.")
@@ -388,6 +421,7 @@ READY_MADE: Mapping[str, Callable[..., Energy]] = MappingProxyType(
             covariance,
             semi_restricted,
             deep,
+            replicated_softmax,
         )
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "ArgumentError",
     "CheckError",
     "DivergentError",
     "EnergyError",
@@ -36,6 +37,12 @@ class NotSeparableError(SymbolicError):
 
 class DivergentError(SymbolicError):
     """A sum over a layer's states is infinite whatever the parameters: there is no such distribution."""
+
+
+class ArgumentError(SymbolicError, TypeError):
+    """A generated function is called with something else than its energy says: a parameter that is missing, unknown or
+    of the wrong rank, states of the wrong layer, an array of the wrong shape, type or library. It is also a
+    ``TypeError``, as Python's own errors of calls are."""
 
 
 class CheckError(SymbolicError):

@@ -200,8 +200,9 @@ def _is_linear(kernels: Kernels) -> bool:
             layer: rng.choice(states_of(unit), size=(4, 2)) if is_finite(unit) else np.ones((4, 2 * dimension(unit)))
             for layer, unit in kernels.layers.items()
         }
-        energies = kernels.energy(**held, **parameters)
-        grown = kernels.energy(**held, **{name: 1.5 * value for name, value in parameters.items()})
+        small = kernels.sized(**dict.fromkeys(kernels.sizes, 2))
+        energies = small.energy(**held, **parameters)
+        grown = small.energy(**held, **{name: 1.5 * value for name, value in parameters.items()})
         _LINEAR[kernels] = bool(np.allclose(grown, 1.5 * energies, rtol=1e-9, atol=1e-9))
     return _LINEAR[kernels]
 

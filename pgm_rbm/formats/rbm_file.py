@@ -38,6 +38,7 @@ def write(path: str | os.PathLike[str], rbm: LearningModel) -> None:
     }
     if not rbm.is_pairwise:
         header["energy"] = energy_to_data(rbm.symbolic_energy)
+        header["sizes"] = rbm.sizes
     arrays: dict[str, npt.NDArray[Any]] = {
         f"parameters.{name}": checked_parameters(value, name, value.shape) for name, value in rbm.parameters.items()
     }
@@ -72,7 +73,7 @@ def _model(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], ki
         if any(array.dtype != dtype for array in parameters.values()):
             raise ValueError("its parameters have several dtypes")
         return kind.from_energy(
-            energy, parameters=parameters, seed=header["seed"], dtype=dtype, target=header["target"]
+            energy, header.get("sizes"), parameters, header["seed"], dtype=dtype, target=header["target"]
         )
     return kind.from_parameters(
         parameters["w"],

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from symbolic.codegen import runtime_array_api
 from symbolic.codegen.functions import Function, Program
-from symbolic.codegen.ir import Contract, Draw, Node, Sample, Uniform
+from symbolic.codegen.ir import Axis, Contract, Draw, Node, Sample, Uniform
 from symbolic.codegen.lower import CALLED
 from symbolic.codegen.numpy_target import PLACES, SUMS, Body
 from symbolic.codegen.passes import as_matmul
-from symbolic.codegen.source import BY_PLACES, Dialect, Text, constants, header, imports, runtime_names
+from symbolic.codegen.source import BY_PLACES, Dialect, Text, constants, header, imports, is_size, runtime_names
 
 __all__ = ["emit"]
 
@@ -84,14 +84,20 @@ class _Dialect(Dialect):
             size = shape[0] if shape[0].endswith(".shape") else f"({shape[0]},)"
         return Text(f"xp.reshape({text.source}, {size})")
 
-    def contraction(self, node: Contract, printed: Callable[[Node], str], arrays: dict[str, tuple[str, ...]]) -> Text:
+    def contraction(
+        self,
+        node: Contract,
+        printed: Callable[[Node], str],
+        arrays: dict[str, tuple[str, ...]],
+        site: Axis | None = None,
+    ) -> Text:
         product = as_matmul(node)
         if product is not None and not product.is_plain:
             return self._einsum(node, printed)
-        return super().contraction(node, printed, arrays)
+        return super().contraction(node, printed, arrays, site)
 
-    def diagonal(self, name: str) -> Text:
-        return Text(f"diagonal({name})")
+    def diagonal(self, letters: str, kept: str, array: str) -> Text:
+        return Text(f'diagonal("{letters}", {array})')
 
     def einsum(self, subscripts: str, operands: list[str]) -> Text:
         return Text(f'einsum("{subscripts}", {", ".join(operands)})')
@@ -122,7 +128,8 @@ class _Body(Body):
 
     def _finish(self) -> None:
         if any("xp." in line for line in self.lines):
-            self.lines.insert(0, f"    xp = namespace({', '.join(self.shapes)})")
+            arrays = (name for name in self.shapes if not is_size(name, self.program))
+            self.lines.insert(0, f"    xp = namespace({', '.join(arrays)})")
 
     def _copied(self, name: str) -> str:
         return f"repeated({name}, {name}.shape, {name})"

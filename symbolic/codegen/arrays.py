@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from symbolic.errors import ArgumentError
+
 __all__ = ["ForeignArrays", "NumpyArrays"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -23,28 +25,32 @@ class NumpyArrays:
         """Refuse what the kernels cannot take.
 
         Raises:
-            TypeError: one is no NumPy array, or not of the common dtype, float32 or float64.
-            ValueError: one is not C-contiguous.
+            ArgumentError: one is no NumPy array, not of the common dtype, float32 or float64, or not C-contiguous.
         """
         dtype = getattr(next(iter(arrays.values()), None), "dtype", None)
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
-                raise TypeError(
+                raise ArgumentError(
                     f"{name} must be a NumPy array. Got {type(array).__name__}; use np.asarray({name}, np.float64), or "
                     'compile the energy for "array-api" to pass arrays of other libraries.'
                 )
+            if isinstance(array, (np.matrix, np.ma.MaskedArray)):
+                raise ArgumentError(
+                    f"{name} must be a plain NumPy array, which is multiplied and broadcast as arrays are and has no "
+                    f"missing values. Got {type(array).__name__}; use np.asarray({name})."
+                )
             if array.dtype not in _DTYPES:
-                raise TypeError(
+                raise ArgumentError(
                     f"{name} must hold float32 or float64. Got {array.dtype}; use {name}.astype(np.float64)."
                 )
             if array.dtype != dtype:
                 other = next(iter(arrays))
-                raise TypeError(
+                raise ArgumentError(
                     f"all arrays of a call share one dtype, but {other} is {dtype} and {name} is {array.dtype}. "
                     f"Convert one: {name}.astype(np.{dtype})."
                 )
             if not array.flags.c_contiguous:
-                raise ValueError(
+                raise ArgumentError(
                     f"{name} must be C-contiguous. Got strides {array.strides} for shape {array.shape}; use "
                     f"np.ascontiguousarray({name})."
                 )
@@ -57,12 +63,11 @@ class NumpyArrays:
         """The weights given, if they go with ``like``.
 
         Raises:
-            TypeError: they are no array of its dtype.
-            ValueError: there is not one a row.
+            ArgumentError: they are no array of its dtype, or there is not one a row.
         """
         if not isinstance(row_weights, np.ndarray) or row_weights.dtype != like.dtype:
             got = getattr(row_weights, "dtype", type(row_weights).__name__)
-            raise TypeError(f"row_weights must be an array of dtype {like.dtype}, like the states. Got {got}.")
+            raise ArgumentError(f"row_weights must be an array of dtype {like.dtype}, like the states. Got {got}.")
         _check_rows("row_weights", row_weights, (rows,))
         return np.ascontiguousarray(row_weights)
 
@@ -90,9 +95,8 @@ class ForeignArrays:
         """Refuse what the kernels cannot take.
 
         Raises:
-            TypeError: one is no array of a library that follows the standard, two libraries are mixed, or one is not of
-                the common dtype, float32 or float64.
-            ValueError: two devices are mixed.
+            ArgumentError: one is no array of a library that follows the standard, or not of the common dtype, float32
+                or float64; or two libraries or two devices are mixed.
         """
         from symbolic.codegen.runtime_array_api import namespace
 
@@ -101,23 +105,23 @@ class ForeignArrays:
             try:
                 xp = namespace(array)
             except TypeError as error:
-                raise TypeError(f"{name}: {error}") from None
+                raise ArgumentError(f"{name}: {error}") from None
             one = arrays[first]
             if xp is not namespace(one):
-                raise TypeError(
+                raise ArgumentError(
                     f"all arrays of a call come from one library, but {first} is a {_kind(one)} and {name} a "
                     f"{_kind(array)}. Convert one of them."
                 )
             if array.dtype not in (xp.float32, xp.float64):
-                raise TypeError(f"{name} must hold float32 or float64. Got {array.dtype}; convert it.")
+                raise ArgumentError(f"{name} must hold float32 or float64. Got {array.dtype}; convert it.")
             if array.dtype != one.dtype:
-                raise TypeError(
+                raise ArgumentError(
                     f"all arrays of a call share one dtype, but {first} is {one.dtype} and {name} is {array.dtype}. "
                     "Convert one of them."
                 )
             here, there = getattr(one, "device", None), getattr(array, "device", None)
             if here != there:
-                raise ValueError(
+                raise ArgumentError(
                     f"all arrays of a call are on one device, but {first} is on {here} and {name} on {there}. Move one."
                 )
 
@@ -131,7 +135,7 @@ class ForeignArrays:
         """The weights given, if they go with ``like``.
 
         Raises:
-            TypeError, ValueError: as :meth:`check`; or there is not one a row.
+            ArgumentError: as :meth:`check`; or there is not one a row.
         """
         self.check({"the states": like, "row_weights": row_weights})
         _check_rows("row_weights", row_weights, (rows,))
@@ -193,34 +197,32 @@ def _kind(array: Any) -> str:
 def _check_rows(name: str, array: Any, shape: tuple[int, ...]) -> None:
     if tuple(array.shape) != shape:
         what = "one a row" if len(shape) == 1 else "one number a unit"
-        raise ValueError(f"{name} must have shape {shape}, {what}. Got {tuple(array.shape)}.")
+        raise ArgumentError(f"{name} must have shape {shape}, {what}. Got {tuple(array.shape)}.")
 
 
 def key_of(rng: np.random.Generator | int) -> int:
     """The 64-bit key of a draw: the one given, or one from the generator.
 
     Raises:
-        TypeError: it is neither a generator nor a whole number.
-        ValueError: the number has more than 64 bits, or is negative.
+        ArgumentError: it is neither a generator nor a whole number, has more than 64 bits, or is negative.
     """
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(0, 2**64, dtype=np.uint64))
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
         if not 0 <= rng < 2**64:
-            raise ValueError(f"rng as a key must lie between 0 and 2**64 - 1. Got {rng}.")
+            raise ArgumentError(f"rng as a key must lie between 0 and 2**64 - 1. Got {rng}.")
         return int(rng)
-    raise TypeError(f"rng must be a numpy.random.Generator or a 64-bit key. Got {type(rng).__name__}.")
+    raise ArgumentError(f"rng must be a numpy.random.Generator or a 64-bit key. Got {type(rng).__name__}.")
 
 
 def row_number(first_row: int, rows: int) -> int:
     """The number of the first of ``rows`` rows.
 
     Raises:
-        TypeError: it is no whole number.
-        ValueError: the rows' numbers do not fit into 64 bits.
+        ArgumentError: it is no whole number, or the rows' numbers do not fit into 64 bits.
     """
     if isinstance(first_row, bool) or not isinstance(first_row, (int, np.integer)):
-        raise TypeError(f"first_row must be a whole number. Got {first_row!r}.")
+        raise ArgumentError(f"first_row must be a whole number. Got {first_row!r}.")
     if not 0 <= first_row <= 2**64 - 1 - rows:
-        raise ValueError(f"first_row must lie between 0 and 2**64 - 1 - {rows}. Got {first_row}.")
+        raise ArgumentError(f"first_row must lie between 0 and 2**64 - 1 - {rows}. Got {first_row}.")
     return int(first_row)

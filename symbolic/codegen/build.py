@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import re
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from symbolic import units
@@ -74,9 +75,25 @@ def compile_energy(energy: Energy, target: str = "numba") -> Kernels:
     with _lock:
         key = (energy, target)
         if key not in _built:
-            label = "_".join(("energy", *energy.layers, target.replace("-", "_")))
-            _built[key] = kernels_from_source(label, generate(energy, target))
+            described = hashlib.sha256(_description(energy).encode()).hexdigest()[:12]
+            _built[key] = _kept(f"energy_{described}_{target.replace('-', '_')}", lambda: generate(energy, target))
         return _built[key]
+
+
+def _description(energy: Energy) -> str:
+    """All that tells an energy from another one: its text, and what the text is read with."""
+    roles = [[(layer.name, layer.unit) for layer in side] for side in (energy.visible, energy.hidden, energy.given)]
+    parameters = [(p.name, [axis.name for axis in p.layers], p.symmetric) for p in energy.parameters.values()]
+    return repr((str(energy.expression), roles, parameters))
+
+
+def _kept(recipe: str, make: Callable[[], str]) -> Kernels:
+    """The kernels that a recipe has led to before, or that are made now; what is made is remembered by its recipe."""
+    path = cache.find_recipe(recipe)
+    if path is None:
+        path = cache.keep(recipe, make())
+        cache.keep_recipe(recipe, path)
+    return Kernels(cache.load(path), path, path.read_text(encoding="utf-8"))
 
 
 def ready_made(name: str, *, visible: str | None = None, hidden: str | None = None, target: str = "numba") -> Kernels:
@@ -101,16 +118,15 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
             raise SymbolicError(f"the energy {name!r} has fixed units; leave out {side}={unit!r}.")
         chosen[side] = units.lookup(unit).name
     recipe = "_".join((name, *map(_in_file_names, chosen.values()), target.replace("-", "_")))
+
+    def make() -> str:
+        from symbolic import energies
+
+        return generate(getattr(energies, name)(**chosen), target)
+
     with _lock:
         if recipe not in _built:
-            path = cache.find_recipe(recipe)
-            if path is None:
-                from symbolic import energies
-
-                source = generate(getattr(energies, name)(**chosen), target)
-                path = cache.keep(recipe, source)
-                cache.keep_recipe(recipe, path)
-            _built[recipe] = Kernels(cache.load(path), path, path.read_text(encoding="utf-8"))
+            _built[recipe] = _kept(recipe, make)
         return _built[recipe]
 
 

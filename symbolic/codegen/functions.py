@@ -16,7 +16,7 @@ from typing import Any
 from sympy import Expr, exp, log
 from sympy.printing.str import StrPrinter
 
-from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Node, Sample, walk
+from symbolic.codegen.ir import Axis, Configurations, Draw, Load, Map, Node, Sample, Size, walk
 from symbolic.codegen.lower import CALLED, CONFIGURATION, ROW, ROW_WEIGHTS, Lowering, LoweringError, factored
 from symbolic.codegen.passes import optimise
 from symbolic.derivation.marginal import AUTO, CLOSED, ENUMERATION, SINGLE_SITE, conditional, free_energy, phase
@@ -25,7 +25,7 @@ from symbolic.derivation.trace import Derivation
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
 from symbolic.language.energy import Energy
-from symbolic.language.layers import Configuration, Index, Layer, Parameter, axes_of
+from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State, axes_of
 from symbolic.language.probability import FreeEnergy, LogPartition
 from symbolic.units import lookup
 
@@ -111,6 +111,8 @@ class Program:
         functions: in the order of the module.
         refused: by function name, why there is none.
         methods: how a function's sums are done, where that is not in closed form.
+        symmetric: the parameters with L[i, k] = L[k, i] and no diagonal.
+        least: for layers of which the energy names single units, how many units that takes.
     """
 
     energy: str
@@ -122,6 +124,8 @@ class Program:
     refused: dict[str, str] = field(default_factory=dict)
     methods: dict[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    symmetric: tuple[str, ...] = ()
+    least: dict[str, int] = field(default_factory=dict)
 
 
 def program(energy: Energy) -> Program:
@@ -133,7 +137,7 @@ def program(energy: Energy) -> Program:
     """
     names = [*energy.layers, *energy.parameters]
     clash = [name for name in names if name in RESERVED or keyword.iskeyword(name) or name.startswith("draw_")]
-    clash += [name for name in energy.parameters if name in ARGUMENTS]
+    clash += [name for name in energy.parameters if name in ARGUMENTS or name in {f"n_{n}" for n in energy.layers}]
     if clash:
         raise LoweringError(f"the name {clash[0]} has a meaning of its own in generated code; choose another.")
     return _Writer(energy).program()
@@ -197,6 +201,8 @@ class _Writer:
             functions=tuple(self.functions),
             refused=self.refused,
             methods=self.methods,
+            symmetric=tuple(name for name, parameter in energy.parameters.items() if parameter.symmetric),
+            least=_least(energy),
         )
 
     # Which layers are summed out
@@ -279,23 +285,22 @@ class _Writer:
         left = zip(function.conditions, roots[len(outputs) :], strict=True)
         conditions = tuple(replace(condition, node=root) for condition, root in left)
         used = {node.name for node in walk(*roots) if isinstance(node, Load)}
-        try:
-            used |= self._needed_for_shape(roots, name)
-        except LoweringError as error:
-            self.refused[name] = str(error)
-            return
+        used |= self._needed_for_shape(roots, name)
         states = tuple(n for n in self.energy.layers if n in used)
         weights = (ROW_WEIGHTS,) if ROW_WEIGHTS in used else ()
         parameters = tuple(n for n in self.energy.parameters if n in used)
         random = ("key", "first_row") if function.draws else ()
-        arguments = (*states, *weights, *random, *parameters)
+        sizes = tuple(size for n in self.energy.layers if (size := f"n_{n}") in used)
+        arguments = (*states, *weights, *random, *parameters, *sizes)
         self.functions.append(replace(function, outputs=outputs, conditions=conditions, arguments=arguments))
 
     def _needed_for_shape(self, roots: tuple[Node, ...], name: str) -> set[str]:
-        """Arguments that only tell how long an axis is."""
-        loads = [node for node in walk(*roots) if isinstance(node, Load)]
-        known = {axis.layer or axis.name for node in loads for axis in node.axes}
-        wanted = {axis.layer or axis.name for node in walk(*roots) for axis in node.axes} - {CONFIGURATION.name}
+        """Arguments that only tell how long an axis is: an array that has it, or where there is none, a number."""
+        nodes = walk(*roots)
+        known = {axis.layer or axis.name for node in nodes if isinstance(node, Load) for axis in node.axes}
+        axes = {axis for node in nodes for axis in node.axes if not axis.length}
+        wanted = {axis.layer or axis.name for axis in axes} - {CONFIGURATION.name}
+        wanted |= {node.layer for node in nodes if isinstance(node, (Size, Configurations))}
         names: set[str] = set()
         for missing in sorted(wanted - known):
             if missing == ROW.name:
@@ -308,9 +313,7 @@ class _Writer:
                     names.add(parameter.name)
                     break
             else:
-                raise LoweringError(
-                    f"no parameter has an axis over layer {missing}, so its number of units is unknown."
-                )
+                names.add(f"n_{missing}")
         return names
 
     def _free(self, layer: Layer) -> dict[Index, Axis]:
@@ -447,7 +450,11 @@ class _Writer:
             entry = self.energy.entry(parameter)
             derivation = self.phases(entry, kept)
             free = self.lowering.axes_of(entry.indices)
-            outputs.append((parameter.name, self.lowering.over_rows(derivation.result, free)))
+            node = self.lowering.over_rows(derivation.result, free)
+            if parameter.symmetric:  # the derivation is for two different units; a unit is not tied to itself
+                apart = self.lowering.lower(1 - Delta(*entry.indices), free)
+                node = Map(node.axes, "mul", (node, apart))
+            outputs.append((parameter.name, node))
             formulas.append(
                 f"{parameter.name}: {self.shown(derivation.subject)} = {self.shown(factored(derivation.result))}"
             )
@@ -490,6 +497,18 @@ class _Writer:
             (("log_partition", node),),
             conditions=self._conditions(found, self.summable),
         )
+
+
+def _least(energy: Energy) -> dict[str, int]:
+    """How many units each layer has at the least, by the single ones that the energy names."""
+    found: dict[str, int] = {}
+    for node in energy.expression.atoms(State, Entry):
+        layers = node.parameter.layers if isinstance(node, Entry) else (node.layer,)
+        indices = node.indices if isinstance(node, Entry) else (node.index,)
+        for layer, index in zip(layers, indices, strict=True):
+            if index.is_Integer and layer.name in energy.layers:
+                found[layer.name] = max(found.get(layer.name, 0), int(index) + 1)
+    return dict(sorted(found.items()))
 
 
 def _mean_of(derivation: Derivation) -> str:

@@ -35,6 +35,7 @@ __all__ = [
     "Sample",
     "Size",
     "Uniform",
+    "apart",
     "children",
     "rebuild",
     "walk",
@@ -67,10 +68,12 @@ class Axis(metaclass=_HashConsed):
     Attributes:
         name: what is shown, such as ``"i"``.
         layer: the layer's name.
+        length: how long it is, if it runs over labels or components, whose number is known; else 0.
     """
 
     name: str
     layer: str = ""
+    length: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,18 +248,78 @@ def _children(node: Node) -> tuple[Node, ...]:
 
 def walk(*roots: Node) -> list[Node]:
     """Every node under the roots once, what a node is computed from before the node."""
-    found: dict[Node, None] = {}
+    if len(roots) == 1:
+        return list(_under(roots[0]))
+    return list(dict.fromkeys(node for root in roots for node in _under(root)))
 
-    def visit(node: Node) -> None:
-        for child in children(node):
-            if child not in found:
-                visit(child)
-        found[node] = None
 
-    for root in roots:
-        if root not in found:
-            visit(root)
-    return list(found)
+def _under(root: Node) -> tuple[Node, ...]:
+    """The nodes under one root, which remembers them: passes and targets ask again and again."""
+    found: tuple[Node, ...] | None = root.__dict__.get("under")
+    if found is None:
+        every = dict.fromkeys(node for child in children(root) for node in _under(child))
+        found = root.__dict__["under"] = (*every, root)
+    return found
+
+
+def apart(root: Node, axis: Axis, memo: dict[Node, Node] | None = None) -> Node:
+    """``root``, in which whatever is summed over ``axis`` is summed over another axis of the same layer instead.
+
+    Two sums that are never nested may run over one axis. A loop over it that is put around both may not.
+    """
+    memo = {} if memo is None else memo
+    if root not in memo:
+        args = tuple([apart(child, axis, memo) for child in children(root)])
+        new = root if args == children(root) else _with_children(root, args)
+        if axis in _summed_axes(new):
+            other = Axis(f"{axis.name}′", axis.layer, axis.length)
+            inner = tuple(_moved(child, axis, other, {}) for child in children(new))
+            new = _with_children(new, inner)
+            if isinstance(new, Reduce):
+                new = replace(new, over=other)
+        memo[root] = new
+    return memo[root]
+
+
+def _summed_axes(node: Node) -> set[Axis]:
+    """The axes that a node's arguments have and it has not."""
+    return {axis for child in children(node) for axis in child.axes} - set(node.axes)
+
+
+def _moved(node: Node, old: Axis, new: Axis, memo: dict[Node, Node]) -> Node:
+    """``node`` over another axis in place of one that it has."""
+    if old not in node.axes:
+        return node
+    if node not in memo:
+        fields: dict[str, Any] = {}
+        for name in type(node).__match_args__:
+            value = getattr(node, name)
+            if isinstance(value, Node):
+                fields[name] = _moved(value, old, new, memo)
+            elif isinstance(value, tuple):
+                fields[name] = tuple(
+                    _moved(part, old, new, memo) if isinstance(part, Node) else new if part is old else part
+                    for part in value
+                )
+            else:
+                fields[name] = new if value is old else value
+        memo[node] = type(node)(**fields)
+    return memo[node]
+
+
+def _with_children(node: Node, args: tuple[Node, ...]) -> Node:
+    match node, args:
+        case ((Map() | Contract() | Sample()), _):
+            return replace(node, args=args)
+        case Reduce(), (arg,):
+            return replace(node, arg=arg)
+        case LogBase(), (Configurations() as arg,):
+            return replace(node, arg=arg)
+        case OneHot(), ((Load() | Configurations()) as states,):
+            return replace(node, states=states)
+        case Draw(), (mean,):
+            return replace(node, mean=mean)
+    return node
 
 
 def rebuild(root: Node, rewrite: Callable[[Node], Node], memo: dict[Node, Node] | None = None) -> Node:
@@ -273,12 +336,6 @@ def rebuild(root: Node, rewrite: Callable[[Node], Node], memo: dict[Node, Node] 
         above = tuple([rebuild(child, rewrite, memo) for child in below])
         new = root
         if above != below:
-            match root:
-                case Map() | Contract() | Sample():
-                    new = replace(root, args=above)
-                case Reduce():
-                    new = replace(root, arg=above[0])
-                case Draw():
-                    new = replace(root, mean=above[0])
+            new = _with_children(root, above)
         memo[root] = rewrite(new)
     return memo[root]

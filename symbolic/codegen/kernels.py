@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from symbolic.codegen import cache
 from symbolic.codegen.arrays import ForeignArrays, NumpyArrays
+from symbolic.errors import ArgumentError, NotSeparableError
 from symbolic.units import axis_length, lookup
 
 __all__ = ["Kernels"]
@@ -32,6 +33,12 @@ def _is_damage(error: BaseException) -> bool:
             return True
         traceback = traceback.tb_next
     return False
+
+
+def _with_sizes(label: str, source: str, sizes: dict[str, int]) -> Kernels:
+    from symbolic.codegen.build import kernels_from_source
+
+    return kernels_from_source(label, source).sized(**sizes)
 
 
 class Kernels:
@@ -59,11 +66,14 @@ class Kernels:
         parameters: for each parameter the layers of its axes.
         methods: for each function how its sums are done: ``"closed form"``, ``"single-site"`` (one unit given all
             others) or ``"enumeration"``.
+        sizes: numbers of units of layers, where they were said by :meth:`sized`.
+        least: for layers of which the energy names single units, such as v[5], how many units that takes.
 
     Raises:
-        TypeError: an argument is not an array, or not of the common dtype.
-        ValueError: a parameter is missing or unknown, or an array has the wrong shape or is not contiguous; or there is
-            no such function, and the message says why, such as that the energy ties units of a layer together.
+        ArgumentError: a parameter is missing or unknown; there is no such layer; an argument is not an array, or not of
+            the common dtype, or has the wrong shape or is not contiguous.
+        NotSeparableError: there is no such function, and the message says why, such as that the energy ties units of a
+            layer together.
         DivergentError: a unit's weights have no finite sum with these parameters (a precision or a rate is not
             positive), so the model does not exist.
     """
@@ -77,12 +87,14 @@ class Kernels:
         self.visible: tuple[str, ...] = module.VISIBLE
         self.hidden: tuple[str, ...] = module.HIDDEN
         self.given: tuple[str, ...] = getattr(module, "GIVEN", ())
+        self.least: dict[str, int] = getattr(module, "LEAST", {})
         self.parameters: dict[str, tuple[str, ...]] = dict(module.PARAMETERS)
         self._refused: dict[str, str] = getattr(module, "REFUSED", {})
         methods: dict[str, str] = getattr(module, "METHODS", {})
         summing = ("free_energy_of_", "mean_of_", "sample_of_", "phase_of_", "phase_and_sample_of_", "log_partition")
         self.methods = {name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)}
         self._arguments: dict[str, tuple[str, ...]] = {}
+        self.sizes: dict[str, int] = {}
         axes = {axis for layers in self.parameters.values() for axis in layers}
         self._known = {axis: length for axis in axes if (length := axis_length(axis, self.layers))}
         self._dimensions = {name: lookup(unit).dimension for name, unit in self.layers.items()}
@@ -94,9 +106,27 @@ class Kernels:
         return f"Kernels(target={self.target!r}, layers: {layers}; parameters: {parameters}; {self.path})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from symbolic.codegen.build import kernels_from_source
+        return _with_sizes, (self.path.stem.rpartition("_")[0], self.source, self.sizes)
 
-        return kernels_from_source, (self.path.stem.rpartition("_")[0], self.source)
+    def sized(self, **sizes: int) -> Kernels:
+        """These kernels for layers of so many units, where no parameter has an axis over the layer and tells.
+
+        Args:
+            sizes: by layer, the number of its units.
+
+        Raises:
+            ArgumentError: there is no such layer, or the number is no whole one from 1.
+        """
+        for layer, size in sizes.items():
+            if layer not in self.layers:
+                raise ArgumentError(f"there is no layer {layer!r}; there are: {', '.join(self.layers)}.")
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+                raise ArgumentError(f"the number of units of layer {layer} is a whole number from 1. Got {size!r}.")
+        if not sizes:
+            return self
+        other = Kernels(self._module, self.path, self.source)
+        other.sizes = self.sizes | {layer: int(size) for layer, size in sizes.items()}
+        return other
 
     def energy(self, *states: Array, **parameters: Array) -> Array:
         """E of each row.
@@ -110,7 +140,9 @@ class Kernels:
         """
         given = dict(zip(self.layers, states, strict=False))
         if len(states) > len(self.layers):
-            raise TypeError(f"energy takes the states of layers {', '.join(self.layers)}. Got {len(states)} arrays.")
+            raise ArgumentError(
+                f"energy takes the states of layers {', '.join(self.layers)}. Got {len(states)} arrays."
+            )
         for name in list(parameters):
             if name in self.layers:
                 given[name] = parameters.pop(name)
@@ -239,13 +271,13 @@ class Kernels:
             an array of the parameter's shape.
         """
         if parameter not in self.parameters:
-            raise ValueError(f"there is no parameter {parameter!r}; there are: {', '.join(self.parameters)}.")
+            raise ArgumentError(f"there is no parameter {parameter!r}; there are: {', '.join(self.parameters)}.")
         terms = []
         for name, rows in (("v", v), ("v_model", v_model)):
             one = next(iter(rows.values())) if isinstance(rows, Mapping) else rows
             shape: tuple[int, ...] = getattr(one, "shape", ())
             if len(shape) != 2 or shape[0] == 0:
-                raise ValueError(f"{name} must be an array of shape (rows, units) with at least one row.")
+                raise ArgumentError(f"{name} must be an array of shape (rows, units) with at least one row.")
             self._arrays.check({name: one})
             weights = self._arrays.filled(shape[0], 1 / shape[0], one)
             terms.append(self.phase(rows, None, weights, **parameters)[parameter])
@@ -274,7 +306,7 @@ class Kernels:
         if self.given:
             return self._row_by_row("log_partition", {} if x is None else x, self.given, parameters)
         if x is not None:
-            raise TypeError("log_partition takes parameters alone: the model has no layers that are given.")
+            raise ArgumentError("log_partition takes parameters alone: the model has no layers that are given.")
         return float(self._call("log_partition", {}, (), parameters))
 
     # What stands in front of every call.
@@ -304,7 +336,14 @@ class Kernels:
         for layer, array in states.items():
             if self._dimensions[layer] > 1:
                 states[layer] = self._arrays.reshaped(array, (rows, array.shape[1] // self._dimensions[layer], -1))
-        available = {**states, **parameters, **more}
+        available = {**states, **parameters, **more, **{f"n_{layer}": size for layer, size in sizes.items()}}
+        unsaid = [argument for argument in self._arguments[name] if argument not in available]
+        if unsaid:
+            layer = unsaid[0].removeprefix("n_")
+            raise ArgumentError(
+                f"no array of this call tells how many units layer {layer} has; say it by sized({layer}=...), which "
+                "gives kernels for so many."
+            )
         arguments = [available[argument] for argument in self._arguments[name]]
         try:
             return function(*arguments)
@@ -325,7 +364,7 @@ class Kernels:
         function = getattr(self._module, name, None)
         if function is None:
             reason = self._refused.get(name, "the energy does not determine it")
-            raise ValueError(f"there is no kernel {name}: {reason}")
+            raise NotSeparableError(f"there is no kernel {name}: {reason}")
         if name not in self._arguments:
             self._arguments[name] = tuple(inspect.signature(function).parameters)
         return function
@@ -350,12 +389,12 @@ class Kernels:
         summable = self.visible + self.hidden
         unknown = [name for name in named if name not in summable]
         if unknown:
-            raise ValueError(f"of names the layers kept, out of {', '.join(summable)}. Got {unknown[0]!r}.")
+            raise ArgumentError(f"of names the layers kept, out of {', '.join(summable)}. Got {unknown[0]!r}.")
         kept = tuple(name for name in summable if name in named)
         name = f"{what}_{'_'.join(kept)}"
         if name not in self.methods and name not in self._refused:
             others = [n.removeprefix(f"{what}_") for n in self.methods if n.startswith(f"{what}_")]
-            raise ValueError(
+            raise ArgumentError(
                 f"of names layers given which all others can be summed out, one of: {'; '.join(others) or 'none'}. Got "
                 f"{', '.join(kept)}."
             )
@@ -364,16 +403,16 @@ class Kernels:
     def _needed(self, name: str, layer: str) -> tuple[str, ...]:
         """The layers whose states are passed for ``layer``: all others, and its own where single units are meant."""
         if layer not in self.layers:
-            raise ValueError(f"there is no layer {layer!r}; there are: {', '.join(self.layers)}.")
+            raise ArgumentError(f"there is no layer {layer!r}; there are: {', '.join(self.layers)}.")
         if layer in self.given:
-            raise ValueError(f"layer {layer} is given; its units have no distribution in this model.")
+            raise ArgumentError(f"layer {layer} is given; its units have no distribution in this model.")
         alone = len(self.layers) == 1
         return tuple(n for n in self.layers if n != layer or alone or self.methods.get(name) == "single-site")
 
     def _states(self, x: Array | Mapping[str, Array], layers: tuple[str, ...]) -> dict[str, Array]:
         states = dict(x) if isinstance(x, Mapping) else dict.fromkeys(layers[:1], x)
         if set(states) != set(layers):
-            raise ValueError(
+            raise ArgumentError(
                 f"states of {', '.join(layers)} are needed, as {{layer: array}}. Got {', '.join(states) or 'none'}."
             )
         return {name: states[name] for name in layers}
@@ -383,7 +422,7 @@ class Kernels:
         if parameters.keys() != self.parameters.keys():
             self._report_names(parameters)
         self._arrays.check({**states, **parameters})
-        sizes = dict(self._known)
+        sizes = self._known | self.sizes
         for name, layers in self.parameters.items():
             self._check_shape(name, parameters[name], layers, sizes)
         rows: int | None = None
@@ -393,10 +432,18 @@ class Kernels:
             if len(shape) != 2 or shape[1] != (columns or shape[1]) or shape[1] % dimension:
                 hint = f"; use {name}[None, :] for one configuration" if len(shape) == 1 else ""
                 wanted = columns or (f"n_{name}" if dimension == 1 else f"{dimension} n_{name}")
-                raise ValueError(f"{name} must have shape (rows, {wanted}){hint}. Got {shape}.")
+                raise ArgumentError(f"{name} must have shape (rows, {wanted}){hint}. Got {shape}.")
             rows = shape[0] if rows is None else rows
             if shape[0] != rows:
-                raise ValueError(f"{name} must have as many rows as {next(iter(states))}, {rows}. Got {shape[0]}.")
+                raise ArgumentError(f"{name} must have as many rows as {next(iter(states))}, {rows}. Got {shape[0]}.")
+        for layer, least in self.least.items():
+            units = sizes.get(layer)
+            if units is None and layer in states:
+                units = states[layer].shape[1] // self._dimensions[layer]
+            if units is not None and units < least:
+                raise ArgumentError(
+                    f"the energy names unit {least - 1} of layer {layer}, which has {units} units here."
+                )
         return sizes
 
     def _check_shape(self, name: str, array: Array, layers: tuple[str, ...], sizes: dict[str, int]) -> None:
@@ -404,27 +451,27 @@ class Kernels:
         wanted = f"({lengths}{',' if len(layers) == 1 else ''})"
         shape = tuple(array.shape)
         if len(shape) != len(layers):
-            raise ValueError(f"{name} must have {len(layers)} axes, {wanted}. Got shape {shape}.")
+            raise ArgumentError(f"{name} must have {len(layers)} axes, {wanted}. Got shape {shape}.")
         for layer, size in zip(layers, shape, strict=True):
             if layer in self._known and size != sizes[layer]:
                 of, _, kind = layer.partition(".")
                 why = f"layer {of} has {self.layers[of]} units" if kind == "states" else f"{of} units are vectors"
-                raise ValueError(f"{name} must have shape {wanted}, since {why}. Got shape {shape}.")
+                raise ArgumentError(f"{name} must have shape {wanted}, since {why}. Got shape {shape}.")
             if sizes.setdefault(layer, size) != size:
-                raise ValueError(
-                    f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by another parameter. "
-                    f"Got shape {shape}."
+                by = "sized()" if layer in self.sizes else "another parameter"
+                raise ArgumentError(
+                    f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by {by}. Got shape {shape}."
                 )
 
     def _report_names(self, parameters: dict[str, Array]) -> None:
         for name in parameters:
             if name not in self.parameters:
-                raise ValueError(
+                raise ArgumentError(
                     f"there is no parameter {name!r}; this energy has: {', '.join(self.parameters) or 'none'}."
                 )
         missing = next(name for name in self.parameters if name not in parameters)
         axes = ", ".join(f"n_{layer}" for layer in self.parameters[missing])
-        raise ValueError(f"parameter {missing} is missing: pass {missing}=…, an array of shape ({axes}).")
+        raise ArgumentError(f"parameter {missing} is missing: pass {missing}=…, an array of shape ({axes}).")
 
     def _phases(self, phase: dict[str, Any]) -> dict[str, Array]:
         return {name: self._arrays.result(value) for name, value in phase.items()}

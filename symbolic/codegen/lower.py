@@ -107,7 +107,8 @@ class Lowering:
         letters = _LETTERS[side]
         name = letters[place] if place < len(letters) else f"{letters[0]}{place}"
         plain = layer.name if not isinstance(layer, StateAxis) else layer.of.name
-        return Axis(name if position == 0 else f"{name}_{plain}", layer.name)
+        length = int(layer.size) if isinstance(layer, KnownAxis) else 0
+        return Axis(name if position == 0 else f"{name}_{plain}", layer.name, length)
 
     def axes_of(self, indices: tuple[Expr, ...]) -> dict[Index, Axis]:
         """Axes for the free indices of an expression, such as those of a parameter's entry."""

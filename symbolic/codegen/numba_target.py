@@ -114,6 +114,20 @@ def _apart(child: Node, node: Node) -> bool:
     return child.axes != node.axes
 
 
+def _read_elsewhere(place: Node, outputs: list[Node]) -> bool:
+    """Whether a loop that computes the outputs entry by entry reads entries of an array that it is not at.
+
+    A sum over an axis of the array does, unless it is done before the loop over that axis begins.
+    """
+    order = outputs[0].axes
+    for total in walk(*outputs):
+        if isinstance(total, Reduce) and total.over in place.axes and place in walk(total.arg):
+            inside = max((order.index(axis) for axis in total.axes if axis in order), default=-1)
+            if total.over not in order or order.index(total.over) <= inside:
+                return True
+    return False
+
+
 def _reads(node: Node, kept: Set[Node], own: Load) -> bool:
     """Whether the node depends on the layer's states, or on an array that is kept up to date with them."""
     if isinstance(node, Load):
@@ -210,8 +224,11 @@ class _Loop:
 
     def _axis(self, axis: Axis) -> str:
         if axis not in self.axis_names:
-            self.axis_names[axis] = self.names.new("jklmn"[(len(self.axis_names) - 2) % 5])
+            self.axis_names[axis] = self.names.new(self._letter())
         return self.axis_names[axis]
+
+    def _letter(self) -> str:
+        return "jklmn"[(len(self.axis_names) - 2) % 5]
 
     def _argument(self, key: object) -> str:
         if key not in self.arguments:
@@ -230,8 +247,9 @@ class _Loop:
         return self.stack[0]
 
     def _text(self, node: Node) -> Text:
-        for scope in self.stack:
-            if node in scope.known:
+        for place, scope in enumerate(self.stack):
+            # What was computed outside of a loop over one of its axes is not what it is inside.
+            if node in scope.known and not any(inner.axis in node.axes for inner in self.stack[place + 1 :]):
                 return Text(scope.known[node])
         if node in self.inputs:
             axes = node.index if isinstance(node, (Load, Configurations)) else node.axes
@@ -278,6 +296,9 @@ class _Loop:
         scope = self._scope(node)
         total = self.names.new("total")
         depth = self.stack.index(scope)
+        name = self.axis_names.get(over)
+        if any(open_.axis == over for open_ in self.stack[: depth + 1]):
+            self.axis_names[over] = self.names.new(self._letter())
         outer, self.stack = self.stack, [*self.stack[: depth + 1], _Scope(over)]
         value = self._text(arg).source
         inner = self.stack[-1]
@@ -285,6 +306,8 @@ class _Loop:
         self.stack = outer
         # A float64 accumulator, whatever the arrays hold.
         scope.lines += [f"{total} = 0.0", *self._loop(over, inner.lines)]
+        if name is not None:
+            self.axis_names[over] = name
         scope.known[node] = total
         return Text(total)
 
@@ -321,6 +344,8 @@ class _Loop:
         return [f"for {self._axis(axis)} in range({self._length(axis)}):", *(f"    {line}" for line in body)]
 
     def _length(self, axis: Axis) -> str:
+        """An expression for how long an axis is: as an array that is read over it, or over its layer, has it."""
+        of_layer = ""
         for key, name in self.arguments.items():
             dimensions: tuple[Axis | int, ...] = ()
             if isinstance(key, (Load, Configurations)):
@@ -329,9 +354,13 @@ class _Loop:
                 dimensions = key.axes
             elif isinstance(key, tuple) and key[0] == "out":
                 dimensions = key[1].axes
-            if axis in dimensions:
-                return f"{name}.shape[{dimensions.index(axis)}]"
-        raise AssertionError(f"no array of this loop runs over {axis}")
+            for place, other in enumerate(dimensions):
+                if other == axis:
+                    return f"{name}.shape[{place}]"
+                if axis.layer and isinstance(other, Axis) and other.layer == axis.layer:
+                    of_layer = of_layer or f"{name}.shape[{place}]"
+        assert of_layer, f"no array of this loop runs over {axis}"
+        return of_layer
 
     def _closed(self) -> list[str]:
         lines: list[str] = []
@@ -431,7 +460,19 @@ class _Driver:
         self.uses = count_uses((*self.roots, *(condition.node for condition in function.conditions)))
         self.shapes = shapes(function, program)
         self.names = Names(
-            {*function.arguments, "np", "njit", "FUSED", "streams", "total", *_SHARED, *_OWN, *SUMS, *PLACES}
+            {
+                *function.arguments,
+                *program.layers,
+                "np",
+                "njit",
+                "FUSED",
+                "streams",
+                "total",
+                *_SHARED,
+                *_OWN,
+                *SUMS,
+                *PLACES,
+            }
         )
         self.known: dict[Node, str] = {}
         self.lines: list[str] = []
@@ -460,11 +501,14 @@ class _Driver:
     def _sweep(self) -> None:
         (root,) = self.roots
         plan = planned(root, self.function.sweep)
+        self.uses |= count_uses((plan.draw,))
         self._line(f"{plan.layer} = {plan.layer}.copy()")
         arrays = {*plan.before, *(found.product for found in plan.tracked)}
         for node in plan.before + tuple(found.product for found in plan.tracked):
             self._materialise(node)
-        draw = rebuild(root, lambda node: node if node in arrays else summed_in_loops(node), {a: a for a in arrays})
+        draw = rebuild(
+            plan.draw, lambda node: node if node in arrays else summed_in_loops(node), {a: a for a in arrays}
+        )
         assert isinstance(draw, (Draw, Sample))
         own = Load(draw.axes, plan.layer, "state", draw.axes)
         plan = replace(plan, draw=draw, volatile=frozenset(node for node in walk(draw) if _reads(node, arrays, own)))
@@ -498,7 +542,8 @@ class _Driver:
         if isinstance(node, (Load, Configurations)):
             return _DIALECT.load(node).source
         if isinstance(node, Equal):
-            return _DIALECT.equal(node, length(node.layer, self.shapes), self._some_array()).source
+            size = length(node.layer, self.shapes, max(axis.length for axis in node.axes))
+            return _DIALECT.equal(node, size, self._some_array()).source
         return self._numpy(node)
 
     def _numpy(self, node: Node) -> str:
@@ -653,6 +698,7 @@ class _Driver:
             and node not in self.lasting
             and node not in later
             and node.axes == outputs[0].axes
+            and not _read_elsewhere(node, outputs)
         ]
         for output, place in zip(outputs, free, strict=False):
             places[output] = place
@@ -669,7 +715,7 @@ class _Driver:
     def _length(self, axis: Axis) -> str:
         if axis == CONFIGURATION:
             return f"len({self.enumerated})"
-        return length(axis.layer, self.shapes)
+        return length(axis.layer, self.shapes, axis.length)
 
     def _some_array(self) -> str:
         return next(iter(self.shapes))

@@ -107,7 +107,7 @@ class Body:
             for node in walk(*self.roots)
             if isinstance(node, Map) and node.function in _FUNCTIONS and isinstance(node.args[0], Contract)
         }
-        self.names = Names({*function.arguments, *self.taken})
+        self.names = Names({*function.arguments, *program.layers, *self.taken})
         self.known: dict[Node, str] = {}
         self.lines: list[str] = []
         self.indent = "    "
@@ -154,6 +154,7 @@ class Body:
         """Draw the units of a layer one after the other, for all rows at once."""
         (root,) = self.roots
         plan = planned(root, self.function.sweep)
+        self.uses = count_uses((plan.draw,))
         for node in plan.before:
             if node not in self.known:
                 self._assign(node, self.names.new(self._wish(node)))
@@ -167,7 +168,7 @@ class Body:
         self._line(f"{one} = slice({index}, {index} + 1)")
         self._cut(plan.axis, one)
         here = f"{plan.layer}[:, {one}]"
-        value = self._drawn_at(root, index)
+        value = self._drawn_at(plan.draw, index)
         if plan.tracked:
             change = self.names.new("change")
             self._line(f"{change} = {value} - {here}")
@@ -203,7 +204,8 @@ class Body:
         return self.dialect.contraction(
             Contract(tracked.product.axes, loads),
             lambda node: change if node is loads[0] else other.source,
-            {**self.shapes, change: ("", self.function.sweep)},
+            self.shapes,
+            self.site,
         ).source
 
     # What another array library says differently.
@@ -296,12 +298,13 @@ class Body:
             case Size(layer=layer):
                 return Text(length(layer, self.shapes))
             case Equal(layer=layer):
-                text = self.dialect.equal(node, length(layer, self.shapes), self._some_array())
+                known = max(axis.length for axis in node.axes)
+                text = self.dialect.equal(node, length(layer, self.shapes, known), self._some_array())
                 return self._at_site(text, node.axes)
             case LogBase(arg=arg):
                 return Text(f"log_base({arg.layer}, {states_text(arg.states)}, {base_constant(node)})")
             case Contract():
-                return self.dialect.contraction(node, self._name, self.shapes)
+                return self.dialect.contraction(node, self._name, self.shapes, self.site)
             case Map():
                 return self._map(node)
             case Reduce(operation="sum", arg=arg, over=over):
@@ -330,7 +333,7 @@ class Body:
         if node.function == "copy":
             if set(node.args[0].axes) == set(node.axes):
                 return texts[0]
-            sizes = ("1" if axis == self.site else length(axis.layer, self.shapes) for axis in node.axes)
+            sizes = ("1" if axis == self.site else length(axis.layer, self.shapes, axis.length) for axis in node.axes)
             shape = ", ".join(sizes)
             return self._repeated(texts[0], f"({shape},)")
         if texts and node.function in self.functions:

@@ -218,7 +218,7 @@ def _numbered(product: Contract) -> Contract:
     names: dict[Axis, Axis] = {}
     for axis in dict.fromkeys(axis for arg in product.args for axis in arg.axes):
         if axis.layer and axis not in product.axes:
-            names[axis] = Axis(f"·{len(names)}", axis.layer)
+            names[axis] = Axis(f"·{len(names)}", axis.layer, axis.length)
     args = []
     for arg in product.args:
         assert isinstance(arg, (Load, Configurations))

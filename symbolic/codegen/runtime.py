@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from symbolic.errors import SymbolicError
+
 __all__ = ["MAX_CONFIGURATIONS", "LogSumExp", "configurations", "mix", "row_streams"]
 
 MAX_CONFIGURATIONS = 1 << 24
@@ -77,13 +79,13 @@ def configurations(
         one array of shape (rows, units) a layer; the last unit of the last layer changes fastest.
 
     Raises:
-        ValueError: there are more than ``MAX_CONFIGURATIONS`` of them.
+        SymbolicError: there are more than ``MAX_CONFIGURATIONS`` of them.
     """
     radices = [len(states) for units, states in layers for _ in range(units)]
     total = math.prod(radices)
     if total > MAX_CONFIGURATIONS:
         sizes = " × ".join(f"{len(states)}^{units}" for units, states in layers)
-        raise ValueError(
+        raise SymbolicError(
             f"the sum runs over {sizes} configurations, and at most {MAX_CONFIGURATIONS:,} are enumerated here. "
             "Sum over the free energies of the smaller layer instead."
         )

@@ -271,10 +271,20 @@ def repeated(x: Any, shape: tuple[int, ...], like: Any) -> Any:
     return namespace(like).zeros(shape, dtype=like.dtype, **_device(like)) + x
 
 
-def diagonal(x: Any) -> Any:
-    """x[i, i] of a square matrix."""
+def diagonal(letters: str, x: Any) -> Any:
+    """x along a diagonal: ``diagonal("aba", x)`` is x[a, b, a], over a and b."""
     xp = namespace(x)
-    return xp.reshape(x, (-1,))[:: x.shape[0] + 1]
+    kept = "".join(dict.fromkeys(letters))
+    while len(letters) > len(kept):
+        first, second = next(
+            (first, second) for second, letter in enumerate(letters) if (first := letters.index(letter)) < second
+        )
+        # Both axes laid together, every (n + 1)-th place of which is on the diagonal.
+        rest = [place for place in range(len(letters)) if place not in (first, second)]
+        size, others = x.shape[first], [x.shape[place] for place in rest]
+        x = xp.reshape(xp.permute_dims(x, (first, second, *rest)), (size * size, *others))[:: size + 1, ...]
+        letters = letters[first] + "".join(letters[place] for place in rest)
+    return xp.permute_dims(x, tuple(letters.index(letter) for letter in kept))
 
 
 def einsum(subscripts: str, a: Any, b: Any) -> Any:

@@ -395,7 +395,7 @@ _bessel_far_series = _polynomial(stable.BESSEL_FAR)
 _bessel_defect_series = _polynomial(stable.BESSEL_DEFECT)
 _sinhc_curvature_series = _polynomial(stable.SINHC_CURVATURE)
 _stirling_series = _polynomial(stable.STIRLING)
-(_middle_above, _middle_below), (_near_above, _near_below), (_far_above, _far_below) = (
+(_middle_above, _middle_below), (_tail_above, _tail_below) = (
     (_polynomial(above), _polynomial(below)) for above, below in stable.NORMAL_QUANTILE
 )
 # ln m = 2 artanh s = 2 s (1 + s²/3 + s⁴/5 + …) with s = (m − 1) / (m + 1), |s| < 0.172 for √½ ≤ m ≤ √2.
@@ -610,17 +610,14 @@ def _fine(first, second, unit, step):  # type: ignore[no-untyped-def]
 
 @njit(**_HELPER)
 def _normal(p):  # type: ignore[no-untyped-def]
-    # One case in seven is in the tails: a branch costs more than computing all three and choosing, over vectors.
+    # One case in seven is in the tails: a branch costs more than computing both and choosing, over vectors.
     q = p - 0.5
     r = 0.180625 - q * q
-    tail = np.sqrt(-_log64(p if q < 0.0 else 1.0 - p))
-    middle, far = r > 0.0, tail > 5.0
-    near_above, near_below = _near_above(tail - 1.6), _near_below(tail - 1.6)
-    far_above, far_below = _far_above(tail - 5.0), _far_below(tail - 5.0)
-    above = far_above if far else near_above
-    below = far_below if far else near_below
+    tail = np.sqrt(-_log64(p if q < 0.0 else 1.0 - p)) - 1.6
+    middle = r > 0.0
+    above = _tail_above(tail)
     above = q * _middle_above(r) if middle else (-above if q < 0.0 else above)
-    return above / (_middle_below(r) if middle else below)
+    return above / (_middle_below(r) if middle else _tail_below(tail))
 
 
 @njit(**_HELPER)

@@ -13,7 +13,7 @@ import numpy as np
 
 from symbolic.codegen import runtime_numpy
 from symbolic.codegen import runtime_stable as stable
-from symbolic.codegen.runtime_sums import identity
+from symbolic.codegen.runtime_sums import identity, largest
 
 __all__ = ["draw_heisenberg", "draw_label", "log_sum_exp", "one_hot"]
 
@@ -38,8 +38,8 @@ def one_hot(states: Any, labels: int) -> Any:
 def log_sum_exp(x: Any) -> Any:
     """ln Σ_s e^{x_s} over the last axis, from the largest x_s, so that nothing overflows."""
     xp = _namespace(x)
-    highest = xp.max(x, axis=-1, keepdims=True)
-    return xp.log(xp.sum(xp.exp(x - highest), axis=-1)) + highest[..., 0]
+    highest = largest(x, -1)
+    return xp.log(xp.sum(xp.exp(x - highest[..., None]), axis=-1)) + highest
 
 
 def _fine(numbers: Any, array: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from symbolic.errors import DivergentError
 
-__all__ = ["RowLogSumExp", "as_states", "identity", "log_base", "positive", "unit_streams"]
+__all__ = ["RowLogSumExp", "as_states", "identity", "largest", "log_base", "positive", "unit_streams"]
 
 
 def _namespace(x: Any) -> Any:
@@ -87,6 +87,12 @@ def log_base(configurations: Any, states: Sequence[float], weights: Sequence[flo
     return xp.sum(total, axis=1)
 
 
+def largest(x: Any, axis: int) -> Any:
+    """The largest numbers along an axis; PyTorch's own max gives places too."""
+    xp = _namespace(x)
+    return xp.amax(x, axis) if hasattr(xp, "amax") else xp.max(x, axis=axis)
+
+
 class RowLogSumExp:
     """ln Σ_c e^x for each row t over blocks of x, shape (configurations, rows), none of which can overflow."""
 
@@ -100,7 +106,7 @@ class RowLogSumExp:
         xp = _namespace(x)
         self._type = x.dtype
         x = x.astype(np.float64) if xp is np else xp.astype(x, xp.float64)
-        top = xp.max(x, axis=0) if xp is np else _largest(xp, x)
+        top = largest(x, 0)
         if self._top is not None:
             top = xp.where(top > self._top, top, self._top)
         here = xp.sum(xp.exp(x - top), axis=0)
@@ -113,8 +119,3 @@ class RowLogSumExp:
         xp = _namespace(self._top)
         value = self._top + xp.log(self._sum)
         return value.astype(self._type) if xp is np else xp.astype(value, self._type)
-
-
-def _largest(xp: Any, x: Any) -> Any:
-    """The largest number of every column; PyTorch's own max gives places too."""
-    return xp.amax(x, 0) if hasattr(xp, "amax") else xp.max(x, axis=0)

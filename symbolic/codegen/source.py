@@ -54,6 +54,7 @@ __all__ = [
     "header",
     "imported",
     "imports",
+    "is_size",
     "length",
     "returned",
     "runtime_names",
@@ -163,21 +164,33 @@ def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
 
 
 def shapes(function: Function, program: Program) -> dict[str, tuple[str, ...]]:
-    """For every array argument what its dimensions run over: a layer's name, or nothing for rows."""
+    """For every array argument what its dimensions run over: a layer's name, or nothing for rows. A number of units has
+    no dimensions."""
     known: dict[str, tuple[str, ...]] = {
         name: ("", name, f"{unit}.components") if lookup(unit).dimension > 1 else ("", name)
         for name, unit in program.layers.items()
     }
     known |= program.parameters
     known[ROW_WEIGHTS] = ("",)
+    known |= {f"n_{name}": () for name in program.layers}
     return {name: known[name] for name in function.arguments if name in known}
 
 
-def length(layer: str, arrays: dict[str, tuple[str, ...]]) -> str:
-    """An expression for the number of a layer's units, or of rows for no layer, from the shape of an argument."""
+def is_size(name: str, program: Program) -> bool:
+    """Whether an argument is the number of units of a layer."""
+    return name in {f"n_{layer}" for layer in program.layers}
+
+
+def length(layer: str, arrays: dict[str, tuple[str, ...]], known: int = 0) -> str:
+    """An expression for the number of a layer's units, or of rows for no layer: from the shape of an argument, or else
+    what is known of it."""
     for name, dimensions in arrays.items():
         if layer in dimensions:
             return f"{name}.shape[{dimensions.index(layer)}]"
+    if f"n_{layer}" in arrays:
+        return f"n_{layer}"
+    if known:
+        return str(known)
     raise LoweringError(f"no argument tells how many {f'units layer {layer} has' if layer else 'rows there are'}.")
 
 
@@ -190,8 +203,9 @@ class Dialect:
     def reshaped(self, text: Text, shape: list[str]) -> Text:
         return Text(f"{text.within(ATOM)}.reshape({', '.join(shape)})")
 
-    def diagonal(self, name: str) -> Text:
-        return Text(f"np.diagonal({name})")
+    def diagonal(self, letters: str, kept: str, array: str) -> Text:
+        """An array along a diagonal: where letters repeat, at equal places."""
+        return Text(f"np.diagonal({array})" if letters == "aa" else f'np.einsum("{letters}->{kept}", {array})')
 
     def einsum(self, subscripts: str, operands: list[str]) -> Text:
         return Text(f'np.einsum("{subscripts}", {", ".join(operands)}, optimize=True)')
@@ -214,26 +228,44 @@ class Dialect:
         index = ", ".join(":" if axis in axes else "None" for axis in out[first:])
         return Text(f"{text.within(ATOM)}[{index}]")
 
-    def contraction(self, node: Contract, printed: Callable[[Node], str], arrays: dict[str, tuple[str, ...]]) -> Text:
-        """A contraction of two arrays as a matrix product where it is one, else as an einsum."""
+    def contraction(
+        self,
+        node: Contract,
+        printed: Callable[[Node], str],
+        arrays: dict[str, tuple[str, ...]],
+        site: Axis | None = None,
+    ) -> Text:
+        """A contraction of two arrays as a matrix product where it is one, else as an einsum.
+
+        Args:
+            node: the contraction.
+            printed: gives the source of its arguments.
+            arrays: what the dimensions of the function's arguments run over.
+            site: the axis along which all arrays are cut to one unit.
+        """
         product = as_matmul(node)
         if product is None:
             return self._einsum(node, printed)
-        left = self._matrix(Text(printed(product.left)), product.left.axes, product.left_as, arrays)
-        right = self._matrix(Text(printed(product.right)), product.right.axes, product.right_as, arrays)
+
+        def size(axis: Axis) -> str:
+            # The number of rows is what is left over, so that no rows at all come out as no rows.
+            return "-1" if not axis.layer else "1" if axis == site else length(axis.layer, arrays, axis.length)
+
+        left = self._matrix(Text(printed(product.left)), product.left.axes, product.left_as, size)
+        right = self._matrix(Text(printed(product.right)), product.right.axes, product.right_as, size)
         text = Text(f"{left} @ {right}", MUL)
         if any(sum(axis in side.axes for axis in node.axes) > 1 for side in (product.left, product.right)):
-            layers = tuple(axis.layer for axis in node.axes)
+            layers = () if site in node.axes else tuple(axis.layer for axis in node.axes)
             like = next((f"{name}.shape" for name, dimensions in arrays.items() if dimensions == layers), None)
-            text = self.reshaped(text, [like] if like else [_size(axis, arrays) for axis in node.axes])
+            text = self.reshaped(text, [like] if like else [size(axis) for axis in node.axes])
         return text
 
-    def _matrix(self, text: Text, axes: tuple[Axis, ...], form: Operand, arrays: dict[str, tuple[str, ...]]) -> str:
+    def _matrix(self, text: Text, axes: tuple[Axis, ...], form: Operand, size: Callable[[Axis], str]) -> str:
         if form.axes != axes:
             text = self.permuted(text, tuple(axes.index(axis) for axis in form.axes))
         groups = [group for group in (form.axes[: form.rows], form.axes[form.rows :]) if group]
         if len(groups) < len(form.axes):
-            sizes = [" * ".join(_size(axis, arrays) for axis in group) for group in groups]
+            sizes = [" * ".join(size(axis) for axis in group) for group in groups]
             if "-1" not in sizes:
                 sizes[max(range(len(groups)), key=lambda place: len(groups[place]))] = "-1"
             text = self.reshaped(text, sizes)
@@ -255,21 +287,15 @@ class Dialect:
 
     def load(self, node: Load | Configurations) -> Text:
         """An argument, or an enumerated layer, as an array over its axes: single units and diagonals picked out."""
-        name = node.name if isinstance(node, Load) else node.layer
+        text = Text(node.name if isinstance(node, Load) else node.layer)
         axes = [index for index in node.index if isinstance(index, Axis)]
         if len(axes) < len(node.index):
             index = ", ".join(":" if isinstance(place, Axis) else str(place) for place in node.index)
-            return Text(f"{name}[{index}]")
+            text = Text(f"{text.source}[{index}]")
         if len(set(axes)) < len(axes):
-            if len(axes) == 2:
-                return self.diagonal(name)
-            raise LoweringError(f"{name} is taken along a diagonal of more than two axes.")
-        return Text(name)
-
-
-def _size(axis: Axis, arrays: dict[str, tuple[str, ...]]) -> str:
-    # The number of rows is what is left over, so that no rows at all come out as no rows.
-    return length(axis.layer, arrays) if axis.layer else "-1"
+            letters = {axis: "abcdefgh"[place] for place, axis in enumerate(dict.fromkeys(axes))}
+            return self.diagonal("".join(letters[axis] for axis in axes), "".join(letters.values()), text.source)
+        return text
 
 
 def base_constant(node: LogBase) -> str:
@@ -329,6 +355,8 @@ def constants(program: Program, target: str) -> str:
         *([f"GIVEN = {_literal(program.given)}"] if program.given else []),
         f"PARAMETERS = {_literal(program.parameters)}",
     ]
+    if program.least:
+        lines.append(f"LEAST = {_literal(program.least)}")
     if program.methods:
         lines.append(f"METHODS = {_literal(program.methods)}")
     for name, (text, parameters) in _conditions(program).items():
@@ -421,6 +449,8 @@ def _literal(value: object) -> str:
         return f"({inside},)" if len(value) == 1 else f"({inside})"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, int):
+        return str(value)
     raise TypeError(f"no literal for {value!r}")
 
 
@@ -456,8 +486,13 @@ def docstring(function: Function, program: Program, randomness: str = DRAWS) -> 
     arrays = []
     for name, dimensions in shapes(function, program).items():
         sizes = ", ".join(_shown_size(layer, program) for layer in dimensions)
-        arrays.append(f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})")
+        arrays.append(
+            f"{name}, a number" if is_size(name, program) else f"{name} ({sizes}{',' if len(dimensions) == 1 else ''})"
+        )
     lines += textwrap.wrap(f"Shapes: {', '.join(arrays)}.", 104)
+    lines += [
+        f"{name} is symmetric, with zeros on its diagonal." for name in program.symmetric if name in function.arguments
+    ]
     if function.conditions:
         texts = "; ".join(dict.fromkeys(condition.text for condition in function.conditions))
         lines += textwrap.wrap(f"Raises DivergentError unless positive: {texts}.", 104)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symbolic.codegen.ir import Axis, Const, Contract, Draw, Load, Map, Node, Reduce, Sample, Size, children, walk
+from symbolic.codegen.ir import (
+    Axis,
+    Const,
+    Contract,
+    Draw,
+    Load,
+    Map,
+    Node,
+    Reduce,
+    Sample,
+    Size,
+    apart,
+    children,
+    walk,
+)
 from symbolic.codegen.lower import ROW
 
 __all__ = ["Sweep", "Tracked", "planned", "summed_in_loops"]
@@ -46,8 +60,9 @@ class Sweep:
 
 def planned(draw: Node, layer: str) -> Sweep:
     """What to compute when, to draw the units of ``layer`` one after the other."""
-    assert isinstance(draw, (Draw, Sample))
     axis = next(axis for axis in draw.axes if axis != ROW)
+    draw = apart(draw, axis)
+    assert isinstance(draw, (Draw, Sample))
     nodes = walk(draw)
     changing = {n for n in nodes if any(isinstance(p, Load) and p.kind == "state" and p.name == layer for p in walk(n))}
     tracked = [found for node in nodes if node in changing and (found := _tracked(node, layer, axis))]

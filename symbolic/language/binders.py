@@ -111,8 +111,8 @@ def _renamed(node: Any, done: dict[int, Any], names: Mapping[Any, Any]) -> Any:
         number = args.pop(0) if args[0].is_Number else None
         args.sort(key=_in_order)
         result = node._from_args(args if number is None else [number, *args], node.is_commutative)
-    elif kind is State:
-        result = Expr.__new__(State, *args)
+    elif kind is State or (kind is Entry and not old[0].symmetric):
+        result = Expr.__new__(kind, *args)
     elif kind is Pow:
         result = Pow(*args, evaluate=False)
     elif isinstance(node, Function):

@@ -361,7 +361,15 @@ class Energy:
         return Energy(beta[()] * self.expression, visible=self.visible, hidden=self.hidden, given=self.given), beta
 
     def compile(self, target: str = "numba") -> Kernels:
-        """Generated functions for this energy, cached on disk. ``target`` is ``"numba"`` or ``"numpy"``."""
+        """Generated functions for this energy, cached on disk.
+
+        Args:
+            target: ``"numba"``; ``"numpy"``; or ``"array-api"``, plain functions of the arrays of any one library that
+                follows the array API standard, such as PyTorch's.
+
+        Raises:
+            SymbolicError: there is no such target.
+        """
         from symbolic.codegen.build import compile_energy
 
         return compile_energy(self, target)

@@ -15,7 +15,8 @@
 
 A name in front of brackets is a layer's (one index: the state of a unit; a second one: a component of a state that is a
 vector) or else a parameter's, whose axes take the layers of the indices it is used with. Every index belongs to the
-``sum`` around it. ``pos(s)`` is max(s, 0), ``neg(s)`` min(s, 0), and ``nonzero(s)`` is 0 for s = 0 and else 1.
+``sum`` around it. ``n_v`` is the number of units of layer v. ``pos(s)`` is max(s, 0), ``neg(s)`` min(s, 0), and
+``nonzero(s)`` is 0 for s = 0 and else 1.
 """
 
 from __future__ import annotations
@@ -303,6 +304,8 @@ class _Parser:
             return self.state(token)
         if self.take("["):
             return self.entry(token, self.indices())
+        if name.startswith("n_") and name[2:] in self.layers:
+            return lambda: self.layers[name[2:]].size
         if any(variable.name == name for variable in self.scope):
             raise self.fail(f"index {name} is not a number; it stands in brackets, as in v[{name}]", token.position)
         if name in self.parameters and not self.parameters[name].axes:

@@ -41,6 +41,7 @@ class GaussianKernels:
     visible: tuple[str, ...] = ("v",)
     hidden: tuple[str, ...] = ("h",)
     parameters: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"w": ("v", "h"), "a": ("v",), "b": ("h",)})
+    sizes: dict[str, int] = field(default_factory=dict)
 
     given: tuple[str, ...] = ()
     methods: dict[str, str] = field(

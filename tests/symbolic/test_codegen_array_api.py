@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symbolic import Energy
+from symbolic import ArgumentError, Energy
 from symbolic.codegen import runtime, runtime_array_api, runtime_numpy
 from symbolic.codegen.build import Kernels, compile_energy, ready_made
 from symbolic.energies import pairwise
@@ -171,19 +171,19 @@ def test_arrays_of_nothing_and_of_other_dtypes_are_refused() -> None:
     kernels = ready_made("pairwise", target="array-api")
     v = np.ones((2, 4))
     zeros = {"a": np.zeros(4), "b": np.zeros(3), "w": np.zeros((4, 3))}
-    with pytest.raises(TypeError, match=r"a: arguments must be arrays of a library .* Got list"):
+    with pytest.raises(ArgumentError, match=r"a: arguments must be arrays of a library .* Got list"):
         kernels.mean("h", v, **{**zeros, "a": [0.0] * 4})  # type: ignore[dict-item]
-    with pytest.raises(TypeError, match=r"b must hold float32 or float64\. Got int64"):
+    with pytest.raises(ArgumentError, match=r"b must hold float32 or float64\. Got int64"):
         kernels.mean("h", v, **{**zeros, "b": np.zeros(3, int)})
-    with pytest.raises(TypeError, match="v is float64 and w is float32"):
+    with pytest.raises(ArgumentError, match="v is float64 and w is float32"):
         kernels.mean("h", v, **{**zeros, "w": np.zeros((4, 3), np.float32)})
-    with pytest.raises(ValueError, match=r"w must have shape \(n_v, n_h\), and n_v is 4"):
+    with pytest.raises(ArgumentError, match=r"w must have shape \(n_v, n_h\), and n_v is 4"):
         kernels.mean("h", v, **{**zeros, "w": np.zeros((5, 3))})
-    with pytest.raises(ValueError, match=r"rng must have shape \(2, 3\), one number a unit. Got \(2, 4\)"):
+    with pytest.raises(ArgumentError, match=r"rng must have shape \(2, 3\), one number a unit. Got \(2, 4\)"):
         kernels.sample("h", v, np.ones((2, 4)), **zeros)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"the states is float64 and row_weights is float32"):
+    with pytest.raises(ArgumentError, match=r"the states is float64 and row_weights is float32"):
         kernels.phase(v, row_weights=np.ones(2, np.float32), **zeros)
-    with pytest.raises(TypeError, match=r"rng must be a numpy.random.Generator or a 64-bit key"):
+    with pytest.raises(ArgumentError, match=r"rng must be a numpy.random.Generator or a 64-bit key"):
         kernels.sample("h", v, "seed", **zeros)  # type: ignore[arg-type]
 
 
@@ -193,11 +193,11 @@ def test_libraries_and_devices_are_not_mixed() -> None:
     kernels = ready_made("pairwise", target="array-api")
     v = torch.ones((2, 4), dtype=torch.float64)
     zeros = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in {"a": 4, "b": 3, "w": (4, 3)}.items()}
-    with pytest.raises(TypeError, match=r"v is a torch.Tensor and b a numpy.ndarray. Convert one"):
+    with pytest.raises(ArgumentError, match=r"v is a torch.Tensor and b a numpy.ndarray. Convert one"):
         kernels.mean("h", v, **{**zeros, "b": np.zeros(3)})
-    with pytest.raises(ValueError, match=r"v is on cpu and w on meta\. Move one"):
+    with pytest.raises(ArgumentError, match=r"v is on cpu and w on meta\. Move one"):
         kernels.mean("h", v, **{**zeros, "w": zeros["w"].to("meta")})
-    with pytest.raises(TypeError, match=r"must be a NumPy array. Got Tensor; .*\"array-api\""):
+    with pytest.raises(ArgumentError, match=r"must be a NumPy array. Got Tensor; .*\"array-api\""):
         ready_made("pairwise", target="numpy").mean("h", v, **zeros)
 
 
