@@ -113,8 +113,11 @@ def cd_bias(biases: Sequence[CDBias]) -> Figure:
     from pgm_rbm.learning.cd_bias import CDBias
 
     if not isinstance(biases, Sequence) or not all(isinstance(one, CDBias) for one in biases):
+        others = f"a {type(biases).__name__}"
+        if isinstance(biases, Sequence):
+            others += " of " + " and ".join(sorted({type(one).__name__ for one in biases}))
         raise TypeError(
-            f"biases must be a list of what contrastive_divergence_bias found, one for each k. Got {biases!r}."
+            f"biases must be a list of what contrastive_divergence_bias found, one for each k. Got {others}."
         )
     found = sorted(biases, key=lambda one: one.k)
     sweeps = [one.k for one in found]
