@@ -46,8 +46,9 @@ def main() -> None:
         report = model.tractability()
         times = [seconds(lambda ask=ask, model=model: ask(model)) for ask in QUESTIONS.values()]
         rows.append((name, str(report.induced_width), *map(readable, times)))
-        ways = [way for way in report.ways if way.name == "elimination"][:2]
-        for way, took in zip(ways, times, strict=False):
+        took_by_question = dict(zip(QUESTIONS, times, strict=True))
+        for way in (way for way in report.ways if way.name == "elimination"):
+            took = took_by_question["marginals" if way.question == "all marginals" else way.question]
             costs.append(
                 (
                     name,

@@ -62,7 +62,7 @@ class ValueOutsideDomainError(ValueError):
     """A value is not one that its variable can take."""
 
 
-class NoFiniteDomainError(ValueError):
+class NoFiniteDomainError(ModelError):
     """What was asked for goes through all states of units that have infinitely many."""
 
 
@@ -110,18 +110,24 @@ class EnumerationLimitError(CostLimitError):
 
 
 class IntractableError(CostLimitError):
-    """Elimination would need more memory than the limit it was given.
+    """Elimination would take more memory or time than it was allowed; it has not begun.
 
     Attributes:
         induced_width: the most neighbours that a variable has when it is summed out.
-        memory: bytes the method would hold at its peak.
+        memory: bytes it would hold at its peak.
         memory_limit: bytes it was allowed.
+        seconds: how long it would take on this machine, by a short calibration; infinite where that is beyond telling.
+        time_limit: seconds it was allowed.
     """
 
-    def __init__(self, message: str, *, induced_width: int, memory: int, memory_limit: int) -> None:
+    def __init__(
+        self, message: str, *, induced_width: int, memory: int, memory_limit: float, seconds: float, time_limit: float
+    ) -> None:
         super().__init__(message, memory=memory)
         self.induced_width = induced_width
         self.memory_limit = memory_limit
+        self.seconds = seconds
+        self.time_limit = time_limit
 
 
 class MissingDaskError(ImportError):

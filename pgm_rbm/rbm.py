@@ -10,19 +10,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.construction import checked_sizes, loose_sizes
-from pgm_rbm.domains import has_places, is_finite
+from pgm_rbm.domains import dimension, has_places
 from pgm_rbm.energy_model import States
-from pgm_rbm.errors import IntractableError, NotPairwiseError
+from pgm_rbm.errors import EnumerationLimitError, NotPairwiseError
 from pgm_rbm.exact import configurations, enumeration, joint
 from pgm_rbm.exact.configurations import MostProbable
 from pgm_rbm.exact.enumeration import Expectations, Gradient
-from pgm_rbm.exact.shards import Executors, Progress
+from pgm_rbm.exact.shards import Executors, Progress, showing
 from pgm_rbm.exact.sums import lifted, require_domain
 from pgm_rbm.kernels import FloatArray, Kernels, Phase, checked_parameters, pairwise_kernels
 from pgm_rbm.learning.learner import LearningModel
@@ -35,12 +35,15 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from pgm_rbm.exact.fisher import FisherInformation
+    from pgm_rbm.exact.ways import Tractability
     from pgm_rbm.graph.bipartite import RBMGraph
-    from pgm_rbm.graph.structure import Tractability
     from symbolic.derivation.trace import Derivation
     from symbolic.language.energy import Energy
 
 __all__ = ["RBM", "Moments"]
+
+# How a limit of an elimination is raised by who calls what takes none.
+_RAISED = "Ask rbm.graph, whose methods take a larger {}, for that."
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,8 @@ class RBM(LearningModel):
         method: str = "auto",
         *,
         limit: int | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
         threads: int | None = None,
         progress: bool | Progress | None = None,
         executor: Executors | None = None,
@@ -298,41 +303,52 @@ class RBM(LearningModel):
 
         Args:
             method: ``"enumeration"`` of the smaller layer; ``"elimination"`` on the graph, for models where few pairs
-                of units have a weight; or ``"auto"``: enumeration within ``limit``, else elimination where the model
-                has a mask.
+                of units have a weight; or ``"auto"``, which takes what `tractability` says: of the ways within the
+                limits, enumeration or else elimination if it takes a second at most, and else the quicker one.
             limit: the most configurations to enumerate; 2^24 by default.
-            threads: how many threads to use; all by default. The result does not depend on it.
-            progress: called with (parts done, parts in all) as an enumeration goes on, or True for a bar with the time
-                left on standard error.
+            memory_limit, time_limit: bytes and seconds that an elimination may take; 2^30 and 600 by default.
+            threads: how many threads an enumeration uses, all by default; an elimination runs on one. The result does
+                not depend on it.
+            progress: called with (work done, work in all) as it goes on, or True for a bar with the time left on
+                standard error.
             executor: where an enumeration computes its parts instead of on threads: any
                 `concurrent.futures.Executor`, or a function that makes one and is called anew if one breaks. The
                 result does not depend on it.
 
         Raises:
-            ValueError: there is no such method, or a parameter is not finite.
-            EnumerationLimitError: the smaller layer has more configurations than ``limit``.
-            IntractableError: the graph is too dense to be eliminated.
+            ValueError: there is no such method, a limit is no positive number or belongs to the other method, or a
+                parameter is not finite.
+            EnumerationLimitError: the smaller layer has more configurations than ``limit``, and the graph is too dense.
+            IntractableError: elimination was asked for, and the graph is too dense.
+            ModelError: the model has no ln Z that can be found in this way; the message says why.
         """
+        from pgm_rbm.exact import report
+        from pgm_rbm.exact.ways import Limits
+
         if method not in ("auto", "enumeration", "elimination"):
             raise ValueError(f"method must be 'auto', 'enumeration' or 'elimination'. Got {method!r}.")
+        for name, value, other in (
+            ("limit", limit, "elimination"),
+            ("executor", executor, "elimination"),
+            ("memory_limit", memory_limit, "enumeration"),
+            ("time_limit", time_limit, "enumeration"),
+        ):
+            if value is not None and method == other:
+                raise ValueError(f"{name} has no meaning with method={other!r}: leave it out. Got {value!r}.")
+        limits = Limits.of(memory_limit, time_limit)
+        if method == "auto":
+            way = report.taken(self, "ln Z", limits=limits, limit=limit, threads=threads)
+            method = "enumeration" if isinstance(way, report.Enumerated) else "elimination"
         if method == "elimination":
-            return self.graph.log_partition(method="elimination")
-        try:
-            return enumeration.log_partition(
-                self._kernels,
-                self._parameters,
-                limit=limit,
-                threads=threads,
-                progress=progress,
-                executor=executor,
-            )
-        except enumeration.EnumerationLimitError as refused:
-            if method == "enumeration" or self._mask is None:
-                raise
-            try:
-                return self.graph.log_partition(method="elimination")
-            except IntractableError:
-                raise refused from None
+            return report.eliminated_log_partition(self, limits, progress)
+        return enumeration.log_partition(
+            self._kernels,
+            self._parameters,
+            limit=limit,
+            threads=threads,
+            progress=progress,
+            executor=executor,
+        )
 
     def log_probability(
         self,
@@ -381,22 +397,13 @@ class RBM(LearningModel):
         Arguments and errors as `log_partition` and `energy`.
         """
         rows = self._data(X, "X")
-        result = enumeration.gradient(
-            self._kernels,
-            self._parameters,
-            rows,
-            limit=limit,
-            threads=threads,
-            progress=progress,
-            executor=executor,
-        )
-        return Gradient(self._off_diagonal(result.term_a), self._off_diagonal(result.term_b))
+        model = self.expectations(limit=limit, threads=threads, progress=progress, executor=executor).phase
+        data = joint.data_phase(self._kernels, self._parameters, rows, threads=threads)
+        return Gradient(self._existing(data), model)
 
-    def _off_diagonal(self, phase: Phase) -> Phase:
-        """The same without what belongs to diagonals that are zero by definition."""
-        for name in self._symmetric:
-            phase[name] = phase[name] * (1 - np.eye(len(phase[name])))
-        return phase
+    def _existing(self, phase: Phase) -> Phase:
+        """The same with zero for parameters that do not exist: weights without an edge, diagonals that are zero."""
+        return phase | {name: phase[name] * mask for name, mask in self._masks().items()}
 
     def expectations(
         self,
@@ -408,18 +415,37 @@ class RBM(LearningModel):
     ) -> Expectations:
         """The average of −∂E/∂θ under the model for every parameter θ, in ``phase``, and ln Z; exact.
 
-        Arguments and errors as `log_partition`.
+        A weight that does not exist, by the model's mask, has the average 0. Arguments and errors as `log_partition`.
         """
-        result = enumeration.expectations(
-            self._kernels,
-            self._parameters,
-            limit=limit,
-            threads=threads,
-            progress=progress,
-            executor=executor,
-        )
-        self._off_diagonal(result.phase)
-        return result
+        result = self._averages(limit, threads, progress, executor, every_pair=self._mask is None)
+        return Expectations(result.log_partition, self._existing(result.phase))
+
+    def _averages(
+        self,
+        limit: int | None,
+        threads: int | None,
+        progress: bool | Progress | None,
+        executor: Executors | None,
+        *,
+        every_pair: bool,
+    ) -> Expectations:
+        """Averages, with those of pairs of units that have no edge if ``every_pair``."""
+        from pgm_rbm.exact import report
+
+        way = report.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
+        if isinstance(way, report.Enumerated):
+            return enumeration.expectations(
+                self._kernels,
+                self._parameters,
+                limit=limit,
+                threads=threads,
+                progress=progress,
+                executor=executor,
+            )
+        from pgm_rbm.exact import sparse
+
+        with showing(progress, "averages") as shown:
+            return sparse.expectations(self.graph, every_pair=every_pair, progress=shown)
 
     def moments(
         self,
@@ -429,13 +455,16 @@ class RBM(LearningModel):
         progress: bool | Progress | None = None,
         executor: Executors | None = None,
     ) -> Moments:
-        """⟨v⟩, ⟨h⟩ and ⟨v hᵀ⟩ under the model of the pairwise energy, exact. Arguments and errors as
-        `log_partition`."""
+        """⟨v⟩, ⟨h⟩ and ⟨v hᵀ⟩ of all pairs of units under the model of the pairwise energy, exact.
+
+        On a graph that is eliminated, pairs without an edge take an elimination for each state of each unit of one
+        side. Arguments and errors as `log_partition`, and IntractableError where those would take too long.
+        """
         if not self.is_pairwise:
             raise NotPairwiseError(
                 "moments belong to the pairwise energy. Ask for expectations(), the average of every -dE/dtheta."
             )
-        phase = self.expectations(limit=limit, threads=threads, progress=progress, executor=executor).phase
+        phase = self._averages(limit, threads, progress, executor, every_pair=True).phase
         return Moments(v=phase["a"], h=phase["b"], vh=phase["w"])
 
     def entropy(
@@ -449,8 +478,8 @@ class RBM(LearningModel):
         """The entropy in nats, exact.
 
         Args:
-            of: ``"joint"`` for p(v, h), by enumerating the smaller layer; ``"v"`` or ``"h"`` for one layer's own
-                distribution, by enumerating that layer.
+            of: ``"joint"`` for p(v, h), by enumerating the smaller layer or by elimination on the graph; ``"v"`` or
+                ``"h"`` for one layer's own distribution, by enumerating that layer.
             limit, threads, progress: as for `log_partition`.
 
         Raises:
@@ -459,8 +488,13 @@ class RBM(LearningModel):
                 states weigh of themselves, such as Poisson units.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
+        from pgm_rbm.exact import report
+
         self._require_two_sides("the entropy")
         if of == "joint":
+            way = report.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
+            if not isinstance(way, report.Enumerated):
+                return self.graph.entropy(progress=progress)
             return configurations.joint_entropy(
                 self._kernels, self._parameters, self._tempered, limit=limit, threads=threads, progress=progress
             )
@@ -515,8 +549,9 @@ class RBM(LearningModel):
         Args:
             given: units whose values are known, such as ``{("v", 3): 1}``; the most probable values of all others are
                 sought.
-            of: ``"joint"`` for the pair (v, h) of the largest p(v, h); ``"v"`` or ``"h"`` for one layer with the other
-                one summed out, by enumerating that layer.
+            of: ``"joint"`` for the pair (v, h) of the largest p(v, h), by enumerating the smaller layer or else by
+                elimination on the graph; ``"v"`` or ``"h"`` for one layer with the other one summed out, by enumerating
+                that layer.
             limit, threads, progress: as for `log_partition`.
 
         Returns:
@@ -533,9 +568,17 @@ class RBM(LearningModel):
         chosen = checked_given(given)
         if of == "joint":
             clamps = clamps_from(chosen, self._kernels, self._parameters, 1)
-            return configurations.most_probable(
-                self._kernels, self._parameters, clamps, limit=limit, threads=threads, progress=progress
-            )
+            try:
+                return configurations.most_probable(
+                    self._kernels, self._parameters, clamps, limit=limit, threads=threads, progress=progress
+                )
+            except EnumerationLimitError as refused:
+                from pgm_rbm.exact import report
+
+                report.require_elimination(self, "most probable", refused, _RAISED)
+            best = self.graph.most_probable(chosen, progress=progress)
+            states = np.array([best[node] for node in self.graph], dtype=self.dtype)
+            return MostProbable(states[: self.n_visible], states[self.n_visible :], best.log_probability)
         layer = _checked_layer(of)
         if chosen:
             raise ValueError(f"given must be left out with of={of!r}. Use of='joint' to fix units.")
@@ -544,6 +587,18 @@ class RBM(LearningModel):
         )
         states = states.astype(self.dtype)
         return MostProbable(states if layer == "v" else None, states if layer == "h" else None, log_p)
+
+    def _exact_draws(
+        self, n: int, seed: int, limit: int | None, threads: int | None, progress: bool | Progress | None
+    ) -> Any:
+        try:
+            return super()._exact_draws(n, seed, limit, threads, progress)
+        except EnumerationLimitError as refused:
+            from pgm_rbm.exact import report
+
+            report.require_elimination(self, "samples", refused, _RAISED, n)
+        drawn = self.graph.sample(n, seed=seed, progress=progress)
+        return drawn[:, : self.n_visible].astype(self.dtype)
 
     def fisher_information(
         self,
@@ -591,16 +646,14 @@ class RBM(LearningModel):
 
         Returns:
             A report to print, whose ``method`` is the way to ln Z that `log_partition` takes by default, or
-            ``"sampling"`` where it refuses.
-        """
-        from pgm_rbm.exact.report import tractability
+            ``"sampling"`` where it refuses; its notes say why a way is missing.
 
-        if not self.is_pairwise or not all(map(is_finite, self.units.values())):
-            raise NotPairwiseError(
-                f"the ways to exact answers are compared for the pairwise energy of finite units. Got {self!r}; "
-                f"log_partition says what it would take before it starts."
-            )
-        return tractability(self, limit=limit, memory_limit=memory_limit, time_limit=time_limit)
+        Raises:
+            ValueError: a limit is no positive number, or a parameter is not finite.
+        """
+        from pgm_rbm.exact import report
+
+        return report.tractability(self, limit=limit, memory_limit=memory_limit, time_limit=time_limit)
 
     # Files, graph and derivation ---------------------------------------------------------------------------------
 
@@ -655,21 +708,31 @@ class RBM(LearningModel):
     @property
     def graph(self) -> RBMGraph:
         """The model of the pairwise energy as a `networkx.Graph` that reads the live arrays: nodes ("v", i) and
-        ("h", j), edges with weight."""
+        ("h", j), edges with weight; where the units of a layer are labels, factors in place of weights.
+
+        Raises:
+            NotPairwiseError: the energy is another one, or its units are vectors.
+        """
         from pgm_rbm.graph.bipartite import RBMGraph
 
-        if not self.is_pairwise:
+        if not self._has_graph:
             raise NotPairwiseError(
-                "a graph with weights and biases belongs to the pairwise energy. Got another energy."
+                f"a graph with weights and biases belongs to the pairwise energy of two layers whose states are single "
+                f"numbers or labels. Got {self!r}."
             )
-        return RBMGraph.from_arrays(
-            self.weights,
-            self.visible_bias,
-            self.hidden_bias,
-            self.visible_units,
-            self.hidden_units,
-            mask=self._mask,
-        )
+        w, a, b = (self._parameters[name] for name in ("w", "a", "b"))
+        return RBMGraph.from_arrays(w, a, b, self.visible_units, self.hidden_units, self._mask)
+
+    @property
+    def _has_graph(self) -> bool:
+        if self.is_pairwise:
+            return True
+        units = list(self.units.values())
+        if tuple(self.units) != ("v", "h") or self._layout.given or any(dimension(unit) > 1 for unit in units):
+            return False
+        from symbolic import energies
+
+        return any(map(has_places, units)) and self.symbolic_energy == energies.pairwise(*units)
 
     def derivation(self, parameter: str = "w") -> Derivation:
         """The derivation of ∂ ln p(v) / ∂θ for this model's energy, as Term A − Term B.

@@ -21,6 +21,7 @@ from pgm_rbm.cli.files import (
     states,
     write_array,
 )
+from pgm_rbm.cli.graphs import MemoryLimit, TimeLimit, given_limits
 from pgm_rbm.cli.program import Force, Limit, ModelFile, Quiet, Threads, refusing
 
 
@@ -33,6 +34,8 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Write ln p(v) of each row to this .npy or .csv file.")
     ] = None,
     limit: Limit = None,
+    memory_limit: MemoryLimit = None,
+    time_limit: TimeLimit = None,
     threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     force: Force = False,
@@ -54,7 +57,8 @@ def evaluate(
     table = read_rows(data, array)
     values = states(table, rbm.visible_units, threshold=threshold, model=(str(model), rbm.n_visible, rbm.n_hidden))
     with refusing(), counting("ln Z", quiet) as progress:
-        log_z = rbm.log_partition(limit=limit, threads=threads, progress=progress).value
+        limits = given_limits(memory_limit, time_limit)
+        log_z = rbm.log_partition(limit=limit, threads=threads, progress=progress, **limits).value
         log_p = joint.log_probability(rbm.kernels, rbm.parameters, values, log_z, threads=threads)
     if rows is not None:
         write_array(rows, log_p)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -12,7 +12,10 @@ from pgm_rbm.cli.program import RequestError, pairs, refusing, whole_number
 if TYPE_CHECKING:
     from pgm_rbm.graph.model import GraphModel
 
-__all__ = ["Given", "MemoryLimit", "ModelOrGraph", "TimeLimit", "evidence", "given_limits", "load_graph"]
+__all__ = ["Given", "MemoryLimit", "ModelOrGraph", "TimeLimit", "evidence", "given_limits", "load_graph", "once"]
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 ModelOrGraph = Annotated[
     Path,
@@ -31,13 +34,11 @@ Given = Annotated[
 ]
 MemoryLimit = Annotated[
     int | None,
-    typer.Option(parser=whole_number, metavar="BYTES", help="Bytes that may be held on a graph; 2**30 by default."),
+    typer.Option(parser=whole_number, metavar="BYTES", help="Bytes that an elimination may hold; 2**30 by default."),
 ]
 TimeLimit = Annotated[
     float | None,
-    typer.Option(
-        min=0.0, metavar="SECONDS", help="Seconds that it may be expected to take on a graph; 600 by default."
-    ),
+    typer.Option(metavar="SECONDS", help="Seconds that an elimination may be expected to take; 600 by default."),
 ]
 
 
@@ -67,11 +68,24 @@ def evidence(given: list[str] | None, graph: GraphModel | None) -> dict[Any, Any
     """What ``--given`` says of a graph.
 
     Raises:
-        RequestError: there is no graph, or the text has another form.
+        RequestError: there is no graph, the text has another form, or a node is given twice.
     """
     if given and graph is None:
         raise RequestError("--given is for graphs. Turn the model into one first: pgm-rbm convert MODEL model.graphml.")
-    return {node: _state(value) for node, value in pairs(given or [], "--given", "v0=1")}
+    return once([(node, _state(value)) for node, value in pairs(given or [], "--given", "v0=1")])
+
+
+def once(given: list[tuple[Key, Value]]) -> dict[Key, Value]:
+    """What ``--given`` says, as a mapping.
+
+    Raises:
+        RequestError: it says two different things of one unit.
+    """
+    found: dict[Key, Value] = {}
+    for unit, value in given:
+        if found.setdefault(unit, value) != value:
+            raise RequestError(f"--given contradicts itself: {unit} is {found[unit]} and {value}. Give one of the two.")
+    return found
 
 
 def given_limits(memory_limit: int | None, time_limit: float | None) -> dict[str, Any]:

@@ -54,11 +54,9 @@ def partition(
         if graph is not None:
             if limit is not None or cluster is not None:
                 raise RequestError("--limit and --cluster are for model files. Use --memory-limit and --time-limit.")
-            found = graph.log_partition(observed, method=method, progress=progress, **limits)
+            found = graph.log_partition(observed, method=method, threads=threads, progress=progress, **limits)
         else:
             rbm = load_model(model)
-            if limits:
-                raise RequestError("--memory-limit and --time-limit are for graphs. Use --limit for a model file.")
             executor = None
             if cluster is not None:
                 from pgm_rbm.exact.cluster import MissingDaskError, dask_executor
@@ -67,7 +65,9 @@ def partition(
                     executor = stack.enter_context(dask_executor(cluster))
                 except MissingDaskError as error:
                     raise RequestError(f"--cluster: {error}") from error
-            found = rbm.log_partition(method, limit=limit, threads=threads, progress=progress, executor=executor)
+            found = rbm.log_partition(
+                method, limit=limit, threads=threads, progress=progress, executor=executor, **limits
+            )
     if as_json:
         typer.echo(
             json.dumps({"log_partition": found.value, "standard_error": found.standard_error, "method": found.method})

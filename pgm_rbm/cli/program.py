@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ __all__ = [
     "Quiet",
     "RequestError",
     "Threads",
+    "as_options",
     "note",
     "number",
     "pairs",
@@ -57,7 +59,27 @@ def refusing(argument: str = "") -> Iterator[None]:
     try:
         yield
     except (ValueError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise RequestError(f"{argument}: {error}" if argument else str(error)) from error
+        message = as_options(str(error))
+        raise RequestError(f"{argument}: {message}" if argument else message) from error
+
+
+# Arguments of the library, as its messages name them, that commands have options for, and what else they advise.
+_SPOKEN = (
+    (r", or None for [^.]*(?=\. Got)", ""),
+    (r"\bsample\(n, method=.gibbs.\)", "pgm-rbm sample"),
+    (r"Ask rbm\.graph, whose methods take", "Turn it into a .graphml file by pgm-rbm convert and pass"),
+    (r"\(evidence=\.\.\.\)", "(--given)"),
+    (r"\b(memory_limit|time_limit)\b", lambda match: "--" + match[1].replace("_", "-")),
+    (r"\b(limit|method)=(['\"]?)([\w*]+)\2", r"--\1 \3"),
+    (r"^(limit|method|executor)\b(?= (?:must|has))", lambda match: "--" + match[1].replace("executor", "cluster")),
+)
+
+
+def as_options(message: str) -> str:
+    """What the library says of its arguments, said of the options of the same meaning."""
+    for pattern, spoken in _SPOKEN:
+        message = re.sub(pattern, spoken, message)
+    return message
 
 
 class Program(TyperGroup):

@@ -10,7 +10,7 @@ import typer
 
 from pgm_rbm.cli.files import load_model
 from pgm_rbm.cli.graphs import Given, MemoryLimit, ModelOrGraph, TimeLimit, evidence, given_limits, load_graph
-from pgm_rbm.cli.program import Limit, RequestError, refusing
+from pgm_rbm.cli.program import Limit, RequestError, as_options, refusing
 
 
 def tractability(
@@ -23,7 +23,7 @@ def tractability(
 ) -> None:
     """Print what each way to exact answers would cost: operations, memory and time on this machine.
 
-    Nothing is computed but an elimination order and trials of a few hundredths of a second.
+    Nothing is computed but an elimination order and trials of some tenths of a second.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def tractability(
             rbm = load_model(model)
             report = rbm.tractability(limit=limit, **limits)
     if not as_json:
-        typer.echo(str(report))
+        typer.echo(as_options(str(report)))
         return
     ways = [asdict(way) for way in report.ways]
     for way in ways:

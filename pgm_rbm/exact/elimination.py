@@ -18,15 +18,21 @@ must (:mod:`pgm_rbm.exact.tables`).
 
 from __future__ import annotations
 
+import itertools
 import math
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pgm_rbm.errors import IntractableError
+from pgm_rbm.exact.shards import Progress
 from pgm_rbm.exact.tables import (
+    LOWEST,
     Scope,
     Table,
     align,
@@ -37,40 +43,32 @@ from pgm_rbm.exact.tables import (
     reductions,
     size_of,
 )
-from pgm_rbm.graph.structure import (
-    DEFAULT_MEMORY_LIMIT,
-    DEFAULT_TIME_LIMIT,
-    EliminationPlan,
-    Segment,
-    format_bytes,
-    format_seconds,
-    plan_elimination,
-)
+from pgm_rbm.exact.ways import QUICK, Limits, Way
+from pgm_rbm.graph.structure import EliminationPlan, Segment, WayBack, format_bytes, format_seconds, plan_elimination
 from pgm_rbm.workers import workers
 
 __all__ = [
     "Contradiction",
-    "EliminationLimitError",
+    "Elimination",
     "LogTable",
-    "Progress",
-    "at_most_seconds",
+    "Question",
+    "Spread",
     "condition",
-    "drawn_bytes",
-    "estimated_seconds",
     "log_marginal",
     "log_partition",
     "marginals",
     "most_probable",
     "plan",
-    "require_tractable",
     "sample",
 ]
 
 FloatArray = NDArray[np.float64]
 LogTable = tuple[tuple[Hashable, ...], FloatArray]
 
-Progress = Callable[[int, int], None]
-"""Called with (table entries computed, table entries in all) as an elimination goes on."""
+Spread = tuple[tuple[Hashable, ...], float]
+"""A table's scope, and how far the largest of its logarithms is from the smallest that is finite."""
+
+Question = Literal["ln Z", "marginals", "most probable", "samples"]
 
 # Tables of one variable are multiplied once and for all while their product has at most so many entries.
 _MERGED = 512
@@ -78,29 +76,11 @@ _REPORTS = 200
 # What no machine exceeds, all passes and the way back included.
 _MOST_SECONDS_A_STEP = 2e-3
 _MOST_SECONDS_AN_ENTRY = 2e-7
+_MOST_SECONDS_A_DRAW = 1e-5
 
 
 class Contradiction(Exception):
     """Every assignment has potential zero, so that nothing has a probability."""
-
-
-class EliminationLimitError(IntractableError):
-    """Elimination would take more memory or time than it was allowed; it has not begun.
-
-    Attributes:
-        induced_width: the most neighbours that a variable has when it is summed out.
-        memory: bytes it would hold at its peak.
-        memory_limit: bytes it was allowed.
-        seconds: how long it would take on this machine, by a short calibration.
-        time_limit: seconds it was allowed.
-    """
-
-    def __init__(
-        self, message: str, *, induced_width: int, memory: int, memory_limit: int, seconds: float, time_limit: float
-    ) -> None:
-        super().__init__(message, induced_width=induced_width, memory=memory, memory_limit=memory_limit)
-        self.seconds = seconds
-        self.time_limit = time_limit
 
 
 def condition(tables: Iterable[LogTable], evidence: Mapping[Hashable, int]) -> list[LogTable]:
@@ -145,81 +125,244 @@ def plan(
     )
 
 
-def at_most_seconds(chosen: EliminationPlan) -> float:
-    """More than an elimination takes on any machine, all passes and the way back included."""
-    return _MOST_SECONDS_A_STEP * len(chosen.order) + _MOST_SECONDS_AN_ENTRY * float(min(chosen.operations, 10**300))
+class Enumerable(Protocol):
+    """An enumeration that may do in place of an elimination."""
+
+    @property
+    def detail(self) -> str:
+        """What is enumerated, in words."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long it is expected to take."""
+        ...
+
+    @property
+    def exceeded(self) -> tuple[str, str]:
+        """The argument that limits it, and the limit in words."""
+        ...
 
 
-def estimated_seconds(chosen: EliminationPlan, *, passes: int = 1, back: str | None = None, draws: int = 1) -> float:
-    """How long an elimination is expected to take on this machine.
+@dataclass(frozen=True, eq=False)
+class Elimination:
+    """An elimination that is asked for: the order it goes by and what it would cost. No table has been computed.
 
-    Args:
-        chosen: the plan.
-        passes: how often the forward pass is computed.
-        back: what the way back computes: ``"marginals"``, ``"point"`` (samples, the most probable configuration), or
-            nothing.
+    Attributes:
+        plan: the order.
+        question: what it is to answer; ``"ln Z"`` is also the joint marginal of variables that are kept.
+        limits: bytes and seconds that it may take.
         draws: how many samples.
+        variables, tables: how many of each the model is read from.
+        spreads: gives the spread of every table.
+        planning: seconds that it took to find the order, which are spent again with every answer.
     """
-    from pgm_rbm.exact.calibration import elimination_speed
 
-    return elimination_speed().seconds(chosen, passes=passes, back=back, draws=draws)
+    plan: EliminationPlan
+    question: Question
+    limits: Limits
+    draws: int = 1
+    variables: int = 0
+    tables: int = 0
+    spreads: Callable[[], Iterable[Spread]] = field(default=lambda: (), repr=False)
+    planning: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        scopes: Sequence[Sequence[Hashable]],
+        cardinalities: Mapping[Hashable, int],
+        keep: Sequence[Hashable] = (),
+        *,
+        question: Question = "ln Z",
+        limits: Limits | None = None,
+        draws: int = 1,
+        spreads: Callable[[], Iterable[Spread]] | None = None,
+    ) -> Elimination:
+        """Plan an elimination; arguments as for :func:`plan`, and the attributes."""
+        begin = time.perf_counter()
+        found = plan(scopes, cardinalities, keep)
+        planning = time.perf_counter() - begin
+        given = spreads or (lambda: ())
+        return cls(found, question, limits or Limits(), draws, len(cardinalities), len(scopes), given, planning)
+
+    @cached_property
+    def _way(self) -> WayBack:
+        return self.plan.way_back(self.limits.memory - self._drawn)
+
+    @property
+    def segment(self) -> Segment:
+        """How the way back is divided."""
+        return self._way.segment
+
+    @property
+    def _drawn(self) -> int:
+        """Bytes that samples take: one draw, as the most probable configuration is, counts as none."""
+        return 2 * 8 * self.variables * self.draws if self.draws > 1 else 0
+
+    @property
+    def memory(self) -> int:
+        """Bytes at the peak."""
+        if self.question == "ln Z" or not self.plan.complete:
+            return self.plan.memory
+        return self._way.memory + self._drawn
+
+    @property
+    def operations(self) -> int:
+        """Table entries that are computed, forwards and back."""
+        if self.question == "ln Z" or not self.plan.complete:
+            return self.plan.operations
+        forward = int(self.segment.forward([0, *itertools.accumulate(self.plan.sizes)]))
+        return forward + (self.plan.operations if self.question in ("marginals", "most probable") else 0)
+
+    @cached_property
+    def seconds(self) -> float:
+        """How long it is expected to take on this machine; infinite where no order was found."""
+        from pgm_rbm.exact.calibration import pace, preparation
+
+        if not self.plan.complete:
+            return math.inf
+        bits = np.log2(np.array(self.plan.sizes, dtype=np.float64))
+        in_logs = _in_logs(self.plan, self.spreads())
+
+        def steps(work: str) -> FloatArray:
+            found = pace(work)(bits) if len(bits) else bits
+            return np.where(in_logs, pace(f"{work} in logs")(bits), found) if in_logs.any() else found
+
+        def forward(each: FloatArray) -> float:
+            return self.segment.forward([0.0, *np.cumsum(each).tolist()])
+
+        reading = (self.variables + self.tables) * preparation()
+        total = self.planning + reading
+        if self.question == "ln Z":
+            return total + float(steps("sum").sum())
+        if self.question == "marginals":
+            return total + forward(steps("sum")) + float(steps("marginals").sum())
+        back = float((pace("point")(bits) + (self.draws - 1) * pace("draw")(bits)).sum())
+        if self.question == "samples":
+            return total + forward(steps("sum")) + back
+        # ln Z and the largest potential are two eliminations, each with tables of its own
+        return total + reading + float(steps("sum").sum()) + forward(pace("maximum")(bits)) + back
+
+    @property
+    def _at_most(self) -> float:
+        """More seconds than it takes on any machine."""
+        steps, entries = len(self.plan.order), float(min(self.operations, 10**300))
+        drawn = _MOST_SECONDS_A_DRAW * steps * self.draws
+        read = _MOST_SECONDS_A_STEP * (self.variables + self.tables)
+        return read + _MOST_SECONDS_A_STEP * steps + _MOST_SECONDS_AN_ENTRY * entries + drawn
+
+    def takes_at_most(self, seconds: float) -> bool:
+        """Whether it is expected to take no longer; found out without a trial where there is no doubt."""
+        return self.plan.complete and (self._at_most <= seconds or self.seconds <= seconds)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is within the limits."""
+        return self.plan.complete and self.memory <= self.limits.memory and self.takes_at_most(self.limits.seconds)
+
+    @property
+    def quick(self) -> bool:
+        """Whether it takes a second at most."""
+        return self.takes_at_most(QUICK)
+
+    @property
+    def needs(self) -> str:
+        """What it would take, in words."""
+        bound = "" if self.plan.complete else "at least "
+        took = "" if self.seconds == math.inf else f" and about {format_seconds(self.seconds)} on this machine"
+        return (
+            f"an induced width of {bound}{self.plan.induced_width}, that is {bound}{format_bytes(self.memory)} of "
+            f"tables{took}"
+        )
+
+    @property
+    def exceeded(self) -> tuple[str, str]:
+        """The argument that limits it, and the limit in words; no argument where no limit would do."""
+        if not self.plan.complete:
+            return "", "no order was found whose tables any machine could hold"
+        if self.memory > self.limits.memory:
+            return "memory_limit", f"memory_limit allows {format_bytes(int(self.limits.memory))}"
+        return "time_limit", f"time_limit allows {format_seconds(self.limits.seconds)}"
+
+    def refusal(self, instead: str, *, besides: Enumerable | None = None) -> IntractableError:
+        """The error for an elimination that does not fit.
+
+        Args:
+            instead: what the caller can do besides raising the limit.
+            besides: an enumeration that would do as well and does not fit either.
+        """
+        argument, limit = self.exceeded
+        arguments = [argument] if argument else []
+        more = ""
+        if besides is not None and besides.seconds < math.inf:
+            raised, other = besides.exceeded
+            more = f" Enumerating {besides.detail}, would take about {format_seconds(besides.seconds)}; {other}."
+            arguments += [raised] if raised not in arguments else []
+        remedy = f"pass a larger {' or '.join(arguments)}, or {instead}" if arguments else instead
+        return IntractableError(
+            f"Exact elimination needs {self.needs}; {limit}.{more} {remedy[0].upper()}{remedy[1:]}.",
+            induced_width=self.plan.induced_width,
+            memory=self.memory,
+            memory_limit=self.limits.memory,
+            seconds=self.seconds,
+            time_limit=self.limits.seconds,
+        )
+
+    def way(self, question: str, taken: bool = False) -> Way:
+        """Its line of a report."""
+        detail = f"{len(self.plan.order):,} variables" if self.plan.complete else "all variables"
+        return Way(
+            "elimination",
+            question,
+            self.operations,
+            self.memory,
+            self.seconds,
+            self.fits,
+            detail,
+            bounded=self.plan.complete,
+            taken=taken,
+        )
+
+    def require(self, instead: str) -> Elimination:
+        """Itself, if it fits.
+
+        Raises:
+            IntractableError: names the induced width, memory, time, the limit, and what to do.
+        """
+        if not self.fits:
+            raise self.refusal(instead)
+        return self
 
 
-def require_tractable(
-    scopes: Iterable[Sequence[Hashable]],
-    cardinalities: Mapping[Hashable, int],
-    keep: Sequence[Hashable] = (),
-    *,
-    back: str | None = None,
-    draws: int = 1,
-    memory_limit: int = DEFAULT_MEMORY_LIMIT,
-    time_limit: float = DEFAULT_TIME_LIMIT,
-) -> EliminationPlan:
-    """Plan, and refuse before any table is built if the plan exceeds a limit.
+# The logarithms of a message range over about half of what its tables would allow, since their extremes do not meet.
+_MEETING = 0.5
 
-    Args:
-        scopes, cardinalities, keep: as for :func:`plan`.
-        back, draws: as for :func:`estimated_seconds`.
-        memory_limit: bytes that may be held.
-        time_limit: seconds that it may be expected to take.
 
-    Raises:
-        EliminationLimitError: names the induced width, the memory, the time, how to raise the limit, and the
-            alternative.
+def _in_logs(plan: EliminationPlan, spreads: Iterable[Spread]) -> NDArray[np.bool_]:
+    """Which steps are expected to form their products in logs.
+
+    The logarithms of a message over s range over no more than those of the tables that hold some of s range over
+    together: what else went into the message does not depend on s.
     """
-    chosen = plan(scopes, cardinalities, keep)
-    memory, passes = chosen.memory, 1
-    if back is not None and chosen.complete:
-        way = chosen.way_back(memory_limit - drawn_bytes(len(cardinalities), draws))
-        memory, passes = way.memory + drawn_bytes(len(cardinalities), draws), way.segment.passes
-    fits = chosen.complete and memory <= memory_limit
-    if fits and draws == 1 and at_most_seconds(chosen) <= time_limit:
-        return chosen  # without a calibration
-    seconds = estimated_seconds(chosen, passes=passes, back=back, draws=draws) if chosen.complete else math.inf
-    if fits and seconds <= time_limit:
-        return chosen
-    bound = "" if chosen.complete else "at least "
-    took = "" if seconds == math.inf else f" and about {format_seconds(seconds)} on this machine"
-    allowed, raised = (
-        (f"time_limit allows {format_seconds(time_limit)}", "time_limit (in seconds)")
-        if fits
-        else (f"memory_limit allows {format_bytes(memory_limit)}", "memory_limit (in bytes)")
-    )
-    raise EliminationLimitError(
-        f"Exact elimination needs an induced width of {bound}{chosen.induced_width}, that is "
-        f"{bound}{format_bytes(memory)} of tables{took}; {allowed}. Pass a larger {raised}, observe variables that cut "
-        "the graph, or use sampling for an approximate answer.",
-        induced_width=chosen.induced_width,
-        memory=memory,
-        memory_limit=memory_limit,
-        seconds=seconds,
-        time_limit=time_limit,
-    )
-
-
-def drawn_bytes(variables: int, draws: int) -> int:
-    """Bytes that samples take: one draw, as the most probable configuration is, counts as none."""
-    return 2 * 8 * variables * draws if draws > 1 else 0
+    last = len(plan.order)
+    place = {name: step for step, name in enumerate(plan.order)}
+    # by step, what the tables that come to it range over together, by the last step that each is over
+    held: list[dict[int, float]] = [{} for _ in plan.order]
+    for scope, spread in spreads:
+        steps = [place.get(name, last) for name in scope]
+        if steps and min(steps) < last:
+            here = held[min(steps)]
+            here[max(steps)] = here.get(max(steps), 0.0) + spread
+    found = np.zeros(last, dtype=bool)
+    for step, target in enumerate(plan.targets):
+        found[step] = _MEETING * sum(held[step].values()) > -LOWEST
+        if target < last:
+            for end, spread in held[step].items():
+                if end > step:
+                    held[target][end] = held[target].get(end, 0.0) + spread
+        held[step] = {}
+    return found
 
 
 def log_partition(
@@ -234,7 +377,7 @@ def log_partition(
     Args:
         tables: (scope, log_table) pairs; an entry is finite or ``-inf``.
         cardinalities: number of states of every variable, also of those in no table.
-        chosen: what :func:`require_tractable` has returned for these scopes.
+        chosen: the plan for these scopes.
         progress: called with (table entries computed, table entries in all).
 
     Returns:
@@ -263,7 +406,7 @@ def log_marginal(
         tables: (scope, log_table) pairs.
         cardinalities: number of states of every variable.
         keep: variables to keep, each once; the result's axes follow this order.
-        chosen: what :func:`require_tractable` has returned for these scopes and ``keep``.
+        chosen: the plan for these scopes and ``keep``.
         progress: as for :func:`log_partition`.
 
     Returns:
@@ -285,8 +428,8 @@ def marginals(
     cardinalities: Mapping[Hashable, int],
     wanted: Iterable[tuple[Hashable, ...]],
     chosen: EliminationPlan,
+    segment: Segment | None = None,
     *,
-    memory_limit: int = DEFAULT_MEMORY_LIMIT,
     progress: Progress | None = None,
 ) -> tuple[float, dict[tuple[Hashable, ...], FloatArray]]:
     """The marginals over many scopes, by one way forward and one back.
@@ -295,8 +438,8 @@ def marginals(
         tables: (scope, log_table) pairs.
         cardinalities: number of states of every variable.
         wanted: scopes, each of one variable or within a scope that ``chosen`` was made for.
-        chosen: what :func:`require_tractable` has returned, with ``back="marginals"``.
-        memory_limit: bytes that may be held; it decides how many messages are kept and how many are computed twice.
+        chosen: the plan for these scopes.
+        segment: how the way back is divided, so that few enough messages are held; not at all by default.
         progress: as for :func:`log_partition`.
 
     Returns:
@@ -306,8 +449,8 @@ def marginals(
     Raises:
         Contradiction: every assignment has potential zero.
     """
-    way = chosen.way_back(memory_limit)
-    meter = _Meter(progress, chosen.operations * (way.segment.passes + 1))
+    segment = segment or Segment(0, len(chosen.order))
+    meter = _Meter(progress, _forward(chosen, segment) + sum(chosen.sizes))
     with workers(1):
         run = _Sum(tables, cardinalities, chosen.order, meter)
         place = {name: step for step, name in enumerate(run.order)}
@@ -329,7 +472,7 @@ def marginals(
                     belief.transpose(axes).reshape([cardinalities[name] for name in names])
                 )
 
-        _Beliefs(run, {step: set(scopes) for step, scopes in asked.items()}, keep).back(way.segment)
+        _Beliefs(run, {step: set(scopes) for step, scopes in asked.items()}, keep).back(segment)
         return run.constant(), found
 
 
@@ -337,8 +480,8 @@ def most_probable(
     tables: Sequence[LogTable],
     cardinalities: Mapping[Hashable, int],
     chosen: EliminationPlan,
+    segment: Segment | None = None,
     *,
-    memory_limit: int = DEFAULT_MEMORY_LIMIT,
     progress: Progress | None = None,
 ) -> dict[Hashable, int]:
     """The assignment with the largest potential.
@@ -346,8 +489,7 @@ def most_probable(
     Among several, each variable takes the first of its best states given those that are summed out after it.
 
     Args:
-        tables, cardinalities, memory_limit, progress: as for :func:`marginals`.
-        chosen: what :func:`require_tractable` has returned, with ``back="point"``.
+        tables, cardinalities, chosen, segment, progress: as for :func:`marginals`.
 
     Returns:
         Variable -> index of its state.
@@ -355,9 +497,9 @@ def most_probable(
     Raises:
         Contradiction: every assignment has potential zero.
     """
-    way = chosen.way_back(memory_limit)
+    segment = segment or Segment(0, len(chosen.order))
     with workers(1):
-        run = _Max(tables, cardinalities, chosen.order, _Meter(progress, chosen.operations * way.segment.passes))
+        run = _Max(tables, cardinalities, chosen.order, _Meter(progress, _forward(chosen, segment)))
         found = [0] * len(run.order)
 
         def choose(step: int, inputs: Sequence[Table]) -> None:
@@ -367,7 +509,7 @@ def most_probable(
                 total += table.array(True)[where]
             found[step] = int(total.argmax())
 
-        run.back(way.segment, choose)
+        run.back(segment, choose)
     chosen_states = dict.fromkeys(cardinalities, 0)
     chosen_states.update(zip(run.order, found, strict=True))
     return chosen_states
@@ -379,17 +521,16 @@ def sample(
     n: int,
     uniforms: Callable[[Hashable], FloatArray],
     chosen: EliminationPlan,
+    segment: Segment | None = None,
     *,
-    memory_limit: int = DEFAULT_MEMORY_LIMIT,
     progress: Progress | None = None,
 ) -> dict[Hashable, NDArray[np.intp]]:
     """Independent assignments, each drawn with its probability.
 
     Args:
-        tables, cardinalities, memory_limit, progress: as for :func:`marginals`.
+        tables, cardinalities, chosen, segment, progress: as for :func:`marginals`.
         n: how many.
         uniforms: gives for a variable the n numbers in [0, 1) that its states are chosen by.
-        chosen: what :func:`require_tractable` has returned, with ``back="point"``.
 
     Returns:
         Variable -> indices of its states, shape (n,).
@@ -397,9 +538,9 @@ def sample(
     Raises:
         Contradiction: every assignment has potential zero.
     """
-    way = chosen.way_back(memory_limit - drawn_bytes(len(cardinalities), n))
+    segment = segment or Segment(0, len(chosen.order))
     with workers(1):
-        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, chosen.operations * way.segment.passes))
+        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, _forward(chosen, segment)))
         drawn: list[NDArray[np.intp]] = [np.zeros(0, np.intp)] * len(run.order)
 
         def draw(step: int, inputs: Sequence[Table]) -> None:
@@ -421,10 +562,15 @@ def sample(
             level = np.minimum(uniforms(run.order[step]) * total, np.nextafter(total, 0.0))
             drawn[step] = (cumulative[:-1] <= level).sum(axis=0)
 
-        run.back(way.segment, draw)
+        run.back(segment, draw)
     states = {name: np.zeros(n, np.intp) for name in cardinalities}
     states.update(zip(run.order, drawn, strict=True))
     return states
+
+
+def _forward(chosen: EliminationPlan, segment: Segment) -> int:
+    """Table entries that are computed on the way forward."""
+    return int(segment.forward([0, *itertools.accumulate(chosen.sizes)]))
 
 
 class _Meter:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "LOWEST",
     "Scope",
     "Table",
     "align",
@@ -32,9 +33,10 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Scope = tuple[int, ...]
 
-# Smallest ln of an entry, relative to the largest, that is worked with out of logs. exp(-600) is 1e-261, so products
-# stay normal numbers, and so do their quotients by a sum that is no smaller than this.
-_LOWEST = -600.0
+LOWEST = -600.0
+"""Smallest ln of an entry, relative to the largest, that is worked with out of logs: exp(-600) is 1e-261, so products
+stay normal numbers, and so do their quotients by a sum that is no smaller than this."""
+
 # Up to this many entries NumPy's overhead is all there is, and the simplest way is the quickest.
 _SMALL = 4096
 # A loop of NumPy's over fewer entries than this costs more for its start than for its work.
@@ -91,7 +93,7 @@ def from_logs(scope: Scope, logs: FloatArray, *, keep: bool = False) -> tuple[Ta
     low = float(logs.min())
     if low == -math.inf:
         low = float(logs.min(initial=0.0, where=logs > -math.inf))
-    if low > _LOWEST and not keep:
+    if low > LOWEST and not keep:
         return Table(scope, np.asarray(np.exp(logs, out=logs)), False, low), top
     return Table(scope, logs, True, low), top
 
@@ -159,7 +161,7 @@ def product(
     Returns:
         The array, and whether it holds logarithms.
     """
-    in_logs = logs or sum(table.low for table in tables) < _LOWEST
+    in_logs = logs or sum(table.low for table in tables) < LOWEST
     operation: np.ufunc = np.add if in_logs else np.multiply
     parts = [(table.scope, table.array(in_logs)) for table in tables]
     shape = tuple(sizes[axis] for axis in cluster)

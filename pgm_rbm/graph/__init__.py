@@ -6,15 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pgm_rbm.exact.ways import Tractability, Way
     from pgm_rbm.graph.bipartite import RBMGraph, arrays_from_graph, bipartition
-    from pgm_rbm.graph.model import Factor, GraphModel, MostProbable
+    from pgm_rbm.graph.model import Factor, GraphModel, MostProbableAssignment
     from pgm_rbm.graph.structure import colour_classes
-    from pgm_rbm.graph.tractability import Tractability, Way
 
 __all__ = [
     "Factor",
     "GraphModel",
-    "MostProbable",
+    "MostProbableAssignment",
     "RBMGraph",
     "Tractability",
     "Way",
@@ -26,20 +26,20 @@ __all__ = [
 _HOMES = {
     "Factor": "model",
     "GraphModel": "model",
-    "MostProbable": "model",
+    "MostProbableAssignment": "model",
     "RBMGraph": "bipartite",
-    "Tractability": "tractability",
-    "Way": "tractability",
     "arrays_from_graph": "bipartite",
     "bipartition": "bipartite",
     "colour_classes": "structure",
 }
+_ELSEWHERE = {"Tractability": "pgm_rbm.exact.ways", "Way": "pgm_rbm.exact.ways"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = _ELSEWHERE.get(name) or f"{__name__}.{_HOMES[name]}"
+    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

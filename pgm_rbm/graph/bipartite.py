@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Hashable, ItemsView, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -12,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pgm_rbm.errors import ModelError, NotBipartiteError
-from pgm_rbm.graph.model import Factor, GraphModel, _Couplings, _finite_number
+from pgm_rbm.graph.model import Factor, GraphModel, _Couplings
+from pgm_rbm.graph.variables import canonical, finite_number, has_labels, kind_of
 
 __all__ = ["GraphArrays", "RBMGraph", "arrays_from_graph", "bipartition"]
 
@@ -69,7 +73,7 @@ Remove an edge of this cycle, or keep the model as a GraphModel.
     require_simple(graph)
     if isinstance(graph, RBMGraph) and graph.arrays is not None:
         nodes = list(graph)
-        count = graph.arrays.weights.shape[0]
+        count = graph.arrays.counts[0]
         return nodes[:count], nodes[count:]
     side: dict[Hashable, int] = {}
     for start in graph:
@@ -164,7 +168,7 @@ def arrays_from_graph(graph: nx.Graph) -> GraphArrays:
     Raises:
         NotBipartiteError: the graph holds an odd cycle.
         ModelError: a layer is empty or mixes units, a weight or bias is not a finite number, or the graph has
-            factors or categorical variables, which arrays of an RBM cannot hold.
+            factors or variables whose values are labels, which arrays of an RBM cannot hold.
 
     Example:
         >>> import networkx as nx
@@ -178,6 +182,10 @@ def arrays_from_graph(graph: nx.Graph) -> GraphArrays:
     require_simple(graph)
     if isinstance(graph, RBMGraph) and graph.arrays is not None:
         held = graph.arrays
+        if any(held.labels):
+            raise ModelError(
+                "The values of the graph are labels, which have a weight each. Keep the model as a GraphModel."
+            )
         names = list(graph)
         mask = None if held.mask is None else held.mask.copy()
         weights = np.array(held.weights, dtype=np.float64)
@@ -211,7 +219,7 @@ def arrays_from_graph(graph: nx.Graph) -> GraphArrays:
         i, j = (row[u], column[v]) if u in row else (row[v], column[u])
         mask[i, j] = True
         if weight is not None:
-            weights[i, j] = _finite_number(weight, f"weight of edge ({u!r}, {v!r})")
+            weights[i, j] = finite_number(weight, f"weight of edge ({u!r}, {v!r})")
     return GraphArrays(
         visible,
         hidden,
@@ -224,25 +232,33 @@ def arrays_from_graph(graph: nx.Graph) -> GraphArrays:
 
 
 def _layer_bias(graph: nx.Graph, nodes: list[Hashable]) -> NDArray[np.float64]:
-    return np.array([_finite_number(graph.nodes[node].get("bias", 0.0), f"bias of {node!r}") for node in nodes])
+    return np.array([finite_number(graph.nodes[node].get("bias", 0.0), f"bias of {node!r}") for node in nodes])
 
 
 def _layer_units(graph: nx.Graph, nodes: list[Hashable], layer: str) -> str:
-    units = str(graph.nodes[nodes[0]].get("units", "binary"))
+    found = None
     for node in nodes:
-        other = str(graph.nodes[node].get("units", "binary"))
-        if other == "categorical":
+        attributes = graph.nodes[node]
+        if has_labels(node, attributes):
             raise ModelError(
                 f"Node {node!r} is categorical, which arrays of an RBM cannot hold. Keep the model as a GraphModel."
             )
-        if other != units:
+        units = canonical(node, attributes.get("units", "binary"))
+        if units != (found := found or units):
             raise ModelError(
-                f"The {layer} layer must have one unit type. Got {units!r} at {nodes[0]!r} and {other!r} at {node!r}."
+                f"The {layer} layer must have one unit type. Got {found!r} at {nodes[0]!r} and {units!r} at {node!r}."
             )
-    return units
+    assert found is not None
+    return found
 
 
-class _Arrays(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Arrays:
+    """Weights of shape (n_visible, n_hidden) and biases of shapes (n_visible,) and (n_hidden,).
+
+    A layer whose values are labels has an axis of labels after its own in each.
+    """
+
     weights: NDArray[Any]
     visible_bias: NDArray[Any]
     hidden_bias: NDArray[Any]
@@ -250,29 +266,70 @@ class _Arrays(NamedTuple):
     hidden_units: str
     mask: NDArray[np.bool_] | None
 
+    @cached_property
+    def counts(self) -> tuple[int, int]:
+        """How many units the layers have."""
+        return len(self.visible_bias), len(self.hidden_bias)
+
+    @cached_property
+    def labels(self) -> tuple[bool, bool]:
+        """Whether the values of the layers are labels."""
+        return self.visible_bias.ndim > 1, self.hidden_bias.ndim > 1
+
+    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The units of each side of the pairs with a weight that is not zero."""
+        if not np.isfinite(self.weights).all():
+            place = tuple(int(index) for index in np.argwhere(~np.isfinite(self.weights))[0])
+            raise ModelError(f"weights must be finite. Got {self.weights[place]} at {place}.")
+        present = self.weights != 0
+        visible_labels, hidden_labels = self.labels
+        if hidden_labels:
+            present = present.any(axis=-1)
+        if visible_labels:
+            present = present.any(axis=1)
+        first, second = np.nonzero(present if self.mask is None else present & self.mask)
+        return first, second
+
+    def log_table(self, i: int, j: int) -> NDArray[np.float64]:
+        """What the pair (i, j) of units contributes to -E, over the values of both."""
+        here = self.weights[i, ..., j, :] if self.labels[1] else self.weights[i, ..., j]
+        table = np.asarray(here, dtype=np.float64)
+        for axis, (units, labels) in enumerate(zip((self.visible_units, self.hidden_units), self.labels, strict=True)):
+            if not labels:
+                values = np.array(kind_of(units, {"units": units}).values)
+                table = np.expand_dims(table, axis) * values.reshape([-1, 1] if axis == 0 else [-1])
+        return table
+
     def position(self, node: Any) -> tuple[int, int] | None:
         """(side, index) of a node name, None for anything else."""
         if not (isinstance(node, tuple) and len(node) == 2 and isinstance(node[1], Integral)):
             return None
-        index = int(node[1])
-        if node[0] == "v" and 0 <= index < self.weights.shape[0]:
+        index, (n_visible, n_hidden) = int(node[1]), self.counts
+        if node[0] == "v" and 0 <= index < n_visible:
             return 0, index
-        if node[0] == "h" and 0 <= index < self.weights.shape[1]:
+        if node[0] == "h" and 0 <= index < n_hidden:
             return 1, index
         return None
 
 
 class _Attributes(Mapping[str, Any]):
-    """Attributes of one node or edge, read from the arrays at each access; numbers can be assigned to."""
+    """Attributes of one node or edge, read from the arrays at each access; numbers can be assigned to.
+
+    Args:
+        fixed: those that do not change.
+        key: the name of the one that is in an array, None where there is none.
+        target, index: the array and the place in it.
+    """
 
     __slots__ = ("_fixed", "_index", "_key", "_target")
 
-    def __init__(self, fixed: Mapping[str, Any], key: str, target: NDArray[Any], index: Any) -> None:
+    def __init__(self, fixed: Mapping[str, Any], key: str | None, target: NDArray[Any], index: Any) -> None:
         self._fixed, self._key, self._target, self._index = fixed, key, target, index
 
     def __getitem__(self, name: str) -> Any:
         if name == self._key:
-            return self._target[self._index].item()
+            value = self._target[self._index]
+            return value.copy() if value.ndim else value.item()
         return self._fixed[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -281,14 +338,20 @@ class _Attributes(Mapping[str, Any]):
                 f"Attribute {name!r} cannot be set on a graph that reads its arrays; only {self._key!r} can. "
                 "Set it on a copy: graph.copy()."
             )
-        self._target[self._index] = _finite_number(value, name)
+        shape = self._target[self._index].shape
+        if not shape:
+            value = finite_number(value, name)
+        elif np.shape(value) != shape or not np.isfinite(value).all():
+            raise ModelError(f"{name} must be {shape[0]} finite numbers, one a label. Got {value!r}.")
+        self._target[self._index] = value
 
     def __iter__(self) -> Iterator[str]:
         yield from self._fixed
-        yield self._key
+        if self._key is not None:
+            yield self._key
 
     def __len__(self) -> int:
-        return len(self._fixed) + 1
+        return len(self._fixed) + (self._key is not None)
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -324,14 +387,14 @@ class _Nodes(Mapping[Node, _Attributes]):
         return self._arrays.position(node) is not None
 
     def __iter__(self) -> Iterator[Node]:
-        n_visible, n_hidden = self._arrays.weights.shape
+        n_visible, n_hidden = self._arrays.counts
         for i in range(n_visible):
             yield "v", i
         for j in range(n_hidden):
             yield "h", j
 
     def __len__(self) -> int:
-        return sum(self._arrays.weights.shape)
+        return sum(self._arrays.counts)
 
 
 class _Row(Mapping[Node, _Attributes]):
@@ -348,13 +411,16 @@ class _Row(Mapping[Node, _Attributes]):
             return None
         return mask[:, self._index] if self._side else mask[self._index]
 
-    def _edge(self, other: int) -> tuple[int, int]:
-        return (other, self._index) if self._side else (self._index, other)
+    def _attributes(self, other: int) -> _Attributes:
+        """Those of the edge to this unit of the other side; labels have factors in place of a weight."""
+        place = (other, self._index) if self._side else (self._index, other)
+        key = None if any(self._arrays.labels) else "weight"
+        return _Attributes(_NO_ATTRIBUTES, key, self._arrays.weights, place)
 
     def __getitem__(self, node: Any) -> _Attributes:
         if node not in self:
             raise KeyError(node)
-        return _Attributes({}, "weight", self._arrays.weights, self._edge(int(node[1])))
+        return self._attributes(int(node[1]))
 
     def __contains__(self, node: object) -> bool:
         place = self._arrays.position(node)
@@ -366,13 +432,13 @@ class _Row(Mapping[Node, _Attributes]):
     def __iter__(self) -> Iterator[Node]:
         letter = "v" if self._side else "h"
         present = self._present()
-        others = range(self._arrays.weights.shape[1 - self._side])
+        others = range(self._arrays.counts[1 - self._side])
         for other in others if present is None else np.flatnonzero(present).tolist():
             yield letter, other
 
     def __len__(self) -> int:
         present = self._present()
-        return self._arrays.weights.shape[1 - self._side] if present is None else int(np.count_nonzero(present))
+        return self._arrays.counts[1 - self._side] if present is None else int(np.count_nonzero(present))
 
     def items(self) -> ItemsView[Node, _Attributes]:
         return _RowItems(self)
@@ -388,9 +454,8 @@ class _RowItems(ItemsView[Node, _Attributes]):
 
     def __iter__(self) -> Iterator[tuple[Node, _Attributes]]:
         row = self._mapping
-        weights = row._arrays.weights
         for node in row:
-            yield node, _Attributes(_NO_ATTRIBUTES, "weight", weights, row._edge(node[1]))
+            yield node, row._attributes(node[1])
 
 
 _NO_ATTRIBUTES: Mapping[str, Any] = {}
@@ -416,7 +481,7 @@ class _Adjacency(Mapping[Node, _Row]):
         return iter(_Nodes(self._arrays))
 
     def __len__(self) -> int:
-        return sum(self._arrays.weights.shape)
+        return sum(self._arrays.counts)
 
 
 class RBMGraph(GraphModel):
@@ -426,6 +491,9 @@ class RBMGraph(GraphModel):
     "hidden"), ``units`` and ``bias``; edges carry ``weight``. The arrays are shared, not copied: the graph shows
     their current values, and assigning to ``graph.nodes[node]["bias"]`` or ``graph.edges[u, v]["weight"]`` writes to
     them. Nodes and edges cannot be added or removed; :meth:`copy` gives an ordinary GraphModel that can be changed.
+
+    Where the values of a layer are labels, such as those of "potts(3)", a pair of units has a number for each label;
+    :attr:`factors` shows these, a table a pair, in place of weights.
 
     Without arrays, ``RBMGraph()`` is an empty GraphModel, which networkx needs for its own views.
 
@@ -458,27 +526,35 @@ class RBMGraph(GraphModel):
         Args:
             weights: shape (n_visible, n_hidden). NumPy arrays are shared with the graph.
             visible_bias, hidden_bias: shapes (n_visible,) and (n_hidden,).
-            visible_units, hidden_units: unit types of the layers.
-            mask: boolean, of the shape of the weights; an edge is in the graph where it is True. All are by default.
+            visible_units, hidden_units: unit types of the layers. A layer of labels has an axis of labels after its own
+                in the weights and in its bias: (n_visible, q, n_hidden) and (n_visible, q) with visible "potts(q)".
+            mask: boolean, shape (n_visible, n_hidden); an edge is in the graph where it is True. All are by default.
 
         Raises:
-            ModelError: the shapes do not fit each other, a layer is empty, or the mask is not boolean.
+            ModelError: the shapes do not fit each other or the units, a layer is empty, there are no such units or
+                their values are vectors, or the mask is not boolean.
         """
         w, a, b = np.asarray(weights), np.asarray(visible_bias), np.asarray(hidden_bias)
-        if w.ndim != 2 or 0 in w.shape:
-            raise ModelError(f"weights must have shape (n_visible, n_hidden), neither zero. Got {w.shape}.")
-        for argument, bias, count in (("visible_bias", a, w.shape[0]), ("hidden_bias", b, w.shape[1])):
-            if bias.shape != (count,):
+        labels = [_labels(layer, units) for layer, units in (("visible", visible_units), ("hidden", hidden_units))]
+        names = [name for layer, q in zip(("n_visible", "n_hidden"), labels, strict=True) for name in (layer, *q)]
+        if w.ndim != len(names) or 0 in w.shape:
+            raise ModelError(f"weights must have shape ({', '.join(map(str, names))}), none zero. Got {w.shape}.")
+        split = 1 + len(labels[0])
+        for argument, bias, shape in (("visible_bias", a, w.shape[:split]), ("hidden_bias", b, w.shape[split:])):
+            if bias.shape != shape:
                 raise ModelError(
-                    f"{argument} must have shape ({count},) to fit weights of shape {w.shape}. Got {bias.shape}."
+                    f"{argument} must have shape {shape} to fit weights of shape {w.shape}. Got {bias.shape}."
                 )
+        for layer, shape, q in (("visible", a.shape, labels[0]), ("hidden", b.shape, labels[1])):
+            if shape[1:] != q:
+                raise ModelError(f"the {layer} units have {q[0]} labels. Got an axis of {shape[1]} for them.")
         for argument, array in (("weights", w), ("visible_bias", a), ("hidden_bias", b)):
             if array.dtype.kind not in "fiu":
                 raise ModelError(f"{argument} must be real numbers. Got dtype {array.dtype}.")
         present = None if mask is None else np.asarray(mask)
-        if present is not None and (present.dtype != np.bool_ or present.shape != w.shape):
+        if present is not None and (present.dtype != np.bool_ or present.shape != (len(a), len(b))):
             raise ModelError(
-                f"mask must be boolean and of the shape of weights, {w.shape}. "
+                f"mask must be boolean and of the shape of weights, {(len(a), len(b))}. "
                 f"Got dtype {present.dtype} and shape {present.shape}."
             )
         graph = cls()
@@ -490,8 +566,16 @@ class RBMGraph(GraphModel):
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """The factors: none while the graph reads arrays."""
-        return () if self.arrays is not None else super().factors
+        """The factors; while the graph reads arrays, those of pairs of units whose values are labels."""
+        arrays = self.arrays
+        if arrays is None:
+            return super().factors
+        if not any(arrays.labels):
+            return ()
+        return tuple(
+            Factor(f"w({('v', i)}, {('h', j)})", (("v", i), ("h", j)), arrays.log_table(i, j))
+            for i, j in zip(*(side.tolist() for side in arrays.pairs()), strict=True)
+        )
 
     def copy(self, as_view: bool = False) -> GraphModel:
         """An ordinary :class:`GraphModel` with the present values, or with ``as_view=True`` a read-only view."""
@@ -501,24 +585,36 @@ class RBMGraph(GraphModel):
         model.graph.update(self.graph)
         model.add_nodes_from((node, attributes.copy()) for node, attributes in self._node.items())
         model.add_edges_from((u, v, attributes.copy()) for u, v, attributes in self.edges(data=True))
+        if self.arrays is not None:
+            for factor in self.factors:
+                model.add_factor(factor.scope, log_table=factor.log_table, name=factor.name)
         return model
 
     def size(self, weight: str | None = None) -> int | float:
         """Number of edges, or with ``weight="weight"`` the sum of their weights."""
         if weight is None and self.arrays is not None:
             mask = self.arrays.mask
-            return int(self.arrays.weights.size if mask is None else np.count_nonzero(mask))
+            return math.prod(self.arrays.counts) if mask is None else int(np.count_nonzero(mask))
         total: int | float = super().size(weight=weight)
         return total
 
     def _couplings(self) -> _Couplings:
         if self.arrays is None:
             return super()._couplings()
-        weights, mask = self.arrays.weights, self.arrays.mask
-        if not np.isfinite(weights).all():
-            i, j = (int(index) for index in np.argwhere(~np.isfinite(weights))[0])
-            raise ModelError(f"weights must be finite. Got {weights[i, j]} at ({i}, {j}).")
-        present = weights != 0 if mask is None else (weights != 0) & mask
-        first, second = np.nonzero(present)
-        values = weights[first, second].astype(np.float64)
-        return _Couplings(first, second + weights.shape[0], values)
+        arrays = self.arrays
+        if any(arrays.labels):
+            nothing = np.zeros(0, np.intp)
+            return _Couplings(nothing, nothing, np.zeros(0))
+        first, second = arrays.pairs()
+        return _Couplings(first, second + arrays.counts[0], arrays.weights[first, second].astype(np.float64))
+
+    def _interactions(self) -> list[tuple[Hashable, ...]]:
+        if self.arrays is None:
+            return super()._interactions()
+        return [(("v", i), ("h", j)) for i, j in zip(*(side.tolist() for side in self.arrays.pairs()), strict=True)]
+
+
+def _labels(layer: str, units: str) -> tuple[int, ...]:
+    """The axis of labels that a layer's parameters have besides that of its units, if they have one."""
+    attributes = {"units": units}
+    return (len(kind_of(f"the {layer} layer", attributes).values),) if has_labels(layer, attributes) else ()

@@ -11,6 +11,7 @@ import numpy as np
 from pgm_rbm.errors import VariableConflictError
 from pgm_rbm.graph.bipartite import require_simple
 from pgm_rbm.graph.model import FactorAxis, GraphModel
+from pgm_rbm.graph.variables import CATEGORICAL, canonical, same_kind
 
 __all__ = ["compose"]
 
@@ -18,7 +19,8 @@ __all__ = ["compose"]
 def compose(first: Any, second: Any, *more: Any) -> GraphModel:
     """The product of models: p(x) is proportional to the product of all their potentials.
 
-    Variables of one name are one variable. Biases and couplings add, factors are all kept (a second one of
+    Variables of one name are one variable, whose values count with what their units weigh of themselves once. Biases
+    and couplings add, factors are all kept (a second one of
     the same name over the same variables becomes "name (2)"), so the energy of the result is the sum of the
     energies, and its Z is a new, global one. A conditional table P(y | v) whose y stands nowhere else leaves
     the distribution of the rest as it was; a prior over v multiplies it (Koller & Friedman, Probabilistic
@@ -36,7 +38,7 @@ def compose(first: Any, second: Any, *more: Any) -> GraphModel:
         ``bipartite`` are dropped from a variable on which the models differ.
 
     Raises:
-        VariableConflictError: a shared variable has different units, states or labels; the error names it.
+        VariableConflictError: a shared variable has units of different values, or other labels; the error names it.
         TypeError: an argument is not a model.
         ModelError: a graph is directed or has parallel edges, or an attribute is not valid.
 
@@ -78,7 +80,7 @@ def _multiply(product: GraphModel, model: GraphModel) -> None:
         if name not in product:
             product.add_node(name, **own)
         else:
-            _merge_variable(product, model, name, own)
+            _merge_variable(product, name, own)
     for key, value in model.graph.items():
         product.graph.setdefault(key, value)
     for u, v, attributes in model.edges(data=True):
@@ -95,20 +97,14 @@ def _multiply(product: GraphModel, model: GraphModel) -> None:
         product.add_factor(factor.scope, log_table=factor.log_table, name=unique)
 
 
-def _merge_variable(product: GraphModel, model: GraphModel, name: Hashable, own: Mapping[str, Any]) -> None:
-    here, there = product.units(name), model.units(name)
-    if here != there:
-        raise VariableConflictError(
-            f"Variable {name!r} has units {here!r} in one model and {there!r} in another. Rename one of the two "
-            "with networkx.relabel_nodes, or bring them to the same units (recoded changes binary and spin)."
-        )
-    states_here, states_there = product.nodes[name].get("states"), own.get("states")
-    if here == "categorical" and states_here != states_there:
-        raise VariableConflictError(
-            f"Variable {name!r} has {states_here} states in one model and {states_there} in another. Rename one of "
-            "the two with networkx.relabel_nodes, or give both the same states."
-        )
+def _merge_variable(product: GraphModel, name: Hashable, own: Mapping[str, Any]) -> None:
     attributes = product.nodes[name]
+    if not same_kind(name, attributes, own):
+        here, there = _described(name, attributes), _described(name, own)
+        raise VariableConflictError(
+            f"Variable {name!r} has {here} in one model and {there} in another. Rename one of the two with "
+            "networkx.relabel_nodes, or bring them to the same values (recoded changes binary and spin)."
+        )
     if "labels" in attributes and "labels" in own and tuple(attributes["labels"]) != tuple(own["labels"]):
         raise VariableConflictError(
             f"Variable {name!r} has the labels {list(attributes['labels'])!r} in one model and "
@@ -121,3 +117,8 @@ def _merge_variable(product: GraphModel, model: GraphModel, name: Hashable, own:
             del attributes[key]
         else:
             attributes.setdefault(key, value)
+
+
+def _described(name: Hashable, attributes: Mapping[str, Any]) -> str:
+    units, states = canonical(name, attributes.get("units", "binary")), attributes.get("states")
+    return f"units {units!r}" + (f" of {states} states" if units == CATEGORICAL else "")

@@ -1,9 +1,10 @@
 """GraphModel: a networkx graph whose nodes are variables and whose attributes are the whole model.
 
-A model assigns E(x) = - sum_i b_i x_i - sum_ij w_ij x_i x_j - sum_f ln phi_f(x_f) and p(x) = exp(-E(x)) / Z
-(Koller & Friedman, Probabilistic Graphical Models, 2009, section 4.4.1). Nothing of it lives outside the node
-and edge attributes, so whatever networkx does to attributes (copy, subgraph, relabel_nodes) it does to the
-model.
+A model assigns E(x) = - sum_i b_i x_i - sum_ij w_ij x_i x_j - sum_f ln phi_f(x_f) and p(x) = mu(x) exp(-E(x)) / Z
+(Koller & Friedman, Probabilistic Graphical Models, 2009, section 4.4.1), where mu is the product of what the units
+weigh of themselves: 1 for most, a binomial coefficient for "binomial(N)" (see symbolic.units). Nothing of it lives
+outside the node and edge attributes, so whatever networkx does to attributes (copy, subgraph, relabel_nodes) it does
+to the model.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Literal, NamedTuple, overload
 
 import networkx as nx
@@ -27,18 +28,31 @@ from pgm_rbm.errors import (
     ValueOutsideDomainError,
 )
 from pgm_rbm.exact import elimination
-from pgm_rbm.exact.elimination import Progress
+from pgm_rbm.exact.elimination import Elimination
+from pgm_rbm.exact.shards import Progress, showing
+from pgm_rbm.exact.ways import Limits, Tractability
 from pgm_rbm.graph import tractability
-from pgm_rbm.graph.structure import DEFAULT_MEMORY_LIMIT, DEFAULT_TIME_LIMIT, EliminationPlan, Tractability
+from pgm_rbm.graph.variables import (
+    CATEGORICAL,
+    Kind,
+    canonical,
+    finite_number,
+    has_labels,
+    kind_of,
+    read_bias,
+    read_states,
+)
 from pgm_rbm.partition import LogPartition
-from symbolic.units import TABLE
 
-__all__ = ["Factor", "GraphModel", "MostProbable"]
+__all__ = ["Factor", "GraphModel", "MostProbableAssignment"]
 
 FloatArray = NDArray[np.float64]
 
 # Couplings are evaluated this many at a time, so that a batch of assignments needs little memory.
 _BLOCK = 65_536
+
+# What all terms of an energy may add up to, some factors of two short of the largest float64.
+_LARGEST = 1e307
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +77,7 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class MostProbable:
+class MostProbableAssignment:
     """The most probable configuration of a model, given what is observed.
 
     Attributes:
@@ -72,11 +86,11 @@ class MostProbable:
         energy: E of the assignment.
     """
 
-    assignment: dict[Hashable, int]
+    assignment: dict[Hashable, Any]
     log_probability: float
     energy: float
 
-    def __getitem__(self, name: Hashable) -> int:
+    def __getitem__(self, name: Hashable) -> Any:
         return self.assignment[name]
 
 
@@ -107,11 +121,12 @@ class _Couplings(NamedTuple):
 class GraphModel(nx.Graph):
     """An undirected graphical model over named variables, as a :class:`networkx.Graph`.
 
-    Nodes carry ``units`` ("binary" with values 0, 1; "spin" with values -1, +1; "categorical" with values
-    0..k-1), ``bias`` (a number, or an array of shape (k,) for a categorical variable) and, for categorical
-    variables, ``states`` = k. Edges carry ``weight``. Factors sit in the attributes of the nodes of their
-    scope, whose members are joined by edges. A node or edge without these attributes is a binary variable
-    without bias, or no coupling, so any networkx graph can be read: ``GraphModel(graph)``.
+    Nodes carry ``units``, by a name of the table of units ("binary" with values 0, 1; "spin" with -1, +1;
+    "{-1, 0, 1}", "integer(N)", "binomial(N)", ...; "potts(k)" with the labels 0..k-1) or "categorical", whose number of
+    labels k stands in ``states``; and ``bias``, a number, or an array of shape (k,) where the values are labels. Edges
+    carry ``weight``. Factors sit in the attributes of the nodes of their scope, whose members are joined by edges. A
+    node or edge without these attributes is a binary variable without bias, or no coupling, so any networkx graph can
+    be read: ``GraphModel(graph)``.
 
     ``networkx.compose`` follows its own rule, by which the attributes of the second graph replace those of
     the first; :func:`pgm_rbm.compose` multiplies the potentials.
@@ -155,8 +170,9 @@ class GraphModel(nx.Graph):
 
         Args:
             name: any hashable but None.
-            units: "binary" (the default), "spin" or "categorical" (the default when ``states`` is given).
-            bias: a number, or an array of shape (k,) for a categorical variable. Zero by default.
+            units: a name of the table of units (docs/units.md), "binary" by default, or "categorical", the default when
+                ``states`` is given.
+            bias: a number, or an array of shape (k,) where the values are labels. Zero by default.
             states: for a categorical variable, the number of states k or a sequence of k labels. Labels are
                 kept in the node attribute ``labels``; values stay 0..k-1.
 
@@ -170,18 +186,16 @@ class GraphModel(nx.Graph):
             raise ModelError(
                 f"name {name!r} is taken. Choose another name, or change the variable with model.nodes[{name!r}]."
             )
-        units = units if units is not None else "binary" if states is None else "categorical"
+        units = canonical(name, units if units is not None else "binary" if states is None else CATEGORICAL)
         attributes: dict[str, Any] = {"units": units}
-        if units == "categorical":
-            attributes |= _read_states(name, states)
-        elif units not in TABLE:
-            raise ModelError(f"units of {name!r} must be one of {_known_units()}. Got {units!r}.")
+        if units == CATEGORICAL:
+            attributes |= read_states(name, states)
         elif states is not None:
             raise ModelError(
                 f"states of {name!r} belong to categorical units. Got units={units!r}; leave states out or "
                 'use "categorical".'
             )
-        attributes["bias"] = _read_bias(name, units, bias, attributes.get("states", 2))
+        attributes["bias"] = read_bias(name, attributes, bias)
         self.add_node(name, **attributes)
 
     def add_coupling(self, u: Hashable, v: Hashable, weight: float) -> None:
@@ -190,12 +204,12 @@ class GraphModel(nx.Graph):
         A second coupling of the same pair adds to the first, as potentials multiply.
 
         Args:
-            u, v: two different variables, neither categorical.
+            u, v: two different variables whose values are numbers.
             weight: any finite number.
 
         Raises:
             UnknownVariableError: a variable is not in the model.
-            ModelError: the two are the same, one is categorical, or the weight is not a finite number.
+            ModelError: the two are the same, the values of one are labels, or the weight is not a finite number.
         """
         self._require_mutable()
         self._require_known((u, v), "u and v")
@@ -204,13 +218,12 @@ class GraphModel(nx.Graph):
                 f"u and v must differ. Got {u!r} twice; a term in x_u alone is a bias or a factor over [{u!r}]."
             )
         for name in (u, v):
-            if self.units(name) == "categorical":
+            if has_labels(name, self._node[name]):
                 raise ModelError(
                     f"A coupling needs variables with numbers for values. Got {name!r} with units "
-                    f"{self.units(name)!r}; "
-                    "use add_factor for a table over it."
+                    f"{self.units(name)!r}; use add_factor for a table over it."
                 )
-        number = _finite_number(weight, f"weight of ({u!r}, {v!r})")
+        number = finite_number(weight, f"weight of ({u!r}, {v!r})")
         present = self.edges[u, v].get("weight") if self.has_edge(u, v) else None
         self.add_edge(u, v, weight=number if present is None else number + present)
 
@@ -355,7 +368,7 @@ class GraphModel(nx.Graph):
         return found
 
     def units(self, name: Hashable) -> str:
-        """The unit type of a variable: "binary", "spin" or "categorical".
+        """The unit type of a variable, such as "binary", "spin", "binomial(3)" or "categorical".
 
         Raises:
             UnknownVariableError: the model has no such variable.
@@ -363,31 +376,28 @@ class GraphModel(nx.Graph):
         self._require_known((name,), "name")
         return str(self._node[name].get("units", "binary"))
 
-    def domain(self, name: Hashable) -> NDArray[np.int64]:
-        """The values of a variable, in the order in which tables and marginals list them.
+    def _kind(self, name: Hashable) -> Kind:
+        self._require_known((name,), "name")
+        return kind_of(name, self._node[name])
+
+    def domain(self, name: Hashable) -> NDArray[Any]:
+        """The values of a variable, in the order in which tables and marginals list them. Read-only.
 
         Returns:
-            ``[0, 1]`` for binary, ``[-1, 1]`` for spin, ``[0, ..., k-1]`` for categorical.
+            Such as ``[0, 1]`` for binary, ``[-1, 1]`` for spin, ``[0, ..., k-1]`` for labels; of type int64, or float64
+            where some are no whole numbers.
 
         Raises:
             UnknownVariableError: the model has no such variable.
-            ModelError: its units have no finite domain, or its states are missing.
+            NoFiniteDomainError: its values cannot be listed.
+            ModelError: there are no such units, or the number of states is missing.
         """
-        units = self.units(name)
-        if units in TABLE and TABLE[units].is_finite:
-            return np.array(TABLE[units].states)
-        if units == "categorical":
-            return np.arange(_read_states(name, self._node[name].get("states"))["states"])
-        raise ModelError(
-            f"{name!r} has units {units!r}, which have no finite domain. Tables, exact inference and this energy "
-            f"need one of {_known_units()}."
-        )
+        return self._kind(name).domain
 
     def bias(self, name: Hashable) -> float | FloatArray:
-        """The bias of a variable: a number, or an array of shape (k,) for a categorical one."""
-        units = self.units(name)
-        states = len(self.domain(name)) if units == "categorical" else 2
-        return _read_bias(name, units, self._node[name].get("bias"), states)
+        """The bias of a variable: a number, or an array of shape (k,) where its values are labels."""
+        self._require_known((name,), "name")
+        return read_bias(name, self._node[name], self._node[name].get("bias"))
 
     def copy(self, as_view: bool = False) -> GraphModel:
         """An independent model of the same class and content, or with ``as_view=True`` a read-only view."""
@@ -403,7 +413,7 @@ class GraphModel(nx.Graph):
         their order, since -1 becomes 0 and +1 becomes 1.
 
         Args:
-            units: "binary" or "spin"; categorical variables stay as they are.
+            units: "binary" or "spin"; variables of other units stay as they are.
 
         Returns:
             A new model with the same variables and the same Z.
@@ -419,7 +429,7 @@ class GraphModel(nx.Graph):
         other = "spin" if units == "binary" else "binary"
         moved = {name for name in self if self.units(name) == other}
         constant = 0.0
-        biases = {name: float(self.bias(name)) for name in self if self.units(name) != "categorical"}
+        biases = {name: float(self.bias(name)) for name in self if not has_labels(name, self._node[name])}
         for name in moved:
             constant += biases[name] * shift
             biases[name] *= scale
@@ -448,7 +458,7 @@ class GraphModel(nx.Graph):
         Raises:
             ModelError: the model has no variable, or ``log_factor`` is not a finite number.
         """
-        value = _finite_number(log_factor, "log_factor")
+        value = finite_number(log_factor, "log_factor")
         if not len(self):
             raise ModelError("A constant needs a variable to be held by. Add a variable first.")
         first = self.variables[0]
@@ -459,6 +469,8 @@ class GraphModel(nx.Graph):
 
     def energy(self, assignment: Mapping[Hashable, ArrayLike] | ArrayLike) -> float | FloatArray:
         """E(x) = - sum_i b_i x_i - sum_ij w_ij x_i x_j - sum_f ln phi_f(x_f).
+
+        What units weigh of themselves stands beside it: p(x) = mu(x) exp(-E(x)) / Z.
 
         Args:
             assignment: variable -> value for every variable, where values may be arrays that broadcast
@@ -478,13 +490,14 @@ class GraphModel(nx.Graph):
         total = np.zeros(batch)
         numbers = []
         for name, index in zip(self.variables, indices, strict=True):
-            if self.units(name) != "categorical":
-                values = self.domain(name)[index].astype(np.float64)
-                numbers.append(values)
-                total -= float(self.bias(name)) * values
-            else:
+            kind = self._kind(name)
+            if kind.labels:
                 numbers.append(np.zeros(batch))
                 total -= np.asarray(self.bias(name))[index]
+            else:
+                values = kind.domain[index].astype(np.float64)
+                numbers.append(values)
+                total -= float(self.bias(name)) * values
         couplings = self._couplings()
         stacked = np.stack(numbers, axis=-1) if numbers else np.zeros((*batch, 0))
         for start in range(0, len(couplings.weights), _BLOCK):
@@ -500,9 +513,10 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         method: str = "auto",
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
     ) -> LogPartition:
         """ln Z, exact: by variable elimination, or by enumerating one side of a bipartite graph.
 
@@ -511,9 +525,12 @@ class GraphModel(nx.Graph):
                 ``log_partition(evidence) - log_partition()`` is the log-probability of the evidence.
             method: ``"elimination"``; ``"enumeration"`` of one side where the model has two layers, else of all
                 variables at once; or ``"auto"``, which takes what :meth:`tractability` says.
-            memory_limit: bytes that may be held.
-            time_limit: seconds that it may be expected to take.
-            progress: called with (work done, work in all) as it goes on.
+            memory_limit: bytes that may be held; 2^30 by default.
+            time_limit: seconds that it may be expected to take; 600 by default.
+            threads: how many threads an enumeration uses, all by default; an elimination runs on one. The result does
+                not depend on it.
+            progress: called with (work done, work in all) as it goes on, or True for a bar with the time left on
+                standard error.
 
         Returns:
             ln Z in nats, a number that knows the method it was found by.
@@ -523,7 +540,8 @@ class GraphModel(nx.Graph):
                 computed. The error tells memory and time, how to raise the limit, and what to do instead.
             UnknownVariableError, ValueOutsideDomainError: the evidence does not fit the model.
             ImpossibleEvidenceError: no assignment that agrees with the evidence has a positive potential.
-            ValueError: there is no such method.
+            ModelError: an attribute is not valid, or the energies overflow float64.
+            ValueError: there is no such method, or a limit is no positive number.
 
         Example:
             >>> import networkx as nx
@@ -534,9 +552,9 @@ class GraphModel(nx.Graph):
             >>> print(f"{ising.log_partition():.6f}")
             11.771470
         """
-        observed = self._evidence(evidence)
-        limits = tractability.Limits(memory_limit, time_limit)
-        found = tractability.log_partition(self, observed, method, limits, progress)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        with showing(progress, "ln Z") as shown:
+            found = tractability.log_partition(self, observed, method, limits, threads=threads, progress=shown)
         if found == -math.inf:
             raise _impossible(evidence)
         return found
@@ -548,9 +566,9 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         joint: Literal[True],
-        memory_limit: int = ...,
-        time_limit: float = ...,
-        progress: Progress | None = ...,
+        memory_limit: float | None = ...,
+        time_limit: float | None = ...,
+        progress: bool | Progress | None = ...,
     ) -> FloatArray: ...
 
     @overload
@@ -560,9 +578,9 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         joint: Literal[False] = ...,
-        memory_limit: int = ...,
-        time_limit: float = ...,
-        progress: Progress | None = ...,
+        memory_limit: float | None = ...,
+        time_limit: float | None = ...,
+        progress: bool | Progress | None = ...,
     ) -> Any: ...
 
     def query(
@@ -571,9 +589,9 @@ class GraphModel(nx.Graph):
         evidence: Mapping[Hashable, Any] | None = None,
         *,
         joint: bool = False,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> Any:
         """Normalised marginals of some variables given evidence, exact.
 
@@ -593,16 +611,17 @@ class GraphModel(nx.Graph):
                 :meth:`log_partition`.
         """
         names = self._names(variables)
-        observed = self._evidence(evidence)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         free = [name for name in names if name not in observed]
         if joint or len(free) < 2:
-            table = self._joint_marginal(free, observed, evidence, memory_limit, time_limit, progress)
+            with showing(progress, "marginals") as shown:
+                table = self._joint_marginal(free, observed, evidence, limits, shown)
             if joint or names == free:
                 return self._with_observed(table, names, observed)
             found: dict[tuple[Hashable, ...], FloatArray] = {(name,): table for name in free}
         else:
-            wanted = [(name,) for name in free]
-            _, found = self._beliefs(wanted, observed, evidence, memory_limit, time_limit, progress)
+            with showing(progress, "marginals") as shown:
+                _, found = self._beliefs([(name,) for name in free], observed, evidence, limits, shown)
         arrays = {
             name: self._with_observed(np.ones(()) if name in observed else found[name,], [name], observed)
             for name in names
@@ -613,9 +632,9 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> dict[Hashable, FloatArray]:
         """The marginal of every variable given evidence, exact, in about four times what ln Z takes.
 
@@ -640,9 +659,10 @@ class GraphModel(nx.Graph):
             >>> model.marginals({"a": 1})["c"].round(4)
             array([0.3303, 0.6697])
         """
-        observed = self._evidence(evidence)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         wanted = [(name,) for name in self.variables if name not in observed]
-        _, found = self._beliefs(wanted, observed, evidence, memory_limit, time_limit, progress)
+        with showing(progress, "marginals") as shown:
+            _, found = self._beliefs(wanted, observed, evidence, limits, shown)
         return {
             name: self._with_observed(np.ones(()) if name in observed else found[name,], [name], observed)
             for name in self.variables
@@ -653,9 +673,9 @@ class GraphModel(nx.Graph):
         pairs: Iterable[tuple[Hashable, Hashable]] | None = None,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> dict[tuple[Hashable, Hashable], FloatArray]:
         """The joint marginals of pairs of variables given evidence, exact, in about four times what ln Z takes.
 
@@ -682,11 +702,12 @@ class GraphModel(nx.Graph):
             array([[0.3655, 0.1345],
                    [0.1345, 0.3655]])
         """
-        observed = self._evidence(evidence)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         asked = self._coupled_pairs() if pairs is None else [self._pair(pair) for pair in pairs]
         free = {pair: tuple(name for name in pair if name not in observed) for pair in asked}
         wanted = dict.fromkeys(names for names in free.values() if names)
-        _, found = self._beliefs(list(wanted), observed, evidence, memory_limit, time_limit, progress)
+        with showing(progress, "pairs") as shown:
+            _, found = self._beliefs(list(wanted), observed, evidence, limits, shown)
         return {
             pair: self._with_observed(found[names] if names else np.ones(()), pair, observed)
             for pair, names in free.items()
@@ -696,9 +717,9 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
     ) -> float:
         """The entropy - sum_x p(x) ln p(x) = ln Z + <E> in nats, exact, of what is not observed given what is.
 
@@ -721,10 +742,13 @@ class GraphModel(nx.Graph):
             >>> round(coins.entropy() / log(2), 12)
             3.0
         """
-        observed = self._evidence(evidence)
-        tables = elimination.condition(self.log_tables(), observed)
-        wanted = list(dict.fromkeys(scope for scope, _ in tables if scope))
-        log_z, found = self._beliefs(wanted, observed, evidence, memory_limit, time_limit, progress)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        with showing(progress, "entropy") as shown, self._possible(evidence):
+            eliminated, tables, cardinalities = self._prepared("marginals", observed, limits)
+            wanted = list(dict.fromkeys(scope for scope, _ in tables if scope))
+            log_z, found = elimination.marginals(
+                tables, cardinalities, wanted, eliminated.plan, eliminated.segment, progress=shown
+            )
         terms = [log_z]
         for scope, logs in tables:
             belief = found[scope] if scope else np.ones(())
@@ -735,10 +759,10 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
-    ) -> MostProbable:
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        progress: bool | Progress | None = None,
+    ) -> MostProbableAssignment:
         """The most probable configuration given evidence (the MAP assignment), exact, by max-product elimination.
 
         Of several equally probable ones it is always the same: along the elimination order from its end, each variable
@@ -765,55 +789,63 @@ class GraphModel(nx.Graph):
             >>> best.assignment, round(best.log_probability, 4)
             ({'a': 1, 'b': 1}, -0.4938)
         """
-        observed = self._evidence(evidence)
-        chosen, tables, cardinalities = self._prepared("point", (), observed, memory_limit, time_limit)
-        search = chosen.operations * chosen.way_back(memory_limit).segment.passes
-        with self._possible(evidence):
-            log_z = elimination.log_partition(tables, cardinalities, chosen, progress=_stretch(progress, 0, search))
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        with showing(progress, "most probable") as shown, self._possible(evidence):
+            eliminated, tables, cardinalities = self._prepared("most probable", observed, limits)
+            plan, search = eliminated.plan, eliminated.operations - eliminated.plan.operations
+            log_z = elimination.log_partition(tables, cardinalities, plan, progress=_stretch(shown, 0, search))
             if log_z == -math.inf:
                 raise elimination.Contradiction
             states = elimination.most_probable(
-                tables,
-                cardinalities,
-                chosen,
-                memory_limit=memory_limit,
-                progress=_stretch(progress, chosen.operations, 0),
+                tables, cardinalities, plan, eliminated.segment, progress=_stretch(shown, plan.operations, 0)
             )
-        assignment = {
-            name: int(self.domain(name)[observed[name] if name in observed else states[name]])
-            for name in self.variables
-        }
+        states |= observed
+        assignment = {name: self.domain(name)[states[name]].item() for name in self.variables}
         energy = float(self.energy(assignment)) if assignment else 0.0
-        return MostProbable(assignment, min(0.0, -energy - log_z), energy)
+        log_weight = self._log_measure(states) - energy
+        return MostProbableAssignment(assignment, min(0.0, log_weight - log_z), energy)
 
     def sample(
         self,
         n: int,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
+        method: str = "exact",
+        steps: int | None = None,
         seed: int | None = None,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
-        progress: Progress | None = None,
-    ) -> NDArray[np.int64]:
-        """Independent samples from p(x | evidence) itself, drawn by elimination: no chain, no burn-in.
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> NDArray[Any]:
+        """Independent samples from p(x | evidence): its own, by elimination, or nearly so, by Gibbs chains.
 
-        Row t depends on the model, the evidence, the seed and t alone, so more rows are the same rows and more.
+        Row t depends on the model, the evidence, the seed and t alone, and with Gibbs chains on their steps, so more
+        rows are the same rows and more.
 
         Args:
             n: how many.
             evidence: variable -> observed value, which every sample has.
+            method: ``"exact"`` for samples from the distribution itself, drawn by elimination: no chain, no burn-in;
+                ``"gibbs"`` for the last states of n independent chains, which start from values drawn uniformly. How
+                near these are depends on the model and on ``steps``; what they cost does not depend on the treewidth.
+            steps: sweeps that each Gibbs chain makes; 1000 by default. A sweep draws every variable once given all
+                others, one colour of a colouring of the graph after another.
             seed: a whole number of 64 bits; None for a fresh one.
-            memory_limit, time_limit, progress: as for :meth:`log_partition`.
+            memory_limit, time_limit: as for :meth:`log_partition`, for the exact method.
+            threads: how many threads Gibbs chains use, all by default; the samples do not depend on it.
+            progress: as for :meth:`log_partition`.
 
         Returns:
             Values, shape (n, number of variables), with columns in the order of :attr:`variables`, as
-            :meth:`energy` takes them.
+            :meth:`energy` takes them: int64, or float64 where some domain holds other numbers than whole ones.
 
         Raises:
             IntractableError, UnknownVariableError, ValueOutsideDomainError, ImpossibleEvidenceError: as for
                 :meth:`log_partition`.
-            ValueError: ``n`` is not a positive whole number, or the seed does not fit 64 bits.
+            ModelError: Gibbs chains are asked for and a potential is zero, which they may never get past.
+            ValueError: ``n`` or ``steps`` is not a positive whole number, steps are asked of the exact method, or the
+                seed does not fit 64 bits.
             TypeError: the seed is not a whole number.
 
         Example:
@@ -826,23 +858,38 @@ class GraphModel(nx.Graph):
             >>> samples.shape, bool(abs(samples[:, 0].mean() - model.query("a")[1]) < 0.02)
             ((10000, 2), True)
         """
+        from pgm_rbm.graph import gibbs
         from pgm_rbm.sampling.streams import Purpose, generator, resolve_seed
 
-        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"n must be a positive whole number of samples. Got {n!r}.")
-        count, key = int(n), resolve_seed(seed)
-        observed = self._evidence(evidence)
-        chosen, tables, cardinalities = self._prepared("point", (), observed, memory_limit, time_limit, count)
+        if method not in ("exact", "gibbs"):
+            raise ValueError(f"method must be 'exact' or 'gibbs'. Got {method!r}.")
+        if method == "exact" and steps is not None:
+            raise ValueError(f"steps are made by Gibbs chains: leave them out, or use method='gibbs'. Got {steps!r}.")
+        count = _whole("n", n, 1, "samples")
+        key = resolve_seed(seed)
+        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         column = {name: place for place, name in enumerate(self.variables)}
 
         def uniforms(name: Hashable) -> FloatArray:
             return generator(key, Purpose.EXACT, column[name]).random(count)
 
-        with self._possible(evidence):
-            states = elimination.sample(
-                tables, cardinalities, count, uniforms, chosen, memory_limit=memory_limit, progress=progress
-            )
-        drawn = np.empty((count, len(self)), dtype=np.int64)
+        with showing(progress, "samples") as shown, self._possible(evidence):
+            if method == "gibbs":
+                sweeps = _whole("steps", 1000 if steps is None else steps, 0, "sweeps")
+                if (zero := self._zero(observed)) is not None:
+                    raise ModelError(
+                        f"Gibbs chains may never get past the zeros of factor {zero.name!r}. Use method='exact', or "
+                        "give its zeros a small potential."
+                    )
+                tables = elimination.condition(self.log_tables(), observed)
+                cardinalities = self._cardinalities(observed)
+                states = gibbs.sample(tables, cardinalities, count, sweeps, key, threads=threads, progress=shown)
+            else:
+                eliminated, tables, cardinalities = self._prepared("samples", observed, limits, draws=count)
+                states = elimination.sample(
+                    tables, cardinalities, count, uniforms, eliminated.plan, eliminated.segment, progress=shown
+                )
+        drawn = np.empty((count, len(self)), dtype=np.result_type(np.int64, *map(self.domain, self.variables)))
         for name, place in column.items():
             drawn[:, place] = self.domain(name)[observed[name] if name in observed else states.pop(name)]
         return drawn
@@ -851,18 +898,18 @@ class GraphModel(nx.Graph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        time_limit: float = DEFAULT_TIME_LIMIT,
+        memory_limit: float | None = None,
+        time_limit: float | None = None,
     ) -> Tractability:
         """What exact inference would cost here, every way, and which way to ln Z ``"auto"`` takes.
 
-        Nothing is computed but an elimination order and, once a process, trials of some hundredths of a second that
-        tell how fast this machine is.
+        Nothing is computed but an elimination order and, once a process, trials of some tenths of a second that tell
+        how fast this machine is.
 
         Args:
             evidence: observed variables, which leave the graph.
-            memory_limit: bytes an exact method may hold.
-            time_limit: seconds it may be expected to take.
+            memory_limit: bytes an exact method may hold; 2^30 by default.
+            time_limit: seconds it may be expected to take; 600 by default.
 
         Returns:
             A report that prints as a summary in words.
@@ -870,42 +917,70 @@ class GraphModel(nx.Graph):
         Raises:
             UnknownVariableError, ValueOutsideDomainError: the evidence does not fit the model.
         """
-        return tractability.report(self, self._evidence(evidence), tractability.Limits(memory_limit, time_limit))
+        return tractability.report(self, self._evidence(evidence), Limits.of(memory_limit, time_limit))
+
+    def _elimination(
+        self,
+        question: elimination.Question,
+        observed: Mapping[Hashable, int],
+        limits: Limits,
+        *,
+        keep: Sequence[Hashable] = (),
+        wanted: Sequence[tuple[Hashable, ...]] = (),
+        draws: int = 1,
+    ) -> Elimination:
+        """What an elimination would take, from the scopes alone, as tables of a dense model may not fit in memory."""
+        return Elimination.of(
+            [*self._scopes(observed), *wanted],
+            self._cardinalities(observed),
+            keep,
+            question=question,
+            limits=limits,
+            draws=draws,
+            spreads=lambda: self._spreads(observed),
+        )
+
+    def _instead(self, observed: Mapping[Hashable, int]) -> str:
+        """What can be done where exact answers cost too much, besides raising the limits."""
+        cut = "observe variables that cut the graph (evidence=...)"
+        if self._zero(observed) is not None:
+            return cut
+        return f'{cut}, or draw approximate samples with sample(n, method="gibbs")'
+
+    def _zero(self, observed: Mapping[Hashable, int]) -> Factor | None:
+        """A factor with a potential of zero that the evidence leaves, if there is one."""
+        for factor in self.factors:
+            ((_, table),) = elimination.condition([(factor.scope, factor.log_table)], observed)
+            if (table == -math.inf).any():
+                return factor
+        return None
 
     def _prepared(
         self,
-        back: str,
-        wanted: Sequence[tuple[Hashable, ...]],
+        question: elimination.Question,
         observed: Mapping[Hashable, int],
-        memory_limit: int,
-        time_limit: float,
+        limits: Limits,
+        *,
+        keep: Sequence[Hashable] = (),
+        wanted: Sequence[tuple[Hashable, ...]] = (),
         draws: int = 1,
-    ) -> tuple[EliminationPlan, list[elimination.LogTable], dict[Hashable, int]]:
-        """A plan for going forward and back, the tables, and every free variable's number of states."""
-        cardinalities = self._cardinalities(observed)
-        # Dense models are refused from their scopes alone; their tables may not fit in memory at all.
-        chosen = elimination.require_tractable(
-            [*self._scopes(observed), *wanted],
-            cardinalities,
-            back=back,
-            draws=draws,
-            memory_limit=memory_limit,
-            time_limit=time_limit,
-        )
-        return chosen, elimination.condition(self.log_tables(), observed), cardinalities
+    ) -> tuple[Elimination, list[elimination.LogTable], dict[Hashable, int]]:
+        """An elimination within the limits, the tables, and every free variable's number of states."""
+        eliminated = self._elimination(question, observed, limits, keep=keep, wanted=wanted, draws=draws)
+        eliminated.require(self._instead(observed))
+        return eliminated, elimination.condition(self.log_tables(), observed), self._cardinalities(observed)
 
     def _beliefs(
         self,
         wanted: Sequence[tuple[Hashable, ...]],
         observed: Mapping[Hashable, int],
         evidence: Mapping[Hashable, Any] | None,
-        memory_limit: int,
-        time_limit: float,
+        limits: Limits,
         progress: Progress | None,
     ) -> tuple[float, dict[tuple[Hashable, ...], FloatArray]]:
         """ln Z and the marginals over scopes of free variables."""
         linked = [scope for scope in wanted if len(scope) > 1]
-        chosen, tables, cardinalities = self._prepared("marginals", linked, observed, memory_limit, time_limit)
+        eliminated, tables, cardinalities = self._prepared("marginals", observed, limits, wanted=linked)
         # a pair that stands in no table is given one, so that there is a step at which it meets
         met = {frozenset(pair) for scope, _ in tables for pair in combinations(scope, 2)}
         blank = [
@@ -915,7 +990,7 @@ class GraphModel(nx.Graph):
         ]
         with self._possible(evidence):
             return elimination.marginals(
-                [*tables, *blank], cardinalities, wanted, chosen, memory_limit=memory_limit, progress=progress
+                [*tables, *blank], cardinalities, wanted, eliminated.plan, eliminated.segment, progress=progress
             )
 
     def _joint_marginal(
@@ -923,17 +998,12 @@ class GraphModel(nx.Graph):
         keep: Sequence[Hashable],
         observed: Mapping[Hashable, int],
         evidence: Mapping[Hashable, Any] | None,
-        memory_limit: int,
-        time_limit: float,
+        limits: Limits,
         progress: Progress | None,
     ) -> FloatArray:
-        cardinalities = self._cardinalities(observed)
-        chosen = elimination.require_tractable(
-            self._scopes(observed), cardinalities, keep, memory_limit=memory_limit, time_limit=time_limit
-        )
-        tables = elimination.condition(self.log_tables(), observed)
+        eliminated, tables, cardinalities = self._prepared("ln Z", observed, limits, keep=keep)
         with self._possible(evidence):
-            logs = elimination.log_marginal(tables, cardinalities, keep, chosen, progress=progress)
+            logs = elimination.log_marginal(tables, cardinalities, keep, eliminated.plan, progress=progress)
         return _normalised(logs, evidence)
 
     def _coupled_pairs(self) -> list[tuple[Hashable, Hashable]]:
@@ -961,14 +1031,14 @@ class GraphModel(nx.Graph):
         for u, v, weight in self.edges(data="weight"):
             if weight is None:
                 continue
-            number = _finite_number(weight, f"weight of edge ({u!r}, {v!r})")
+            number = finite_number(weight, f"weight of edge ({u!r}, {v!r})")
             if number == 0.0:
                 continue
             for name in (u, v):
-                if self.units(name) == "categorical":
+                if has_labels(name, self._node[name]):
                     raise ModelError(
-                        f"Edge ({u!r}, {v!r}) has a weight, but {name!r} is categorical. "
-                        "Remove the weight and use add_factor."
+                        f"Edge ({u!r}, {v!r}) has a weight, but the values of {name!r} are labels (units "
+                        f"{self.units(name)!r}). Remove the weight and use add_factor."
                     )
             if u == v:
                 raise ModelError(f"The graph has a self-loop at {u!r}. Remove it; a term in x_u alone is a bias.")
@@ -979,30 +1049,87 @@ class GraphModel(nx.Graph):
 
     def _scopes(self, observed: Mapping[Hashable, int]) -> list[tuple[Hashable, ...]]:
         """What stands in one table together once the evidence is gone, without building a table."""
-        names = self.variables
-        couplings = self._couplings()
-        scopes: list[tuple[Hashable, ...]] = [
-            (names[u], names[v]) for u, v in zip(couplings.first.tolist(), couplings.second.tolist(), strict=True)
-        ]
-        scopes += [factor.scope for factor in self.factors]
+        scopes = self._interactions()
         if not observed:
             return scopes
         return [tuple(name for name in scope if name not in observed) for scope in scopes]
 
+    def _interactions(self) -> list[tuple[Hashable, ...]]:
+        """The variables of each coupling that is not zero and of each factor."""
+        names = self.variables
+        couplings = self._couplings()
+        pairs = zip(couplings.first.tolist(), couplings.second.tolist(), strict=True)
+        return [*((names[u], names[v]) for u, v in pairs), *(factor.scope for factor in self.factors)]
+
+    def _extremes(self, observed: Mapping[Hashable, int]) -> tuple[FloatArray, FloatArray]:
+        """The lowest and the highest value of every variable, which the evidence leaves one of; 0 for labels."""
+        kinds = [self._kind(name) for name in self.variables]
+        ends = [
+            (0.0, 0.0)
+            if kind.labels
+            else 2 * (kind.values[observed[name]],)
+            if name in observed
+            else (kind.values[0], kind.values[-1])
+            for name, kind in zip(self.variables, kinds, strict=True)
+        ]
+        low, high = np.array(ends).reshape(-1, 2).T
+        return low, high
+
+    def _spreads(self, observed: Mapping[Hashable, int]) -> Iterator[elimination.Spread]:
+        """How far the logarithms of each table range, once the evidence is gone."""
+        low, high = self._extremes(observed)
+        names, couplings = self.variables, self._couplings()
+        for name, width in zip(names, (high - low).tolist(), strict=True):
+            if name not in observed:
+                bias, kind = np.asarray(self.bias(name)), self._kind(name)
+                own = float(np.ptp(bias)) if bias.ndim else abs(float(bias)) * width
+                yield (name,), own + (float(np.ptp(kind.log_measure)) if kind.log_measure else 0.0)
+        corners = [x[couplings.first] * y[couplings.second] for x in (low, high) for y in (low, high)]
+        reach = np.abs(couplings.weights) * np.ptp(np.reshape(corners, (4, -1)), axis=0)
+        for u, v, spread in zip(couplings.first.tolist(), couplings.second.tolist(), reach.tolist(), strict=True):
+            yield tuple(name for name in (names[u], names[v]) if name not in observed), spread
+        for factor in self.factors:
+            ((scope, table),) = elimination.condition([(factor.scope, factor.log_table)], observed)
+            finite = table[table > -math.inf]
+            yield scope, float(np.ptp(finite)) if finite.size else 0.0
+
+    def _require_representable(self) -> None:
+        """Refuse what would be a sum of infinities: terms of E that add up to more than a float64 holds."""
+        low, high = self._extremes({})
+        largest, couplings = np.maximum(np.abs(low), np.abs(high)), self._couplings()
+        with np.errstate(over="ignore"):
+            total = float((np.abs(couplings.weights) * largest[couplings.first] * largest[couplings.second]).sum())
+            for name, size in zip(self.variables, largest.tolist(), strict=True):
+                bias = np.asarray(self.bias(name))
+                total += float(np.abs(bias).max()) if bias.ndim else abs(float(bias)) * size
+            for factor in self.factors:
+                total += float(np.abs(factor.log_table[factor.log_table > -math.inf]).max())
+        if not total < _LARGEST:
+            raise ModelError(
+                f"The biases, weights and factors of the model add up to {total:.2g}, more than a float64 can hold in "
+                "sums. Scale them down."
+            )
+
     def log_tables(self) -> list[elimination.LogTable]:
-        """The model as a product of tables, in logs: exp of their sum at x is exp(-E(x)).
+        """The model as a product of tables, in logs: exp of their sum at x is mu(x) exp(-E(x)).
 
         Returns:
-            (scope, log_table) pairs for the biases and couplings that are not zero and for the factors; axes run over
-            :meth:`domain`.
+            (scope, log_table) pairs for what single variables contribute where it is not zero, for the couplings that
+            are not zero and for the factors; axes run over :meth:`domain`.
+
+        Raises:
+            NoFiniteDomainError, ModelError: values cannot be listed, an attribute is not valid, or energies overflow.
         """
+        self._require_representable()
         names = self.variables
-        domains = [self.domain(name).astype(np.float64) for name in names]
+        kinds = [self._kind(name) for name in names]
+        domains = [kind.domain.astype(np.float64) for kind in kinds]
         tables: list[elimination.LogTable] = []
-        for name, domain in zip(names, domains, strict=True):
+        for name, kind, domain in zip(names, kinds, domains, strict=True):
             bias = np.asarray(self.bias(name))
-            if bias.any():
-                tables.append(((name,), bias * domain if bias.ndim == 0 else bias))
+            if bias.any() or kind.log_measure:
+                alone = bias if kind.labels else bias * domain
+                tables.append(((name,), alone + kind.log_measure if kind.log_measure else alone))
         couplings = self._couplings()
         for u, v, weight in zip(
             couplings.first.tolist(), couplings.second.tolist(), couplings.weights.tolist(), strict=True
@@ -1010,6 +1137,11 @@ class GraphModel(nx.Graph):
             tables.append(((names[u], names[v]), weight * np.outer(domains[u], domains[v])))
         tables += [(factor.scope, factor.log_table) for factor in self.factors]
         return tables
+
+    def _log_measure(self, states: Mapping[Hashable, int]) -> float:
+        """ln mu of one assignment, given as indices into the domains."""
+        kinds = {name: self._kind(name) for name in self.variables}
+        return math.fsum(kind.log_measure[states[name]] for name, kind in kinds.items() if kind.log_measure)
 
     def _cardinalities(self, observed: Mapping[Hashable, int]) -> dict[Hashable, int]:
         return {name: len(self.domain(name)) for name in self.variables if name not in observed}
@@ -1077,17 +1209,16 @@ class GraphModel(nx.Graph):
         return observed
 
     def _state_indices(self, name: Hashable, values: NDArray[Any]) -> NDArray[np.intp]:
-        domain = self.domain(name)
+        kind = self._kind(name)
+        domain = kind.domain
         indices = np.full(values.shape, -1, dtype=np.intp)
         if values.dtype.kind in "biuf":
-            # the domain is consecutive or {-1, 1}, and always sorted
             guess = np.clip(np.searchsorted(domain, values), 0, len(domain) - 1)
             indices = np.where(domain[guess] == values, guess, -1)
         if (indices < 0).any():
             wrong = values.reshape(-1)[indices.reshape(-1) < 0].tolist()[0]
-            allowed = domain.tolist() if len(domain) <= 8 else f"0..{len(domain) - 1}"
             raise ValueOutsideDomainError(
-                f"{name!r} has units {self.units(name)!r} and takes the values {allowed}. Got {wrong!r}."
+                f"{name!r} has units {self.units(name)!r} and takes the values {kind.described}. Got {wrong!r}."
             )
         return indices
 
@@ -1124,17 +1255,18 @@ class GraphModel(nx.Graph):
         return full
 
 
+def _whole(name: str, value: Any, least: int, of: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        kind = "positive whole number" if least else "whole number, 0 or more,"
+        raise ValueError(f"{name} must be a {kind} of {of}. Got {value!r}.")
+    return int(value)
+
+
 def _stretch(progress: Progress | None, before: int, after: int) -> Progress | None:
     """Reports the progress of one piece of work as that of a longer one."""
     if progress is None:
         return None
     return lambda done, total: progress(before + done, before + total + after)
-
-
-def _known_units() -> str:
-    return ", ".join(
-        f'"{units}"' for units in (*(unit.name for unit in TABLE.values() if unit.is_finite), "categorical")
-    )
 
 
 def _listed(names: Iterable[Hashable]) -> str:
@@ -1158,42 +1290,6 @@ def _factor_key(name: str, scope: Sequence[Hashable]) -> str:
     The scope is part of it so that factors of one name live side by side unless they are over the same variables.
     """
     return f"factor {name} over ({', '.join(map(repr, scope))})"
-
-
-def _finite_number(value: Any, what: str) -> float:
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if not isinstance(value, Real) or not math.isfinite(value):
-        raise ModelError(f"{what} must be a finite number. Got {value!r}.")
-    return float(value)
-
-
-def _read_states(name: Hashable, states: Any) -> dict[str, Any]:
-    """The attributes ``states`` and, where labels are given, ``labels``."""
-    if isinstance(states, Integral) and not isinstance(states, bool) and int(states) >= 1:
-        return {"states": int(states)}
-    if isinstance(states, Sequence) and not isinstance(states, str) and len(states):
-        labels = tuple(states)
-        if len(set(labels)) < len(labels):
-            raise ModelError(f"states of {name!r} must be labels that differ. Got {list(labels)!r}.")
-        return {"states": len(labels), "labels": labels}
-    raise ModelError(
-        f"states of the categorical variable {name!r} must be a number of states or a sequence of labels. "
-        f"Got {states!r}."
-    )
-
-
-def _read_bias(name: Hashable, units: str, bias: Any, states: int) -> float | FloatArray:
-    if units != "categorical":
-        return 0.0 if bias is None else _finite_number(bias, f"bias of {name!r}")
-    if bias is None:
-        return np.zeros(states)
-    array = np.array(bias, dtype=np.float64)
-    if array.shape != (states,) or not np.isfinite(array).all():
-        raise ModelError(
-            f"bias of the categorical variable {name!r} must be {states} finite numbers. Got {array.tolist()}."
-        )
-    return array
 
 
 def _read_log_table(values: Any, argument: str) -> FloatArray:

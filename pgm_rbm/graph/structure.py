@@ -12,17 +12,12 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import networkx as nx
 
 __all__ = [
-    "DEFAULT_MEMORY_LIMIT",
-    "DEFAULT_TIME_LIMIT",
     "EliminationPlan",
     "Segment",
-    "Tractability",
-    "Way",
     "WayBack",
     "colour_classes",
     "format_bytes",
@@ -31,12 +26,6 @@ __all__ = [
     "induced_width",
     "plan_elimination",
 ]
-
-#: Bytes an exact method may hold unless the caller says otherwise.
-DEFAULT_MEMORY_LIMIT = 2**30
-
-#: Seconds an exact method may be expected to take unless the caller says otherwise.
-DEFAULT_TIME_LIMIT = 600.0
 
 _BYTES = 8
 # A table of 2**45 entries takes 256 TiB: no order that needs one is of any use, and the search stops there.
@@ -72,10 +61,16 @@ class Segment:
     stop: int
     parts: tuple[Segment, ...] = ()
 
-    @property
-    def passes(self) -> int:
-        """How often its steps are computed forwards, at most."""
-        return 1 + max((part.passes for part in self.parts), default=0)
+    def forward(self, before: Sequence[float]) -> float:
+        """What is computed on the way forward, steps that are computed again counted again.
+
+        Args:
+            before: entry t: what all steps before t take, in any measure; one entry more than there are steps.
+        """
+        if not self.parts:
+            return before[self.stop] - before[self.start]
+        to_the_last_part = before[self.parts[-1].start] - before[self.start]
+        return to_the_last_part + sum(part.forward(before) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -105,6 +100,8 @@ class EliminationPlan:
         parts: how many parts the variables fall into that no table connects.
         complete: False when the search stopped because every order looked at needs a table of more than 2^45
             entries; the figures then tell what the next table alone would need.
+        sizes: entry t: entries of the table that step t computes.
+        targets: entry t: the step that takes up the message of step t; the number of steps where none does.
         waiting: entry t: bytes of the messages that wait when step t begins; one entry more than there are steps.
         messages: entry t: bytes of the message that step t sends, 0 where it is multiplied into one that waits.
         workspace: bytes of the largest step's own arrays on the way back.
@@ -118,16 +115,13 @@ class EliminationPlan:
     heuristic: str
     parts: int
     complete: bool = True
+    sizes: tuple[int, ...] = field(default=(), repr=False)
+    targets: tuple[int, ...] = field(default=(), repr=False)
     waiting: tuple[int, ...] = field(default=(0,), repr=False)
     messages: tuple[int, ...] = field(default=(), repr=False)
     workspace: int = field(default=0, repr=False)
 
-    @cached_property
-    def marginal_memory(self) -> int:
-        """The least bytes with which it can be gone forward and back: for all marginals, samples, the most probable."""
-        return self.way_back(0).memory
-
-    def way_back(self, memory_limit: int) -> WayBack:
+    def way_back(self, memory_limit: float) -> WayBack:
         """How to go forward and back within so many bytes while computing as little as possible twice.
 
         Args:
@@ -141,7 +135,7 @@ class EliminationPlan:
         segment, held = self._divide(0, len(self.order), memory_limit - besides, _DEPTH)
         return WayBack(segment, max(self.memory, held + besides))
 
-    def _divide(self, start: int, stop: int, room: int, depth: int) -> tuple[Segment, int]:
+    def _divide(self, start: int, stop: int, room: float, depth: int) -> tuple[Segment, int]:
         """The shallowest division of a stretch whose messages fit, else the one that holds least, with its bytes."""
         sent = [0, *itertools.accumulate(self.messages[start:stop])]
         # what waits at the start may grow within the stretch while the start itself is still held
@@ -168,116 +162,6 @@ def _even_cuts(sent: Sequence[int], start: int, stop: int, count: int) -> list[i
     return [*cuts, stop]
 
 
-@dataclass(frozen=True)
-class Way:
-    """One way to an exact answer, and what it would cost.
-
-    Attributes:
-        name: "elimination", "enumeration" or "joint table".
-        question: what it answers, such as "ln Z".
-        operations: table entries or configurations' terms to compute.
-        memory: bytes at the peak.
-        seconds: estimated time on this machine.
-        fits: whether that is within the limits.
-        detail: what is summed, in words.
-        bounded: False when the figures are lower bounds.
-    """
-
-    name: str
-    question: str
-    operations: int
-    memory: int
-    seconds: float
-    fits: bool
-    detail: str
-    bounded: bool = True
-
-
-@dataclass(frozen=True)
-class Tractability:
-    """What exact inference in a model costs; ``print`` it for a summary in words.
-
-    Attributes:
-        method: the way to ln Z that ``method="auto"`` takes: "elimination" or "enumeration", or "sampling" when no
-            exact way is within the limits.
-        ways: every way to ln Z, and elimination's to the other questions, each a :class:`Way`.
-        notes: why a way is missing.
-        order: the elimination order.
-        induced_width: the most neighbours that a variable has when it is summed out.
-        operations: table entries that elimination computes for ln Z.
-        memory: bytes that it holds at its peak.
-        memory_limit: bytes allowed.
-        seconds: estimated time of the way that is taken, or of the quickest where none is.
-        time_limit: seconds allowed.
-        largest_table: entries of elimination's largest table.
-        variables: number of variables that are not evidence.
-        parts: number of disconnected parts, which factor.
-        heuristic: what found the order.
-        complete: False when every order looked at is hopeless and elimination's figures are those of the next
-            table alone.
-    """
-
-    method: str
-    ways: tuple[Way, ...]
-    notes: tuple[str, ...]
-    order: tuple[Hashable, ...]
-    induced_width: int
-    operations: int
-    memory: int
-    memory_limit: int
-    seconds: float
-    time_limit: float
-    largest_table: int
-    variables: int
-    parts: int
-    heuristic: str
-    complete: bool
-
-    @property
-    def feasible(self) -> bool:
-        """Whether some exact way to ln Z is within the limits."""
-        return self.method != "sampling"
-
-    def __str__(self) -> str:
-        bound = "" if self.complete else "at least "
-        parts = "one part" if self.parts == 1 else f"{self.parts} parts that factor"
-        limits = f"{format_bytes(self.memory_limit)} of memory and {format_seconds(self.time_limit)}"
-        if self.feasible:
-            verdict = f'ln Z is within the limits: "auto" takes {self.method}, about {format_seconds(self.seconds)}.'
-        else:
-            verdict = "No exact way is within the limits: sample instead, observe more, or raise the limits."
-        lines = [
-            verdict,
-            f"  variables         {self.variables:,} in {parts}",
-            f"  induced width     {bound}{self.induced_width} (order found by {self.heuristic})",
-            f"  largest table     {bound}{format_count(self.largest_table)} entries",
-            f"  limits            {limits}",
-            "",
-        ]
-        return "\n".join([*lines, *self._table(), *(f"  {note}" for note in self.notes)])
-
-    def _table(self) -> list[str]:
-        rows = [("question", "way", "operations", "memory", "time", "within limits")]
-        for way in self.ways:
-            least = "" if way.bounded else ">= "
-            taken = way.fits and way.name == self.method and way.question == "ln Z"
-            rows.append(
-                (
-                    way.question,
-                    f"{way.name} of {way.detail}",
-                    least + format_count(way.operations),
-                    least + format_bytes(way.memory),
-                    least + format_seconds(way.seconds),
-                    ("yes" if way.fits else "no") + (", taken" if taken else ""),
-                )
-            )
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        return [
-            "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])
-            for row in rows
-        ]
-
-
 def format_count(count: int) -> str:
     """A count as people write it: ``format_count(2**20) == '1,048,576'``, large ones by their power of ten."""
     return f"{count:,}" if count < 10**9 else f"{count:.1e}" if count < 10**300 else f"about 1e{_digits(count) - 1}"
@@ -290,7 +174,7 @@ def _digits(count: int) -> int:
 def format_bytes(count: int) -> str:
     """Bytes as people write them: ``format_bytes(3 * 2**20) == '3.0 MiB'``."""
     if count < 1024:
-        return f"{count} bytes"
+        return f"{count} byte{'s' if count != 1 else ''}"
     for exponent, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1):
         if count < 1024 ** (exponent + 1):
             return f"{count / 1024**exponent:.1f} {unit}"
@@ -512,7 +396,7 @@ def _measure(
     kept_entries = _entries(kept, sizes)
     peak = 3 * kept_entries
     largest, operations, width, workspace, now = kept_entries, kept_entries, 0, 0, 0
-    waiting, messages = [0], []
+    entries, targets, waiting, messages = [], [], [0], []
     # messages over the same variables to the same step are multiplied as they come, and wait as one
     heading: dict[int, set[frozenset[int]]] = defaultdict(set)
     for step, (v, around) in enumerate(clusters):
@@ -520,16 +404,17 @@ def _measure(
         cluster = message * sizes[v]
         largest, width = max(largest, cluster), max(width, len(around))
         operations += cluster
+        entries.append(cluster)
         # the product, a partial product, the message and the shift of its logarithms
         peak = max(peak, now + 2 * cluster + 3 * message)
         workspace = max(workspace, 2 * cluster + 5 * message)
         arrived = sum(_entries(scope, sizes) for scope in heading.pop(step, ()))
         sent = 0
-        if around:
-            target = min(position.get(u, len(clusters)) for u in around)
-            if around not in heading[target]:
-                heading[target].add(around)
-                sent = message
+        target = min((position.get(u, len(clusters)) for u in around), default=len(clusters))
+        targets.append(target)
+        if around and around not in heading[target]:
+            heading[target].add(around)
+            sent = message
         now += sent - arrived
         messages.append(_BYTES * sent)
         waiting.append(_BYTES * now)
@@ -542,6 +427,8 @@ def _measure(
         heuristic=search.heuristic,
         parts=_parts(search.neighbours),
         complete=search.complete,
+        sizes=tuple(entries),
+        targets=tuple(targets),
         waiting=tuple(waiting),
         messages=tuple(messages),
         workspace=_BYTES * workspace,
@@ -575,8 +462,9 @@ def induced_width(graph: nx.Graph, order: Sequence[Hashable]) -> int:
 def colour_classes(graph: nx.Graph) -> list[list[Hashable]]:
     """Divide the nodes into classes that hold no edge, so that a class can be resampled at once.
 
-    A bipartite graph gets at most two classes (Brélaz, New methods to color the vertices of a graph, 1979:
-    DSATUR is exact there); other graphs get few, though not always the fewest.
+    A bipartite graph gets at most two classes; other graphs get few, though not always the fewest: those of fewest
+    neighbours are coloured last (Matula and Beck, "Smallest-last ordering and clustering and graph coloring
+    algorithms", 1983).
 
     Args:
         graph: any undirected networkx graph without self-loops.
@@ -584,7 +472,10 @@ def colour_classes(graph: nx.Graph) -> list[list[Hashable]]:
     Returns:
         The classes, each in the order of the graph's nodes.
     """
-    colours = nx.greedy_color(graph, strategy="DSATUR")
+    try:
+        colours = nx.bipartite.color(graph)
+    except nx.NetworkXError:
+        colours = nx.greedy_color(graph, strategy="smallest_last")
     classes: list[list[Hashable]] = [[] for _ in range(max(colours.values(), default=-1) + 1)]
     for node in graph:
         classes[colours[node]].append(node)

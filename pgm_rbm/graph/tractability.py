@@ -8,7 +8,7 @@ summed assignment by assignment, in one table over all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,12 @@ import numpy as np
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact import elimination
-from pgm_rbm.exact.calibration import elimination_speed
 from pgm_rbm.exact.costs import Estimate, estimate
-from pgm_rbm.exact.elimination import EliminationLimitError, Progress
-from pgm_rbm.graph.structure import EliminationPlan, Tractability, Way, format_bytes, format_count, format_seconds
+from pgm_rbm.exact.elimination import Elimination, Question
+from pgm_rbm.exact.shards import Progress
+from pgm_rbm.exact.ways import QUICK, Limits, Tractability, Way, choose
+from pgm_rbm.graph.structure import format_bytes, format_count, format_seconds
+from pgm_rbm.graph.variables import kind_of
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.workers import thread_count
 
@@ -28,39 +30,109 @@ if TYPE_CHECKING:
     from pgm_rbm.graph.model import GraphModel
     from pgm_rbm.kernels import Kernels
 
-__all__ = ["Layers", "Limits", "layers", "log_partition", "report"]
+__all__ = ["Layers", "layers", "log_partition", "other_questions", "report"]
 
-# Where elimination takes no longer than this, nothing quicker is looked for.
-_QUICK = 1.0
+OTHER_QUESTIONS: tuple[tuple[str, Question, int], ...] = (
+    ("all marginals", "marginals", 1),
+    ("most probable", "most probable", 1),
+    ("1,000 samples", "samples", 1000),
+)
+"""What else elimination is asked, by the words of the report, and for how many samples."""
+
 # Beyond so many configurations no estimate of the time changes the answer.
 _HOPELESS_CONFIGURATIONS = 2**60
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What an exact method may cost.
-
-    Attributes:
-        memory: bytes.
-        seconds: as estimated.
-    """
-
-    memory: int
-    seconds: float
-
-
 @dataclass(frozen=True, eq=False)
-class Layers:
-    """A bipartite model as two layers, evidence folded into the biases.
+class _Enumeration:
+    """Something that can be enumerated, as one of the ways to ln Z.
 
     Attributes:
-        small, large: the variables of the layer with fewer configurations, and of the other.
-        units: the unit types of the small and of the large layer.
-        states: states of a unit of the small layer.
+        model, observed: the model and what is known of it, as indices into domains.
+        limits: what it may cost.
+        threads: how many threads to use.
     """
 
     model: GraphModel
     observed: Mapping[Hashable, int]
+    limits: Limits
+    threads: int | None
+
+    @property
+    def configurations(self) -> int:
+        """How many configurations there are."""
+        raise NotImplementedError
+
+    @property
+    def cost(self) -> Estimate:
+        """What it is expected to cost on this machine."""
+        raise NotImplementedError
+
+    @property
+    def detail(self) -> str:
+        """What is summed, in words."""
+        raise NotImplementedError
+
+    def log_partition(self, progress: Progress | None) -> float:
+        """ln Z."""
+        raise NotImplementedError
+
+    @property
+    def seconds(self) -> float:
+        return self.cost.seconds
+
+    @property
+    def fits(self) -> bool:
+        return self.limits.allow(self.cost.memory, self.cost.seconds)
+
+    @property
+    def quick(self) -> bool:
+        return self.seconds <= QUICK
+
+    def way(self, question: str, taken: bool = False) -> Way:
+        """Its line of the report."""
+        cost = self.cost
+        return Way(
+            "enumeration", question, cost.operations, cost.memory, cost.seconds, self.fits, self.detail, taken=taken
+        )
+
+    @property
+    def exceeded(self) -> tuple[str, str]:
+        """The argument that limits it, and the limit in words."""
+        if self.cost.memory > self.limits.memory:
+            return "memory_limit", f"memory_limit allows {format_bytes(int(self.limits.memory))}"
+        return "time_limit", f"time_limit allows {format_seconds(self.limits.seconds)}"
+
+    def refusal(self, instead: str, because: str = "") -> EnumerationLimitError:
+        """The error for what does not fit.
+
+        Args:
+            instead: what the caller can do besides raising the limit.
+            because: why this and no less is enumerated.
+        """
+        cost, (argument, allowed) = self.cost, self.exceeded
+        share = min(self.limits.memory / cost.memory, self.limits.seconds / cost.seconds)
+        return EnumerationLimitError(
+            f"Enumerating {self.detail}{because} visits {format_count(self.configurations)} configurations, which "
+            f"takes about {format_seconds(cost.seconds)} and {format_bytes(cost.memory)}; {allowed}. Pass a larger "
+            f"{argument}, or {instead}.",
+            configurations=self.configurations,
+            limit=int(self.configurations * share) if self.configurations < 2**1000 else 0,
+            seconds=cost.seconds,
+            memory=cost.memory,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Layers(_Enumeration):
+    """One side of a bipartite model, the other one summed in closed form; evidence is folded into the biases.
+
+    Attributes:
+        small, large: the variables of the side with fewer configurations, and of the other.
+        units: the unit types of the small and of the large side.
+        states: states of a unit of the small side.
+    """
+
     small: Sequence[Hashable]
     large: Sequence[Hashable]
     units: tuple[str, str]
@@ -68,39 +140,43 @@ class Layers:
 
     @property
     def configurations(self) -> int:
-        """How many configurations the small layer has."""
         return self.states ** len(self.small)
+
+    @property
+    def detail(self) -> str:
+        return f"one side, {len(self.small):,} {self.units[0]} units"
 
     @cached_property
     def cost(self) -> Estimate:
-        """What enumerating the small layer is expected to cost on this machine."""
         from pgm_rbm.exact.enumeration import layer_sum
 
         weights = len(self.large) * len(self.small)
         if self.configurations > _HOPELESS_CONFIGURATIONS:
             return Estimate(self.configurations * len(self.large), math.inf, 8 * weights)
-        cost = estimate(layer_sum(self.kernels, self.arrays()[0], "h"), thread_count(None))
+        cost = estimate(layer_sum(self.kernels, self.arrays()[0], "h"), thread_count(self.threads))
         return replace(cost, memory=cost.memory + 8 * weights)
 
     @property
     def kernels(self) -> Kernels:
-        """Those of the large layer as the visible one and the small one as the hidden one."""
+        """Those of the large side as the visible layer and the small one as the hidden one."""
         from pgm_rbm.kernels import pairwise_kernels
 
         return pairwise_kernels(self.units[1], self.units[0], "numba")
 
     def arrays(self) -> tuple[dict[str, Any], float]:
-        """Weights and biases with the large layer as the visible one, and the constant that the evidence leaves."""
+        """Weights and biases with the large side as the visible layer, and the constant that the evidence leaves."""
         model = self.model
         place = {name: (0, k) for k, name in enumerate(self.large)}
         place |= {name: (1, k) for k, name in enumerate(self.small)}
         biases = [np.array([float(model.bias(name)) for name in layer]) for layer in (self.large, self.small)]
         weights = np.zeros((len(self.large), len(self.small)))
-        value = {name: float(model.domain(name)[state]) for name, state in self.observed.items()}
+        kinds = {name: kind_of(name, model.nodes[name]) for name in self.observed}
+        value = {name: kinds[name].values[state] for name, state in self.observed.items()}
         constant = 0.0
         for name, state in self.observed.items():
             bias = np.asarray(model.bias(name))
             constant += float(bias[state]) if bias.ndim else float(bias) * value[name]
+            constant += kinds[name].log_measure[state] if kinds[name].log_measure else 0.0
         names = model.variables
         for first, second, weight in zip(*(part.tolist() for part in model._couplings()), strict=True):
             u, v = names[first], names[second]
@@ -116,15 +192,55 @@ class Layers:
         return {"w": weights, "a": biases[0], "b": biases[1]}, constant
 
     def log_partition(self, progress: Progress | None) -> float:
-        """ln Z, by enumerating the small layer."""
         from pgm_rbm.exact import enumeration
 
         parameters, constant = self.arrays()
-        found = enumeration.log_partition(self.kernels, parameters, limit=self.configurations, progress=progress)
+        found = enumeration.log_partition(
+            self.kernels, parameters, limit=self.configurations, threads=self.threads, progress=progress
+        )
         return float(found) + constant
 
 
-def layers(model: GraphModel, observed: Mapping[Hashable, int]) -> Layers | str:
+@dataclass(frozen=True, eq=False)
+class _JointTable(_Enumeration):
+    """All variables in one table."""
+
+    @cached_property
+    def configurations(self) -> int:
+        return math.prod(self.model._cardinalities(self.observed).values())
+
+    @property
+    def detail(self) -> str:
+        return f"all {len(self.model) - len(self.observed):,} variables at once"
+
+    @cached_property
+    def cost(self) -> Estimate:
+        from pgm_rbm.exact.calibration import pace
+
+        operations = self.configurations * max(1, len(self.model._scopes(self.observed)))
+        # Each table is multiplied in over all configurations, much as a step of an elimination does.
+        seconds = math.inf
+        if operations < _HOPELESS_CONFIGURATIONS:
+            seconds = float(pace("sum")(np.array([math.log2(operations)]))[0])
+        return Estimate(operations, seconds, 3 * 8 * self.configurations)
+
+    def log_partition(self, progress: Progress | None) -> float:
+        model, observed = self.model, self.observed
+        cardinalities = model._cardinalities(observed)
+        names = list(cardinalities)
+        chosen = elimination.plan(model._scopes(observed), cardinalities, names)
+        tables = elimination.condition(model.log_tables(), observed)
+        try:
+            logs = elimination.log_marginal(tables, cardinalities, names, chosen, progress=progress)
+        except elimination.Contradiction:
+            return -math.inf
+        top = float(logs.max())
+        return top + math.log(float(np.exp(logs - top).sum())) if top > -math.inf else top
+
+
+def layers(
+    model: GraphModel, observed: Mapping[Hashable, int], limits: Limits | None = None, threads: int | None = None
+) -> Layers | str:
     """The model's two layers, or the reason why it has none that can be enumerated."""
     from pgm_rbm.graph.bipartite import bipartition
 
@@ -136,15 +252,24 @@ def layers(model: GraphModel, observed: Mapping[Hashable, int]) -> Layers | str:
         return "its graph is not bipartite"
     if not all(sides):
         return "one side of its graph is empty or all observed"
-    kinds = [{model.units(name) for name in side} for side in sides]
+    kinds = [{kind_of(name, model.nodes[name]) for name in side} for side in sides]
     if any(len(kind) > 1 for kind in kinds):
         return "one side of its graph has units of several types"
-    units = [kind.pop() for kind in kinds]
-    if "categorical" in units:
+    if any(kind.labels for several in kinds for kind in several):
         return "its variables are categorical"
-    states = [len(model.domain(side[0])) for side in sides]
+    states = [len(kind.pop().values) for kind in kinds]
+    units = [model.units(side[0]) for side in sides]
     small = min((0, 1), key=lambda side: len(sides[side]) * math.log(states[side]))
-    return Layers(model, observed, sides[small], sides[1 - small], (units[small], units[1 - small]), states[small])
+    return Layers(
+        model,
+        observed,
+        limits or Limits(),
+        threads,
+        sides[small],
+        sides[1 - small],
+        (units[small], units[1 - small]),
+        states[small],
+    )
 
 
 def log_partition(
@@ -152,7 +277,9 @@ def log_partition(
     observed: Mapping[Hashable, int],
     method: str,
     limits: Limits,
-    progress: Progress | None,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> LogPartition:
     """ln Z by the method asked for; ``-inf`` when every assignment has potential zero.
 
@@ -163,167 +290,67 @@ def log_partition(
     """
     if method not in ("auto", "elimination", "enumeration"):
         raise ValueError(f"method must be 'auto', 'elimination' or 'enumeration'. Got {method!r}.")
+    instead = model._instead(observed)
+    eliminated = model._elimination("ln Z", observed, limits)
     if method == "enumeration":
-        return _enumerated(model, observed, limits, progress)
-    cardinalities, scopes = model._cardinalities(observed), model._scopes(observed)
-    try:
-        chosen = elimination.require_tractable(
-            scopes, cardinalities, memory_limit=limits.memory, time_limit=limits.seconds
-        )
-        refused = None
-    except EliminationLimitError as error:
-        refused = error
-    if method == "auto" and (refused is not None or _longer_than(chosen, _QUICK)):
-        found = layers(model, observed)
-        if isinstance(found, Layers):
-            seconds = found.cost.seconds
-            if _fits(found.cost.memory, seconds, limits) and (
-                refused is not None or seconds < elimination.estimated_seconds(chosen)
-            ):
-                return LogPartition(found.log_partition(progress), "enumeration")
-            if refused is not None and seconds < math.inf:
-                raise EliminationLimitError(
-                    f"{refused} Enumerating one side of the graph ({len(found.small)} units) would take about "
-                    f"{format_seconds(seconds)}; time_limit allows {format_seconds(limits.seconds)}.",
-                    induced_width=refused.induced_width,
-                    memory=refused.memory,
-                    memory_limit=limits.memory,
-                    seconds=seconds,
-                    time_limit=limits.seconds,
-                )
-    if refused is not None:
-        raise refused
-    tables = elimination.condition(model.log_tables(), observed)
-    return LogPartition(elimination.log_partition(tables, cardinalities, chosen, progress=progress), "elimination")
-
-
-def _longer_than(chosen: EliminationPlan, seconds: float) -> bool:
-    return elimination.at_most_seconds(chosen) > seconds and elimination.estimated_seconds(chosen) > seconds
-
-
-def _fits(memory: int, seconds: float, limits: Limits) -> bool:
-    return memory <= limits.memory and seconds <= limits.seconds
-
-
-def _enumerated(
-    model: GraphModel, observed: Mapping[Hashable, int], limits: Limits, progress: Progress | None
-) -> LogPartition:
-    found = layers(model, observed)
-    if isinstance(found, Layers):
-        what, configurations = f"one side of the graph ({len(found.small)} units)", found.configurations
-        memory, seconds = found.cost.memory, found.cost.seconds
+        found = layers(model, observed, limits, threads)
+        way = found if isinstance(found, Layers) else _JointTable(model, observed, limits, threads)
+        if not way.fits:
+            because = f" (the model has no layers, as {found})" if isinstance(found, str) else ""
+            raise way.refusal('use method="elimination"' if eliminated.fits else instead, because)
+        return LogPartition(way.log_partition(progress), "enumeration")
+    if method == "elimination":
+        eliminated.require(instead)
     else:
-        what = f"all {len(model) - len(observed)} variables at once (the model has no layers, as {found})"
-        configurations, memory, seconds = _joint_table(model, observed)
-    if not _fits(memory, seconds, limits):
-        raise EnumerationLimitError(
-            f"Enumerating {what} visits {format_count(configurations)} configurations, which takes about "
-            f"{format_seconds(seconds)} and {format_bytes(memory)}; time_limit allows "
-            f"{format_seconds(limits.seconds)} and memory_limit {format_bytes(limits.memory)}. Pass larger "
-            'ones, or use method="elimination", or sampling for an approximate answer.',
-            configurations=configurations,
-            limit=int(configurations * min(1.0, limits.seconds / seconds)) if seconds < math.inf else 0,
-            seconds=seconds,
-            memory=memory,
-        )
-    if isinstance(found, Layers):
-        return LogPartition(found.log_partition(progress), "enumeration")
-    cardinalities = model._cardinalities(observed)
-    names = list(cardinalities)
-    chosen = elimination.plan(model._scopes(observed), cardinalities, names)
+        taken = choose(_options(eliminated, model, observed, limits, threads))
+        if isinstance(taken, Layers):
+            return LogPartition(taken.log_partition(progress), "enumeration")
+        if taken is None:
+            besides = layers(model, observed, limits, threads)
+            raise eliminated.refusal(instead, besides=besides if isinstance(besides, Layers) else None)
     tables = elimination.condition(model.log_tables(), observed)
-    try:
-        logs = elimination.log_marginal(tables, cardinalities, names, chosen, progress=progress)
-    except elimination.Contradiction:
-        return LogPartition(-math.inf, "enumeration")
-    top = float(logs.max())
-    return LogPartition(top + math.log(float(np.exp(logs - top).sum())) if top > -math.inf else top, "enumeration")
+    cardinalities = model._cardinalities(observed)
+    value = elimination.log_partition(tables, cardinalities, eliminated.plan, progress=progress)
+    return LogPartition(value, "elimination")
 
 
-def _joint_table(model: GraphModel, observed: Mapping[Hashable, int]) -> tuple[int, int, float]:
-    """Entries, bytes and seconds of one table over all variables."""
-    entries = math.prod(model._cardinalities(observed).values())
-    operations = entries * max(1, len(model._scopes(observed)))
-    seconds = float(operations) * elimination_speed().entry if operations < _HOPELESS_CONFIGURATIONS else math.inf
-    return entries, 3 * 8 * entries, seconds
+def _options(
+    eliminated: Elimination,
+    model: GraphModel,
+    observed: Mapping[Hashable, int],
+    limits: Limits,
+    threads: int | None = None,
+) -> Iterator[Elimination | Layers]:
+    """What ``"auto"`` chooses from; layers are looked for where elimination is not quick."""
+    yield eliminated
+    found = layers(model, observed, limits, threads)
+    if isinstance(found, Layers):
+        yield found
 
 
 def report(model: GraphModel, observed: Mapping[Hashable, int], limits: Limits) -> Tractability:
-    """What every way would cost; nothing is computed but an elimination order and trials of milliseconds."""
-    cardinalities, scopes = model._cardinalities(observed), model._scopes(observed)
-    chosen = elimination.plan(scopes, cardinalities)
-    ways = _eliminations(chosen, limits)
-    notes = []
-    found = layers(model, observed)
+    """What every way would cost; nothing is computed but an elimination order and trials."""
+    eliminated = model._elimination("ln Z", observed, limits)
+    found = layers(model, observed, limits)
+    taken = choose(_options(eliminated, model, observed, limits))
     if isinstance(found, Layers):
-        cost = found.cost
-        ways.append(
-            Way(
-                name="enumeration",
-                question="ln Z",
-                detail=f"one side, {len(found.small):,} {found.units[0]} units",
-                operations=cost.operations,
-                memory=cost.memory,
-                seconds=cost.seconds,
-                fits=_fits(cost.memory, cost.seconds, limits),
-            )
-        )
+        other, notes = found.way("ln Z", isinstance(taken, Layers)), []
     else:
-        notes.append(f"One side of the graph cannot be enumerated: {found}.")
-        entries, memory, seconds = _joint_table(model, observed)
-        ways.append(
-            Way(
-                name="enumeration",
-                question="ln Z",
-                detail=f"all {len(cardinalities):,} variables at once",
-                operations=entries * max(1, len(scopes)),
-                memory=memory,
-                seconds=seconds,
-                fits=_fits(memory, seconds, limits),
-            )
-        )
-    able = [way for way in ways if way.question == "ln Z" and way.fits]
-    eliminated = ways[0]
-    quick = eliminated.fits and eliminated.seconds <= _QUICK
-    taken = eliminated
-    if able and not quick and isinstance(found, Layers):
-        taken = min(able, key=lambda way: way.seconds)
+        other = _JointTable(model, observed, limits, None).way("ln Z")
+        notes = [f"One side of the graph cannot be enumerated: {found}."]
     return Tractability(
-        method=taken.name if taken.fits else "sampling",
-        ways=tuple(sorted(ways, key=lambda way: way.question != "ln Z")),
+        method="sampling" if taken is None else "enumeration" if isinstance(taken, Layers) else "elimination",
+        ways=(eliminated.way("ln Z", taken is eliminated), other, *other_questions(eliminated)),
         notes=tuple(notes),
-        order=chosen.order,
-        induced_width=chosen.induced_width,
-        operations=chosen.operations,
-        memory=chosen.memory,
-        memory_limit=limits.memory,
-        seconds=taken.seconds if taken.fits else min(way.seconds for way in ways if way.question == "ln Z"),
-        time_limit=limits.seconds,
-        largest_table=chosen.largest_table,
-        variables=len(cardinalities),
-        parts=chosen.parts,
-        heuristic=chosen.heuristic,
-        complete=chosen.complete,
+        limits=limits,
+        variables=len(model) - len(observed),
+        plan=eliminated.plan,
+        advice=f"raise the limits, or {model._instead(observed)}",
     )
 
 
-def _eliminations(chosen: EliminationPlan, limits: Limits) -> list[Way]:
-    """Elimination's answers to the questions that a model is asked."""
-    ways = []
-    back = chosen.way_back(limits.memory)
-    for question, kind in (("ln Z", None), ("all marginals", "marginals"), ("most probable, samples", "point")):
-        memory, passes = (chosen.memory, 1) if kind is None else (back.memory, back.segment.passes)
-        seconds = elimination.estimated_seconds(chosen, passes=passes, back=kind) if chosen.complete else math.inf
-        ways.append(
-            Way(
-                name="elimination",
-                question=question,
-                detail=f"{len(chosen.order):,} variables" if chosen.complete else "all variables",
-                operations=chosen.operations * (passes + (kind == "marginals")),
-                memory=memory,
-                seconds=seconds,
-                fits=chosen.complete and _fits(memory, seconds, limits),
-                bounded=chosen.complete,
-            )
-        )
-    return ways
+def other_questions(eliminated: Elimination) -> list[Way]:
+    """What elimination would take to answer what takes a way back."""
+    return [
+        replace(eliminated, question=question, draws=draws).way(label) for label, question, draws in OTHER_QUESTIONS
+    ]

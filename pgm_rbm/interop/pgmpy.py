@@ -9,7 +9,8 @@ Names: a string stays itself; a tuple such as ("v", 0) becomes its parts joined 
 its ``repr``; a name that is taken by then gets a prime. ``network.graph["names"]`` maps every pgmpy name back, and
 :func:`from_pgmpy` uses it. pgmpy's own ``copy`` drops graph attributes; pass ``names`` and ``log_constant`` then.
 
-States carry the values as state names: [0, 1] for binary, [-1, 1] for spin, 0..k-1 or the labels for categorical.
+States carry the values as state names: [0, 1] for binary, [-1, 1] for spin, 0..k-1 or the labels for categorical. What
+units weigh of themselves goes out as a table, so "binomial(3)" comes back as "{0, 1, 2, 3}" with that table.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from pgm_rbm.errors import ModelError
 from pgm_rbm.graph.model import GraphModel
-from symbolic.units import TABLE
+from pgm_rbm.graph.variables import CATEGORICAL, Kind, kind_of
 
 try:
     from pgmpy.factors.discrete import DiscreteFactor
@@ -60,7 +61,7 @@ def to_pgmpy(model: GraphModel) -> DiscreteMarkovNetwork:
     """The model as a pgmpy ``DiscreteMarkovNetwork`` with the same distribution.
 
     Args:
-        model: a :class:`GraphModel`, an RBM's graph included, of binary, spin and categorical variables.
+        model: a :class:`GraphModel`, an RBM's graph included, of variables with finitely many values.
 
     Returns:
         A network with one factor a variable, one a coupling and one a factor of the model. Each table's largest entry
@@ -68,7 +69,7 @@ def to_pgmpy(model: GraphModel) -> DiscreteMarkovNetwork:
 
     Raises:
         TypeError: ``model`` is not a GraphModel.
-        ModelError: a variable has no finite domain.
+        NoFiniteDomainError: a variable has infinitely many values.
 
     Warns:
         UserWarning: a potential is smaller than its table's largest by more than float64 can say (about 1e-308) and
@@ -103,7 +104,7 @@ def to_pgmpy(model: GraphModel) -> DiscreteMarkovNetwork:
         )
     network.graph["log_constant"] = log_constant
     network.graph["names"] = {text: name for name, text in names.items()}
-    network.graph["units"] = {names[name]: model.units(name) for name in model}
+    network.graph["units"] = {names[name]: _units_without_measure(model, name) for name in model}
     return network
 
 
@@ -115,8 +116,8 @@ def from_pgmpy(
     """A pgmpy model as a :class:`GraphModel` with the same distribution.
 
     Two states named 0 and 1 become a binary variable, -1 and 1 a spin, any others a categorical variable that keeps
-    the names as labels. Where factors list the states of a variable in different orders, the first order counts and
-    the other tables are brought to it.
+    the names as labels, unless ``foreign.graph["units"]`` says otherwise. Where factors list the states of a variable
+    in different orders, the first order counts and the other tables are brought to it.
 
     Args:
         foreign: a ``DiscreteMarkovNetwork``, ``FactorGraph`` or ``DiscreteBayesianNetwork`` (each conditional table
@@ -193,7 +194,17 @@ def _is_factor_node(foreign: Any, node: Any) -> bool:
 
 def _state_names(model: GraphModel, name: Hashable) -> list[Hashable]:
     labels = model.nodes[name].get("labels")
-    return list(labels) if labels is not None else [int(value) for value in model.domain(name)]
+    return list(labels) if labels is not None else list(model.domain(name).tolist())
+
+
+def _units_without_measure(model: GraphModel, name: Hashable) -> str:
+    """Units of the same values that weigh nothing of themselves, since what these do is in a table of its own."""
+    kind = kind_of(name, model.nodes[name])
+    if not kind.log_measure:
+        return model.units(name)
+    from symbolic.units import lookup
+
+    return "{" + ", ".join(map(str, lookup(model.units(name)).states)) + "}"
 
 
 def _tables(model: GraphModel) -> list[tuple[tuple[Hashable, ...], NDArray[np.float64]]]:
@@ -206,12 +217,14 @@ def _tables(model: GraphModel) -> list[tuple[tuple[Hashable, ...], NDArray[np.fl
 
 def _add_variable(model: GraphModel, name: Hashable, states: list[Hashable], units: str | None) -> None:
     if units is None:
-        units = next(
-            (unit.name for unit in TABLE.values() if unit.is_finite and list(unit.states) == states), "categorical"
-        )
-    if units != "categorical":
+        units = next((units for units in ("binary", "spin") if list(_kind(units).values) == states), CATEGORICAL)
+    if units != CATEGORICAL:
         model.add_variable(name, units)
     elif states == list(range(len(states))):
         model.add_variable(name, states=len(states))
     else:
         model.add_variable(name, states=states)
+
+
+def _kind(units: str) -> Kind:
+    return kind_of(units, {"units": units})

@@ -37,7 +37,8 @@ class SamplingModel(EnergyModel):
             given: units that keep their values, such as ``{("v", 3): 1}``; a value is one state for all chains or an
                 array of n states. The rest is drawn from its distribution given these.
             seed: of these draws; None for a fresh one.
-            method: ``"gibbs"``, or ``"exact"`` for independent draws from p(v) itself, by enumeration.
+            method: ``"gibbs"``, or ``"exact"`` for independent draws from p(v) itself, by enumeration, or where there
+                are too many configurations by elimination on the graph.
             limit: the most configurations that the exact method may enumerate; 2^24 by default, and draws may then
                 hold 1 GiB.
             threads: how many threads to use; all by default. The result does not depend on it.
@@ -53,19 +54,18 @@ class SamplingModel(EnergyModel):
             checked_count("n", n, 1)
             if given:
                 raise ValueError("given must be left out with method='exact'. Use method='gibbs' to clamp units.")
-            drawn, _ = configurations.sample(
-                self._kernels,
-                self._parameters,
-                n,
-                resolve_seed(seed),
-                limit=limit,
-                threads=threads,
-                progress=progress,
-            )
-            return self._by_layer(drawn)
+            return self._by_layer(self._exact_draws(n, resolve_seed(seed), limit, threads, progress))
         if method != "gibbs":
             raise ValueError(f"method must be 'gibbs' or 'exact'. Got {method!r}.")
         return self._by_layer(self.run_chains(n, steps, given, seed, threads=threads).visible)
+
+    def _exact_draws(
+        self, n: int, seed: int, limit: int | None, threads: int | None, progress: bool | Progress | None
+    ) -> Any:
+        """Independent draws of the visible states, shape (n, n_visible)."""
+        return configurations.sample(
+            self._kernels, self._parameters, n, seed, limit=limit, threads=threads, progress=progress
+        )[0]
 
     def run_chains(
         self,

@@ -31,6 +31,7 @@ class Purpose(IntEnum):
     SHUFFLE = 6
     EXACT = 7
     MONITOR = 8
+    GRAPH = 9
 
 
 def resolve_seed(seed: int | None) -> int:

@@ -128,13 +128,19 @@ def _numpy_dtype(like: Any) -> type:
     return np.float32 if like.dtype == namespace(like).float32 else np.float64
 
 
-def _device(like: Any) -> dict[str, Any]:
-    # NumPy has one device, and names it from version 2 on only.
-    return {} if isinstance(like, np.ndarray) else {"device": like.device}
+def _made(function: str, *arguments: Any, like: Any, **keywords: Any) -> Any:
+    """What a function of the standard makes, on the device of ``like``."""
+    make = getattr(namespace(like), function)
+    if isinstance(like, np.ndarray):  # NumPy has one device, and names it from version 2 on only
+        return make(*arguments, **keywords)
+    if type(like).__module__.partition(".")[0] == "cupy":
+        with like.device:  # CuPy's functions take no device, but make arrays on the current one
+            return make(*arguments, **keywords)
+    return make(*arguments, device=like.device, **keywords)
 
 
 def _moved(array: Any, like: Any) -> Any:
-    return namespace(like).asarray(array, **_device(like))
+    return _made("asarray", array, like=like)
 
 
 # Functions that neither overflow nor lose digits; NaN gives NaN, and ±∞ the limit.
@@ -268,7 +274,7 @@ draw_uniform = _by_inversion(stable.uniform_quantile)
 
 def repeated(x: Any, shape: tuple[int, ...], like: Any) -> Any:
     """``x``, an array or a number, repeated to a shape; in the library, dtype and device of ``like``."""
-    return namespace(like).zeros(shape, dtype=like.dtype, **_device(like)) + x
+    return _made("zeros", shape, dtype=like.dtype, like=like) + x
 
 
 def diagonal(letters: str, x: Any) -> Any:

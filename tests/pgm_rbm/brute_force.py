@@ -9,7 +9,17 @@ import numpy as np
 
 from pgm_rbm.graph.model import GraphModel
 
-VALUES = {"binary": [0, 1], "spin": [-1, 1]}
+VALUES = {
+    "binary": [0, 1],
+    "spin": [-1, 1],
+    "{-1, 0, 1}": [-1, 0, 1],
+    "{-1/2, 0, 3}": [-0.5, 0, 3],
+    "integer(2)": [0, 1, 2],
+    "binomial(3)": [0, 1, 2, 3],
+    "potts(3)": [0, 1, 2],
+}
+LABELS = ("categorical", "potts(3)")
+MEASURE = {"binomial(3)": [1, 3, 3, 1]}
 
 
 def values_of(model, name):
@@ -19,18 +29,28 @@ def values_of(model, name):
 
 
 def log_weight(model, x):
-    """-E(x) for one assignment, term by term."""
+    """ln mu(x) - E(x) for one assignment, term by term."""
+    total = -energy(model, x)
+    for name in model:
+        units = model.nodes[name].get("units")
+        if units in MEASURE:
+            total += math.log(MEASURE[units][VALUES[units].index(x[name])])
+    return total
+
+
+def energy(model, x):
+    """E(x) for one assignment, term by term."""
     total = 0.0
     for name, attributes in model.nodes(data=True):
         bias = attributes.get("bias", 0.0)
-        total += bias[x[name]] if attributes.get("units") == "categorical" else bias * x[name]
+        total += bias[x[name]] if attributes.get("units") in LABELS else bias * x[name]
     for u, v, weight in model.edges(data="weight"):
         if weight is not None:
             total += weight * x[u] * x[v]
     for factor in model.factors:
         where = tuple(values_of(model, name).index(x[name]) for name in factor.scope)
         total += factor.log_table[where]
-    return float(total)
+    return float(-total)
 
 
 def assignments(model):
@@ -88,4 +108,18 @@ def random_model(seed, scale=1.0):
     table[0, 1] = 0.0
     model.add_factor([("v", 0), "k"], table)
     model.add_factor(["one", "b"], rng.random((1, 2)))
+    return model
+
+
+def model_of_many_units(seed, scale=1.0):
+    """A variable of each kind of finite units, with couplings, biases and a factor of third order with a zero."""
+    rng = np.random.default_rng(seed)
+    model = GraphModel()
+    for name, units in zip("abcdefg", VALUES, strict=True):
+        model.add_variable(name, units, bias=scale * (rng.normal(size=3) if units in LABELS else rng.normal()))
+    for u, v in ["ab", "bc", "cd", "de", "ef", "fa", "cf"]:
+        model.add_coupling(u, v, scale * rng.normal())
+    table = rng.random((3, 4, 3))
+    table[0, 1, 2] = 0.0
+    model.add_factor(["g", "f", "d"], table)
     return model

@@ -629,7 +629,13 @@ def test_partition(here):
     found = json.loads(run("partition", "model.safetensors", "--json").stdout)
     assert found == {"log_partition": rbm.log_partition().value, "standard_error": 0.0, "method": "enumeration"}
     assert "exact" in run("partition", "model.safetensors", "--limit", "2**3").stdout
-    assert "limit=4" in refused("partition", "model.safetensors", "--limit", "2**2")
+    # what is too much to enumerate is eliminated
+    few = json.loads(run("partition", "model.safetensors", "--limit", "2**2", "--json").stdout)
+    assert few["method"] == "elimination"
+    assert few["log_partition"] == pytest.approx(found["log_partition"], rel=1e-13)
+    refusal = refused("partition", "model.safetensors", "--limit", "2**2", "--method", "enumeration")
+    assert "--limit 4" in refusal
+    assert "limit=" not in refusal
     assert "method" in refused("partition", "model.safetensors", "--method", "guessing")
     assert "data.npy" in refused("partition", "data.npy")
     assert "folder" in refused("partition", ".")
@@ -668,8 +674,45 @@ def test_partition_refuses_what_does_not_fit(ring):
     assert "--given" in refused("partition", "ring.graphml", "--given", "a")
     assert "--given is for graphs" in refused("partition", "model.safetensors", "--given", "v0=1")
     assert "--limit" in refused("partition", "ring.graphml", "--limit", "8")
-    assert "are for graphs" in refused("partition", "model.safetensors", "--memory-limit", "2**20")
-    assert "memory_limit" in refused("partition", "ring.graphml", "--memory-limit", "8")
+    message = refused("partition", "ring.graphml", "--memory-limit", "8", "--method", "elimination")
+    for part in ("--memory-limit allows 8 bytes", "a larger --memory-limit", "(--given)", "with pgm-rbm sample"):
+        assert part in message
+    assert "--given contradicts itself: a is 1 and -1" in refused(
+        "partition", "ring.graphml", "--given", "a=1", "--given", "a=-1"
+    )
+    assert "exact" in run("partition", "ring.graphml", "--given", "a=1", "--given", "a=1").stdout
+    assert "--limit has no meaning" in refused(
+        "partition", "model.safetensors", "--limit", "8", "--method", "elimination"
+    )
+    assert "exact" in run("partition", "ring.graphml", "--threads", "2", "--method", "enumeration").stdout
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "ring.graphml"])
+@pytest.mark.parametrize("command", ["partition", "tractability"])
+def test_limits_of_eliminations(ring, command, file):
+    for option, value, of in (
+        ("--memory-limit", "-1", "bytes"),
+        ("--memory-limit", "0", "bytes"),
+        ("--time-limit", "nan", "seconds"),
+        ("--time-limit", "-1", "seconds"),
+    ):
+        message = refused(command, file, option, value)
+        assert f"{option} must be a positive number of {of}. Got" in message
+    run(command, file, "--memory-limit", "2**20", "--time-limit", "60")
+
+
+def test_a_refusal_names_options(here):
+    RBM(60, 50, seed=0).save("large.safetensors")
+    for arguments in (
+        ("partition", "large.safetensors"),
+        ("partition", "large.safetensors", "--method", "elimination"),
+        ("evaluate", "large.safetensors", "large.npy"),
+        ("sample", "large.safetensors", "--exact"),
+    ):
+        np.save("large.npy", np.zeros((2, 60)))
+        message = refused(*arguments)
+        for argument in ("memory_limit", "time_limit", "limit=", "method=", "evidence=", "rbm."):
+            assert argument not in message
     assert "no.graphml" in refused("partition", "no.graphml")
     Path("half.graphml").write_text("<graphml")
     assert "half.graphml" in refused("partition", "half.graphml")
@@ -696,6 +739,15 @@ def test_tractability(ring):
     )
     RBM(300, 200, seed=0).save("large.safetensors")
     assert '"auto" takes' not in run("tractability", "large.safetensors").stdout
+    assert "up to --limit 16777216 configurations" in run("tractability", "large.safetensors").stdout
+    for name, units in (("gaussian", "gaussian"), ("labels", "potts(3)"), ("ternary", "{-1, 0, 1}")):
+        RBM(4, 3, units, seed=0).save(f"{name}.safetensors")
+        found = json.loads(run("tractability", f"{name}.safetensors", "--json").stdout)
+        assert found["method"] == "enumeration"
+        assert (found["induced_width"] is None) == (name == "gaussian")
+        assert {way["name"] for way in found["ways"]} == {"enumeration"} | (
+            {"elimination"} if name != "gaussian" else set()
+        )
     assert "--limit is for model files" in refused("tractability", "ring.graphml", "--limit", "8")
 
 
@@ -735,6 +787,21 @@ def test_a_fresh_seed_is_told(here):
     first = run("sample", "model.safetensors", "-n", 30)
     seed = first.stderr.split()[-1]
     assert run("sample", "model.safetensors", "-n", 30, "--seed", seed).stdout == first.stdout
+
+
+def test_samples_of_a_graph(ring):
+    import networkx as nx
+
+    from pgm_rbm.graph.model import GraphModel
+
+    model = GraphModel(nx.read_graphml("ring.graphml"))
+    for arguments, settings in ((("--exact",), {}), (("--steps", 50), {"method": "gibbs", "steps": 50})):
+        run("sample", "ring.graphml", "-n", 6, "--seed", 3, *arguments, "--given", "b=-1", "-o", "s.npy", "--force")
+        np.testing.assert_array_equal(np.load("s.npy"), model.sample(6, {"b": -1}, seed=3, **settings))
+    assert "--given contradicts itself" in refused("sample", "ring.graphml", "--given", "b=1", "--given", "b=-1")
+    assert "--given contradicts itself" in refused("sample", "model.safetensors", "--given", "3=1", "--given", "v3=0")
+    assert "are for --exact" in refused("sample", "ring.graphml", "--memory-limit", "8")
+    assert "--memory-limit allows 8 bytes" in refused("sample", "ring.graphml", "--exact", "--memory-limit", "8")
 
 
 def test_exact_samples(here):

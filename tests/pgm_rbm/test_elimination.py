@@ -6,12 +6,14 @@ import itertools
 import math
 import pickle
 import tracemalloc
+from fractions import Fraction
 
 import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sympy import Rational
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import (
@@ -19,6 +21,7 @@ from pgm_rbm.errors import (
     EnumerationLimitError,
     ImpossibleEvidenceError,
     IntractableError,
+    ModelError,
     UnknownVariableError,
     ValueOutsideDomainError,
 )
@@ -88,21 +91,21 @@ def test_marginals_in_little_memory_are_the_same():
     model = grid(6, 6, 0.4, periodic=False)
     model.nodes[0, 0]["bias"] = 0.3
     plan = elimination.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
-    roomy, tight = plan.way_back(2**30), plan.way_back(plan.marginal_memory)
-    assert roomy.segment.passes == 1
-    assert tight.segment.passes > 1
-    assert tight.memory == plan.marginal_memory < roomy.memory
+    roomy, tight = plan.way_back(2**30), plan.way_back(0)
+    assert not roomy.segment.parts
+    assert tight.segment.parts
+    assert tight.memory < roomy.memory
     for ask in (
         lambda limit: model.marginals(memory_limit=limit),
         lambda limit: model.pair_marginals(memory_limit=limit),
         lambda limit: {"best": list(model.most_probable(memory_limit=limit).assignment.values())},
         lambda limit: {"samples": model.sample(1, seed=0, memory_limit=limit)},
     ):
-        expected, found = ask(2**30), ask(plan.marginal_memory)
+        expected, found = ask(2**30), ask(tight.memory)
         for name, table in expected.items():
             np.testing.assert_array_equal(found[name], table)
     with pytest.raises(IntractableError):
-        model.marginals(memory_limit=plan.marginal_memory - 1)
+        model.marginals(memory_limit=tight.memory - 1)
 
 
 @pytest.mark.parametrize("coupling", [-2.0, 0.0, 0.3, 1.0, 50.0])
@@ -228,7 +231,7 @@ def test_a_dense_model_is_refused_before_it_starts():
         IntractableError, match=r"induced width of 39, that is .* of tables and .*; memory_limit allows 1.0 GiB"
     ):
         float(model.log_partition())
-    with pytest.raises(IntractableError, match="sampling") as caught:
+    with pytest.raises(IntractableError, match=r"evidence=.*sample\(n, method=\"gibbs\"\)") as caught:
         model.query(3)
     assert caught.value.induced_width == 39
     assert caught.value.memory > caught.value.memory_limit == 2**30
@@ -324,18 +327,16 @@ def test_marginals_of_a_wide_layer_over_a_narrow_one():
 
 @st.composite
 def models(draw):
-    """Up to six variables of all unit types, couplings, and factors of up to third order with zeros, of any size."""
+    """Up to five variables of all unit types, couplings, and factors of up to third order with zeros, of any size."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     scale = draw(st.sampled_from([0.0, 1.0, 30.0, 1e3, 1e5]))
     model = GraphModel()
-    for name in range(draw(st.integers(1, 6))):
-        units = draw(st.sampled_from(["binary", "spin", "categorical"]))
-        if units == "categorical":
-            states = draw(st.integers(1, 3))
-            model.add_variable(name, states=states, bias=scale * rng.normal(size=states))
-        else:
-            model.add_variable(name, units, bias=scale * rng.normal())
-    numbers = [name for name in model if model.units(name) != "categorical"]
+    for name in range(draw(st.integers(1, 5))):
+        units = draw(st.sampled_from([*brute_force.VALUES, "categorical"]))
+        states = draw(st.integers(1, 3)) if units == "categorical" else 3
+        bias = scale * (rng.normal(size=states) if units in brute_force.LABELS else rng.normal())
+        model.add_variable(name, units, bias, states=states if units == "categorical" else None)
+    numbers = [name for name in model if model.units(name) not in brute_force.LABELS]
     for pair in itertools.combinations(numbers, 2):
         if draw(st.booleans()):
             model.add_coupling(*pair, scale * rng.normal())
@@ -351,13 +352,68 @@ def models(draw):
 @settings(max_examples=60, deadline=None)
 @given(models(), st.data())
 def test_every_answer_is_that_of_all_assignments(model, data):
-    logs = brute_force.log_joint(model)
-    names = list(model)
     evidence = {}
     if data.draw(st.booleans()):
-        seen = data.draw(st.sampled_from(names))
+        seen = data.draw(st.sampled_from(list(model)))
         state = data.draw(st.integers(0, len(model.domain(seen)) - 1))
-        evidence = {seen: int(model.domain(seen)[state])}
+        evidence = {seen: model.domain(seen)[state].item()}
+    check_every_answer(model, evidence)
+
+
+@pytest.mark.parametrize("evidence", [{}, {"f": 2}, {"d": -0.5, "g": 1}])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_every_answer_for_any_finite_units(scale, evidence):
+    model = brute_force.model_of_many_units(3, scale)
+    check_every_answer(model, evidence)
+    assert model.sample(5, evidence, seed=0).dtype == np.float64  # one of its domains has a half
+
+
+def test_what_units_weigh_of_themselves_counts():
+    # binomial(N) sums N binary units in one field: Z = (1 + e^b)^N, and E leaves the binomial coefficient out
+    model = GraphModel()
+    model.add_variable("n", "binomial(3)", bias=0.7)
+    assert float(model.log_partition()) == pytest.approx(3 * math.log1p(math.exp(0.7)), rel=1e-14)
+    assert model.energy({"n": 2}) == pytest.approx(-1.4, rel=1e-14)
+    p = 1 / (1 + math.exp(-0.7))
+    expected = [math.comb(3, k) * p**k * (1 - p) ** (3 - k) for k in range(4)]
+    np.testing.assert_allclose(model.marginals()["n"], expected, rtol=1e-13)
+    best = model.most_probable()
+    assert best["n"] == 2
+    assert best.log_probability == pytest.approx(math.log(expected[2]), rel=1e-13)
+    assert model.entropy() == pytest.approx(-sum(one * math.log(one) for one in expected), rel=1e-13)
+
+
+def test_units_of_another_package(monkeypatch):
+    from sympy import exp, log
+
+    from symbolic import units
+
+    class Entry:
+        @staticmethod
+        def load():
+            return units.Unit(
+                "thirds",
+                units.Finite((Fraction(-1, 3), Fraction(2, 3))),
+                lambda phi: log(3 * exp(phi(Rational(-1, 3))) + exp(phi(Rational(2, 3)))),
+                "thirds, the lower one three times as heavy",
+                base=lambda s: 2 - 3 * s,
+            )
+
+    installed = units._installed()
+    monkeypatch.setattr(units, "_installed", lambda: {**installed, "thirds": Entry})
+    model = GraphModel()
+    model.add_variable("x", "thirds", bias=0.3)
+    model.add_variable("s", "spin")
+    model.add_coupling("x", "s", 0.9)
+    weights = {(x, s): mu * math.exp(0.3 * x + 0.9 * x * s) for x, mu in ((-1 / 3, 3), (2 / 3, 0.0)) for s in (-1, 1)}
+    assert float(model.log_partition()) == pytest.approx(math.log(sum(weights.values())), rel=1e-14)
+
+
+def check_every_answer(model, evidence):
+    names = list(model)
+    logs = brute_force.log_joint(model)
+    for seen, value in evidence.items():
+        (state,) = np.flatnonzero(model.domain(seen) == value)
         logs = np.where(np.indices(logs.shape)[names.index(seen)] == state, logs, -math.inf)
     top = logs.max()
     if top == -math.inf:
@@ -461,7 +517,7 @@ def test_dense_models_whose_tables_are_large(seed, kind, scale):
     p /= p.sum()
     close = {"rtol": 1e-9 if scale > 1 else 1e-11, "atol": 1e-14}  # exponents up to 3e4 are rounded at 1e-11
     assert float(model.log_partition()) == pytest.approx(log_z, rel=RELATIVE)
-    for memory_limit in (2**30, plan.marginal_memory):
+    for memory_limit in (2**30, plan.way_back(0).memory):
         for name, table in model.marginals(memory_limit=memory_limit).items():
             np.testing.assert_allclose(table, [p[rows[:, name] == x].sum() for x in values], **close)
     for (u, v), table in model.pair_marginals([(3, 0), (2, 9), (4, 5)]).items():
@@ -545,16 +601,26 @@ def test_every_answer_on_a_grid_of_20_by_20():
 # -- dense, sparse, eliminated, enumerated -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("units", list(itertools.product(["binary", "spin"], repeat=2)))
+@pytest.mark.parametrize(
+    "units",
+    [
+        *itertools.product(["binary", "spin"], repeat=2),
+        ("{-1, 0, 1}", "binary"),
+        ("binomial(3)", "spin"),
+        ("spin", "{-1/2, 0, 3}"),
+        ("integer(2)", "binomial(3)"),
+    ],
+)
 def test_layers_are_eliminated_and_enumerated_alike(units):
     rng = np.random.default_rng(7)
-    weights, visible, hidden = rng.normal(size=(6, 4)), rng.normal(size=6), rng.normal(size=4)
-    mask = rng.random((6, 4)) < 0.4
+    shape = (6, 4) if set(units) <= {"binary", "spin"} else (4, 3)
+    weights, visible, hidden = rng.normal(size=shape), rng.normal(size=shape[0]), rng.normal(size=shape[1])
+    mask = rng.random(shape) < 0.4
     for kept, present in ((np.ones_like(mask), None), (mask, mask)):
         graph = RBMGraph.from_arrays(np.where(kept, weights, 0.0), visible, hidden, *units, mask=present)
         plain = graph.copy()
         expected = brute_force.log_partition(plain)
-        evidence = {("v", 0): int(plain.domain(("v", 0))[0]), ("h", 2): 1}
+        evidence = {("v", 0): plain.domain(("v", 0))[0].item(), ("h", 2): plain.domain(("h", 2))[-1].item()}
         given_evidence = brute_force.log_partition(plain, evidence)
         for model in (graph, plain):
             for method in ("auto", "elimination", "enumeration"):
@@ -725,7 +791,7 @@ def test_what_would_take_too_long_is_refused():
         lambda: model.most_probable(time_limit=1e-3),
         lambda: model.sample(3, time_limit=1e-3),
     ):
-        with pytest.raises(IntractableError, match=r"time_limit allows 0.001 s.*larger time_limit.*sampling") as caught:
+        with pytest.raises(IntractableError, match=r"time_limit allows 0.001 s.*larger time_limit.*gibbs") as caught:
             ask()
         assert caught.value.seconds > caught.value.time_limit == 1e-3
         assert caught.value.memory <= caught.value.memory_limit
@@ -745,7 +811,7 @@ def test_no_more_memory_is_held_than_was_told(coupling):
     # with strong couplings the tables are in logs; the rest of what Python holds for this model is below a MiB
     model = grid(14, 14, coupling, periodic=False)
     plan = elimination.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
-    tight, roomy = plan.marginal_memory, plan.way_back(2**30).memory
+    tight, roomy = plan.way_back(0).memory, plan.way_back(2**30).memory
     for limit in (tight, (tight + roomy) // 2, roomy):
         for ask in (
             model.marginals,
@@ -772,10 +838,53 @@ def test_enumeration_of_too_much_is_refused():
         model.log_partition(method="enumeration")
     assert caught.value.configurations == 2**40
     graph = RBMGraph.from_arrays(np.ones((60, 45)), np.zeros(60), np.zeros(45))
-    with pytest.raises(EnumerationLimitError, match=r"one side of the graph \(45 units\)"):
+    with pytest.raises(EnumerationLimitError, match=r"one side, 45 binary units visits .*time_limit allows 10 minutes"):
         graph.log_partition(method="enumeration")
-    with pytest.raises(CostLimitError, match=r"Enumerating one side of the graph \(45 units\) would take"):
+    with pytest.raises(
+        CostLimitError,
+        match=r"no order was found .*one side, 45 binary units, would take.*Pass a larger time_limit, or",
+    ):
         graph.log_partition()
+
+
+@pytest.mark.parametrize("method", ["auto", "elimination", "enumeration"])
+def test_finite_terms_whose_sum_is_not_are_refused(method):
+    model = spins(3, [(0, 1), (1, 2)], 1e308, bias=1e308)
+    factor = GraphModel()
+    factor.add_variable("a")
+    factor.add_factor(["a"], log_table=[1e308, 0.0])
+    factor.add_factor(["a"], log_table=[1e308, -math.inf])
+    counts = GraphModel()
+    counts.add_variable("n", "binomial(40)", bias=1e307)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for wrong in (model, factor, counts):
+            with pytest.raises(ValueError, match=r"(add up to|so large|overflow)"):
+                wrong.log_partition(method=method)
+    for ask in (model.marginals, model.most_probable, model.entropy, lambda: model.sample(2), model.pair_marginals):
+        with pytest.raises(ModelError, match=r"add up to .*, more than a float64 can hold in sums. Scale them down"):
+            ask()
+
+
+def test_bars_and_functions_show_progress(capsys):
+    model = grid(4, 4, 0.3, periodic=False)
+    for what, ask in (
+        ("ln Z", model.log_partition),
+        ("marginals", model.marginals),
+        ("pairs", model.pair_marginals),
+        ("entropy", model.entropy),
+        ("most probable", model.most_probable),
+        ("marginals", lambda progress: model.query((0, 0), progress=progress)),
+        ("marginals", lambda progress: model.query([(0, 0), (1, 1)], progress=progress)),
+        ("samples", lambda progress: model.sample(2, seed=0, progress=progress)),
+        ("samples", lambda progress: model.sample(2, seed=0, method="gibbs", steps=3, progress=progress)),
+        ("ln Z", lambda progress: model.log_partition(method="enumeration", progress=progress)),
+    ):
+        ask(progress=True)
+        assert what in capsys.readouterr().err
+        ask(progress=False)
+        assert capsys.readouterr().err == ""
+        with pytest.raises(TypeError, match=r"progress must be True, False or a function. Got 3"):
+            ask(progress=3)
 
 
 def test_an_unknown_method_is_refused():

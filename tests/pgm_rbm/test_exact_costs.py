@@ -66,10 +66,10 @@ def test_few_configurations_may_take_too_long_or_too_much(
 ) -> None:
     monkeypatch.setattr(costs, "SURE", 0)
     rbm = RBM(60, 8, seed=0, target=target)
-    found = rbm.log_partition()
+    found = rbm.log_partition("enumeration")
     monkeypatch.setattr(costs, name, value)
     with pytest.raises(EnumerationLimitError, match="where no limit is given") as caught:
-        rbm.log_partition()
+        rbm.log_partition("enumeration")
     assert part in str(caught.value)
     assert "Pass limit=2**8 " in str(caught.value)
     assert [way.fits for way in rbm.tractability().ways if way.name == "enumeration"] == [False, False]
@@ -151,12 +151,14 @@ def test_the_report_lists_the_ways() -> None:
     rbm = RBM.from_parameters(*naive.random_parameters(12, 8, seed=1))
     report = rbm.tractability()
     assert report.method == "enumeration"
-    assert {(way.name, way.question) for way in report.ways} >= {
-        ("enumeration", "ln Z"),
-        ("enumeration", "gradient, moments"),
-        ("elimination", "ln Z"),
-        ("elimination", "all marginals"),
-    }
+    assert [(way.name, way.question, way.taken) for way in report.ways] == [
+        ("enumeration", "ln Z", True),
+        ("elimination", "ln Z", False),
+        ("enumeration", "gradient, moments", True),
+        ("elimination", "gradient, moments", False),
+        ("elimination", "most probable", False),
+        ("elimination", "1,000 samples", False),
+    ]
     assert 'ln Z is within the limits: "auto" takes enumeration' in str(report)
     assert report.seconds == report.ways[0].seconds
 
@@ -166,14 +168,12 @@ def test_the_report_names_the_way_that_is_taken() -> None:
     mask = np.eye(n, dtype=bool) | np.eye(n, k=1, dtype=bool)
     chain = RBM.from_parameters(np.where(mask, 0.3, 0), np.zeros(n), np.zeros(n), mask=mask)
     assert chain.tractability().method == chain.log_partition().method == "elimination"
-    # Without a mask nothing says that the zeros are meant, and elimination must be asked for.
+    # Zeros without a mask are as good.
     zeros = RBM.from_parameters(np.where(mask, 0.3, 0), np.zeros(n), np.zeros(n))
-    report = zeros.tractability()
-    with pytest.raises(EnumerationLimitError):
-        zeros.log_partition()
-    assert report.method == "sampling"
+    assert zeros.tractability().method == zeros.log_partition().method == "elimination"
     assert RBM(300, 200, seed=0).tractability().method == "sampling"
-    assert RBM(300, 8, seed=0).tractability(limit=100).method == "sampling"
+    small = RBM(300, 8, seed=0)
+    assert small.tractability(limit=100).method == small.log_partition(limit=100).method == "elimination"
 
 
 def test_a_sparse_model_costs_less() -> None:

@@ -295,7 +295,7 @@ def test_non_finite_parameters_are_refused_by_inference():
 def test_units_without_a_finite_domain_are_shown_but_not_summed():
     graph = small(visible_units="gaussian")
     assert graph.nodes["v", 0]["units"] == "gaussian"
-    with pytest.raises(ModelError, match="'gaussian', which have no finite domain"):
+    with pytest.raises(ModelError, match="units 'gaussian', whose values cannot be listed: they are the real numbers"):
         float(graph.log_partition())
     assert graph.copy().units(("v", 1)) == "gaussian"
 
@@ -363,3 +363,77 @@ def test_graphs_that_no_arrays_can_hold():
     categorical.add_edge("k", "a")
     with pytest.raises(ModelError, match="'k' is categorical"):
         arrays_from_graph(categorical)
+
+
+# -- labels -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("units", [("potts(3)", "binary"), ("{-1, 0, 1}", "potts(3)"), ("potts(3)", "potts(3)")])
+def test_labels_have_a_table_for_each_pair_of_units(units):
+    rng = np.random.default_rng(2)
+    counts, labels = (3, 2), [(3,) if one == "potts(3)" else () for one in units]
+    weights = rng.normal(size=(counts[0], *labels[0], counts[1], *labels[1]))
+    weights[0, ..., 1, :] = 0.0  # of the last axis, labels or units: some pairs are without a table
+    biases = [rng.normal(size=(count, *q)) for count, q in zip(counts, labels, strict=True)]
+    graph = RBMGraph.from_arrays(weights, *biases, *units)
+    plain = graph.copy()
+    values = [brute_force.VALUES[one] for one in units]
+
+    def contribution(i, j, x, y):
+        here = weights[i]
+        here = here[x] if labels[0] else x * here
+        here = here[j]
+        return here[y] if labels[1] else y * here
+
+    for state in list(brute_force.assignments(plain))[::5]:
+        expected = sum(
+            bias[k][state[side, k]] if q else bias[k] * state[side, k]
+            for side, bias, q in zip("vh", biases, labels, strict=True)
+            for k in range(len(bias))
+        )
+        expected += sum(contribution(i, j, state["v", i], state["h", j]) for i in range(3) for j in range(2))
+        for model in (graph, plain):
+            assert model.energy(state) == pytest.approx(-expected, rel=1e-13, abs=1e-13)
+    assert [graph.domain(("v", 0)).tolist(), graph.domain(("h", 0)).tolist()] == values
+    assert "weight" not in graph.edges[("v", 0), ("h", 0)]
+    exact = brute_force.log_partition(plain)
+    for method in ("elimination", "enumeration"):
+        assert float(graph.log_partition(method=method)) == pytest.approx(exact, rel=1e-12)
+    for name, found in graph.marginals().items():
+        np.testing.assert_allclose(found, brute_force.marginal(plain, [name]), rtol=1e-12)
+
+
+def test_a_graph_of_labels_is_live():
+    graph = RBMGraph.from_arrays(np.zeros((2, 3, 1)), np.zeros((2, 3)), np.zeros(1), "potts(3)")
+    assert graph.number_of_edges() == 2
+    assert graph.factors == ()
+    graph.nodes["v", 1]["bias"] = [0.1, 0.2, 0.3]
+    assert graph.arrays.visible_bias[1].tolist() == [0.1, 0.2, 0.3]
+    graph.arrays.weights[1, 2, 0] = 1.5
+    (factor,) = graph.factors
+    assert factor.scope == (("v", 1), ("h", 0))
+    np.testing.assert_array_equal(factor.log_table, [[0, 0], [0, 0], [0, 1.5]])
+    with pytest.raises(ModelError, match="3 finite numbers, one a label"):
+        graph.nodes["v", 1]["bias"] = 0.5
+    with pytest.raises(ModelError, match="labels"):
+        arrays_from_graph(graph)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((np.zeros((2, 1)), np.zeros((2, 3)), np.zeros(1)), r"shape \(n_visible, 3, n_hidden\)"),
+        ((np.zeros((2, 4, 1)), np.zeros((2, 4)), np.zeros(1)), "have 3 labels. Got an axis of 4"),
+        ((np.zeros((2, 3, 1)), np.zeros(2), np.zeros(1)), r"visible_bias must have shape \(2, 3\)"),
+    ],
+)
+def test_arrays_of_labels_are_checked(arrays, message):
+    with pytest.raises(ModelError, match=message):
+        RBMGraph.from_arrays(*arrays, "potts(3)")
+
+
+def test_a_layer_of_vectors_or_unknown_units_is_refused():
+    with pytest.raises(ModelError, match=r"heisenberg.*cannot be listed"):
+        RBMGraph.from_arrays(np.zeros((2, 1)), np.zeros(2), np.zeros(1), "heisenberg")
+    with pytest.raises(ModelError, match="no unit called 'quantum'"):
+        RBMGraph.from_arrays(np.zeros((2, 1)), np.zeros(2), np.zeros(1), "quantum")

@@ -166,8 +166,8 @@ def test_a_coupling_meets_an_edge_without_weight():
 @pytest.mark.parametrize(
     ("here", "there", "message"),
     [
-        ({"units": "spin"}, {"units": "binary"}, "'x' has units 'spin' in one model and 'binary'"),
-        ({"states": 3}, {"states": 4}, "'x' has 3 states in one model and 4"),
+        ({"units": "spin"}, {"units": "binary"}, "'x' has units 'spin' in one model and units 'binary'"),
+        ({"states": 3}, {"states": 4}, "'x' has units 'categorical' of 3 states in one model and .* of 4 states"),
         ({"states": 2}, {"units": "binary"}, "'x' has units 'categorical'"),
         ({"states": ["a", "b"]}, {"states": ["b", "a"]}, "'x' has the labels"),
     ],
@@ -178,6 +178,24 @@ def test_disagreement_on_a_variable(here, there, message):
     second.add_variable("x", **there)
     with pytest.raises(VariableConflictError, match=message):
         compose(first, second)
+
+
+def test_names_of_the_same_values_are_one_kind():
+    for here, there in (("binary", "{0, 1}"), ("{-1,0,1}", "{-1, 0, 1}"), ("potts(3)", "categorical")):
+        first, second = GraphModel(), GraphModel()
+        bias = [0.1, 0.2, 0.3] if here == "potts(3)" else 0.25
+        first.add_variable("x", here, bias)
+        second.add_variable("x", there, bias, states=3 if there == "categorical" else None)
+        joint = compose(first, second)
+        np.testing.assert_array_equal(joint.bias("x"), 2 * np.asarray(bias))
+    counts = GraphModel()
+    counts.add_variable("x", "binomial(2)", bias=0.5)
+    # one variable: the binomial coefficients count once
+    assert float(compose(counts, counts).log_partition()) == pytest.approx(2 * np.log1p(np.exp(1.0)), rel=1e-14)
+    other = GraphModel()
+    other.add_variable("x", "integer(2)")
+    with pytest.raises(VariableConflictError, match=r"units 'binomial\(2\)' in one model and units 'integer\(2\)'"):
+        compose(counts, other)
 
 
 def test_what_is_not_a_model():

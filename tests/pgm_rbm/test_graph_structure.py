@@ -131,20 +131,31 @@ def test_a_way_back_takes_no_more_memory_than_it_may():
     plan = plan_of(nx.grid_2d_graph(12, 12))
     whole = plan.way_back(2**30)
     assert whole.segment == Segment(0, 144)
-    assert whole.segment.passes == 1
-    seen = []
+    assert whole.segment.forward(range(145)) == 144
+    seen, least = [], plan.way_back(0).memory
     for share in (1.0, 0.7, 0.5, 0.4, 0.3, 0.25):
         limit = int(share * whole.memory)
-        if limit < plan.marginal_memory:
+        if limit < least:
             continue
         way = plan.way_back(limit)
         assert plan.memory <= way.memory <= limit
         assert steps_of(way.segment) == list(reversed(range(144)))
-        seen.append(way.segment.passes)
+        seen.append(way.segment.forward(range(145)))
     assert seen == sorted(seen)
-    assert seen[-1] > 1
+    assert 144 < seen[-1] < 3 * 144
     # where nothing fits, what needs least
-    assert plan.way_back(0).memory == plan.marginal_memory < whole.memory / 2
+    assert least < whole.memory / 2
+
+
+def test_steps_on_the_way_forward_are_counted_as_often_as_they_are_computed():
+    whole = Segment(0, 10)
+    halves = Segment(0, 10, (Segment(0, 5), Segment(5, 10)))
+    deep = Segment(0, 10, (Segment(0, 5, (Segment(0, 2), Segment(2, 5))), Segment(5, 10)))
+    before = range(11)
+    assert whole.forward(before) == 10
+    # to where the second half begins, through it, and through the first half again
+    assert halves.forward(before) == 5 + 5 + 5
+    assert deep.forward(before) == 5 + 5 + (2 + 3 + 2)
 
 
 def test_messages_of_leaves_to_one_hub_wait_as_one():
@@ -157,7 +168,7 @@ def test_marginals_need_at_least_the_memory_of_one_pass_through_the_largest_tabl
     for graph in (nx.grid_2d_graph(4, 4), nx.path_graph(20), nx.complete_graph(6)):
         plan = plan_of(graph)
         assert plan.memory >= 8 * plan.largest_table
-        assert plan.marginal_memory >= plan.memory
+        assert plan.way_back(0).memory >= plan.memory
 
 
 def test_an_order_must_be_a_permutation():

@@ -94,6 +94,20 @@ def test_there_and_back(source):
         assert back.energy(x) == pytest.approx(source.energy(x), rel=1e-12, abs=1e-11)
 
 
+def test_any_finite_units_go_there_and_back():
+    source = brute_force.model_of_many_units(1)
+    network = to_pgmpy(source)
+    assert log_partition(network) == pytest.approx(float(source.log_partition()), rel=1e-12)
+    assert network.states["d"] == [-0.5, 0.0, 3.0]
+    back = from_pgmpy(network)
+    assert float(back.log_partition()) == pytest.approx(float(source.log_partition()), rel=1e-12)
+    # what a binomial unit weighs of itself came as a table
+    assert [back.units(name) for name in "fg"] == ["{0, 1, 2, 3}", "potts(3)"]
+    for name in source:
+        np.testing.assert_array_equal(back.domain(name), source.domain(name))
+        np.testing.assert_allclose(back.query(name), source.query(name), rtol=1e-11)
+
+
 def test_binary_and_spin_are_told_apart_by_their_state_names():
     model = GraphModel()
     model.add_variable("x", "binary", bias=0.3)
@@ -243,7 +257,7 @@ def test_what_is_refused():
         to_pgmpy({})
     with pytest.raises(TypeError, match="foreign must be a pgmpy"):
         from_pgmpy(GraphModel())
-    with pytest.raises(ModelError, match="no finite domain"):
+    with pytest.raises(ModelError, match="units 'gaussian', whose values cannot be listed"):
         to_pgmpy(rbm_graph(visible_units="gaussian"))
     incomplete = DiscreteMarkovNetwork([("a", "b")])
     incomplete.add_factors(DiscreteFactor(["a"], [2], [1, 1]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pgm_rbm import RBM
-from pgm_rbm.errors import NotBipartiteError, UnknownVariableError, ValueOutsideDomainError
+from pgm_rbm.errors import NotBipartiteError, NotPairwiseError, UnknownVariableError, ValueOutsideDomainError
 from pgm_rbm.exact.enumeration import EnumerationLimitError
 from pgm_rbm.kernels import states_of
 from tests.pgm_rbm import naive
@@ -274,6 +274,26 @@ def test_a_sparse_graph_keeps_its_zeros() -> None:
 def test_an_odd_cycle_is_refused() -> None:
     with pytest.raises(NotBipartiteError, match="odd cycle"):
         RBM.from_graph(nx.cycle_graph(3))
+
+
+@pytest.mark.parametrize(
+    "units",
+    [("{-1, 0, 1}", "binary"), ("binomial(3)", "spin"), ("potts(3)", "integer(2)"), ("binary", "potts(4)")],
+)
+def test_any_finite_units_are_eliminated(units: tuple[str, str]) -> None:
+    rbm = RBM(4, 3, *units, seed=0)
+    rng = np.random.default_rng(0)
+    rbm.set_parameters(**{name: rng.normal(size=value.shape) for name, value in rbm.parameters.items()})
+    exact = rbm.log_partition("enumeration").value
+    assert rbm.log_partition("elimination").value == pytest.approx(exact, rel=1e-13)
+    states = rbm.run_chains(5, 2, seed=0)
+    both = np.hstack([states.visible, states.hidden])
+    np.testing.assert_allclose(rbm.graph.energy(both), rbm.energy(states.visible, states.hidden), rtol=1e-12)
+
+
+def test_vectors_have_no_graph() -> None:
+    with pytest.raises(NotPairwiseError, match="single numbers or labels"):
+        _ = RBM(3, 2, "heisenberg", seed=0).graph
 
 
 def test_enumeration_and_elimination_agree() -> None:

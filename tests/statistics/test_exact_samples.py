@@ -67,6 +67,13 @@ def test_samples_have_the_probabilities_of_the_model(seed: int, evidence: dict[s
     assert deviations(model, model.sample(DRAWS, evidence, seed=seed), p) < LIMIT
 
 
+def test_samples_of_any_finite_units() -> None:
+    model = brute_force.model_of_many_units(2, 0.5)
+    logs = brute_force.log_joint(model)
+    p = np.exp(logs - logs.max())
+    assert deviations(model, model.sample(DRAWS, seed=1), p / p.sum()) < LIMIT
+
+
 def test_the_test_finds_a_wrong_distribution() -> None:
     model = model_of(0)
     logs = brute_force.log_joint(model)

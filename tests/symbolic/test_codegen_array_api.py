@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ LIBRARIES = [
     pytest.param("numpy", id="numpy"),
     pytest.param("array_api_strict", id="strict", marks=pytest.mark.peer),
     pytest.param("torch", id="torch", marks=pytest.mark.peer),
+    pytest.param("cuda", id="torch on a GPU", marks=pytest.mark.peer),
+    pytest.param("cupy", id="cupy", marks=pytest.mark.peer),
 ]
 SIZES = {"x": 2, "v": 4, "h": 3, "g": 2}
 ENERGIES: dict[str, Callable[[], Energy]] = {
@@ -47,11 +51,19 @@ ENERGIES: dict[str, Callable[[], Energy]] = {
 
 
 def library(name: str) -> Any:
-    return pytest.importorskip(name)
+    """What has the ``asarray`` of a library, on the device wanted; the test is skipped where there is none."""
+    if name != "cuda":
+        return pytest.importorskip(name)
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no GPU")
+    return SimpleNamespace(asarray=partial(torch.asarray, device="cuda"))
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    return np.asarray(array.detach() if hasattr(array, "detach") else array)
+    if hasattr(array, "detach"):
+        return array.detach().cpu().numpy()
+    return array.get() if type(array).__module__.startswith("cupy") else np.asarray(array)
 
 
 def data(kernels: Kernels, dtype: type, rows: int = 5) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -1,0 +1,76 @@
+"""Which way is taken, what limits are, and reports of models that have few ways or none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from pgm_rbm.exact.ways import Limits, Tractability, Way, choose
+
+
+@dataclass
+class Option:
+    fits: bool
+    seconds: float
+    quick: bool = False
+
+
+def test_the_first_quick_way_is_taken_and_nothing_else_looked_at():
+    def options():
+        yield Option(False, 0.1, quick=True)
+        yield Option(True, 0.9, quick=True)
+        pytest.fail("a further way was looked at")
+
+    assert choose(options()).seconds == 0.9
+
+
+def test_else_the_quickest_within_the_limits():
+    slow, slower, out_of_reach = Option(True, 20.0), Option(True, 30.0), Option(False, 2.0)
+    assert choose([slower, out_of_reach, slow]) is slow
+    assert choose([slower]) is slower
+    assert choose([out_of_reach]) is None
+    assert choose([]) is None
+
+
+def test_limits():
+    assert Limits.of() == Limits(2**30, 600.0) == Limits.of(None, None)
+    assert Limits.of(2**20, math.inf) == Limits(2**20, math.inf)
+    assert Limits(100, 2.0).allow(100, 2.0)
+    assert not Limits(100, 2.0).allow(101, 1.0)
+    assert not Limits(100, 2.0).allow(99, 2.1)
+    assert str(Limits()) == "1.0 GiB of memory and 10 minutes"
+    assert str(Limits(math.inf, math.inf)) == "any memory and any time"
+
+
+def report(*ways):
+    method = next((way.name for way in ways if way.taken), "sampling")
+    return Tractability(method, ways, ("a note",), Limits(), 12, None, "do something else")
+
+
+def test_the_verdict_says_what_the_table_says():
+    way = Way("enumeration", "ln Z", 10**10, 2**20, 3.0, True, "layer h, 5 binary units", taken=True)
+    other = Way("elimination", "ln Z", 7, 2**40, 1.0, False, "9 variables")
+    text = str(report(way, other))
+    assert text.splitlines()[0] == 'ln Z is within the limits: "auto" takes enumeration, about 3 s.'
+    assert "yes, taken" in text
+    assert report(way, other).seconds == 3.0
+    refused = Way("enumeration", "ln Z", 10**10, 2**20, 3.0, False, "layer h, 5 binary units")
+    assert "No exact way to ln Z is within the limits: do something else." in str(report(refused, other))
+    assert report(refused, other).seconds == 1.0
+    assert not report(refused, other).feasible
+
+
+def test_a_model_without_a_graph_or_any_way():
+    none = report()
+    assert "There is no exact way to ln Z: do something else." in str(none)
+    assert "a note" in str(none)
+    assert (none.seconds, none.order, none.induced_width, none.parts, none.largest_table, none.complete) == (
+        math.inf,
+        (),
+        None,
+        None,
+        None,
+        True,
+    )
