@@ -251,6 +251,8 @@ def _by_inversion(quantile: Callable[..., Any]) -> Callable[..., Any]:
     def draw(uniform: Any, *arguments: Any) -> Any:
         arrays = [x for x in arguments if not _is_number(x)]
         xp = namespace(uniform, *arrays)
+        # A library's own numbers may be 0, where some quantiles are infinite; ours never are.
+        uniform = xp.where(uniform > 0, uniform, 2.0**-54 + 0 * uniform)
         wide = (x + 0 * uniform if _is_number(x) else xp.astype(x, xp.float64) for x in arguments)
         drawn = quantile(xp, uniform, *wide)
         return xp.astype(drawn, arrays[0].dtype) if arrays else drawn

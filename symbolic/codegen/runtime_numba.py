@@ -87,7 +87,8 @@ __all__ = [
 ]
 
 _HELPER = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True, "nogil": True}
-_f32, _f64, _i32, _i64, _u32 = np.float32, np.float64, np.int32, np.int64, np.uint32
+_f32, _f64, _i32, _i64 = np.float32, np.float64, np.int32, np.int64
+_u32, _u64 = np.uint32, np.uint64
 
 # exp: x = k ln 2 + r with |r| ≤ ln 2 / 2; e^r = 1 + r + r² q(r). Adding 1.5·2^52 to x / ln 2 leaves k in the lowest
 # bits of the sum.
@@ -382,6 +383,21 @@ def _polynomial(coefficients: tuple[float, ...]) -> Any:
     return njit(**_HELPER)(_compiled("\n".join(["def made(y):", *lines, "    return total"])))
 
 
+def _wide_polynomial(coefficients: tuple[float, ...]) -> Any:
+    """The same by pairs, pairs of pairs and so on, most of which do not wait for one another (Estrin's scheme)."""
+    lines, terms, power = [], [repr(c) for c in coefficients], "y"
+    while len(terms) > 1:
+        level = f"{power}{len(terms)}"
+        pairs = [f"{terms[k]} + {power} * {terms[k + 1]}" for k in range(0, len(terms) - 1, 2)] + terms[
+            len(terms) & ~1 :
+        ]
+        terms = [f"t{len(terms)}_{k}" for k in range(len(pairs))]
+        lines += [f"    {term} = {pair}" for term, pair in zip(terms, pairs, strict=True)]
+        lines.append(f"    {level} = {power} * {power}")
+        power = level
+    return njit(**_HELPER)(_compiled("\n".join(["def made(y):", *lines, f"    return {terms[0]}"])))
+
+
 _log_bose_series = _polynomial(stable.LOG_BOSE)
 _bose_mean_series = _polynomial(stable.BOSE_MEAN)
 _bose_variance_series = _polynomial(stable.BOSE_VARIANCE)
@@ -395,9 +411,8 @@ _bessel_far_series = _polynomial(stable.BESSEL_FAR)
 _bessel_defect_series = _polynomial(stable.BESSEL_DEFECT)
 _sinhc_curvature_series = _polynomial(stable.SINHC_CURVATURE)
 _stirling_series = _polynomial(stable.STIRLING)
-(_middle_above, _middle_below), (_tail_above, _tail_below) = (
-    (_polynomial(above), _polynomial(below)) for above, below in stable.NORMAL_QUANTILE
-)
+_normal_above, _normal_below = (_wide_polynomial(part) for part in stable.NORMAL_QUANTILE)
+_log_mantissa = _wide_polynomial(stable.LOG_MANTISSA)
 # ln m = 2 artanh s = 2 s (1 + s²/3 + s⁴/5 + …) with s = (m − 1) / (m + 1), |s| < 0.172 for √½ ≤ m ≤ √2.
 _artanh_series = _polynomial(tuple(1.0 / (2 * k + 3) for k in range(10)))
 
@@ -610,14 +625,13 @@ def _fine(first, second, unit, step):  # type: ignore[no-untyped-def]
 
 @njit(**_HELPER)
 def _normal(p):  # type: ignore[no-untyped-def]
-    # One case in seven is in the tails: a branch costs more than computing both and choosing, over vectors.
-    q = p - 0.5
-    r = 0.180625 - q * q
-    tail = np.sqrt(-_log64(p if q < 0.0 else 1.0 - p)) - 1.6
-    middle = r > 0.0
-    above = _tail_above(tail)
-    above = q * _middle_above(r) if middle else (-above if q < 0.0 else above)
-    return above / (_middle_below(r) if middle else _tail_below(tail))
+    # ln of the smaller of p and 1 − p, a normal number, within an absolute error: cheaper than within a relative one.
+    bits = _f64(p if p < 0.5 else 1.0 - p).view(_u64)
+    power = _u64(_u64(bits >> _u64(52)) | _u64(0x4330000000000000)).view(_f64) - (2.0**52 + 1023.0)
+    mantissa = _u64(_u64(bits & _u64(0xFFFFFFFFFFFFF)) | _u64(0x3FF0000000000000)).view(_f64)
+    w = -(power * 0.6931471805599453 + _log_mantissa(mantissa - 1.5))
+    size = _normal_above(w) / _normal_below(w)
+    return size if p > 0.5 else -size
 
 
 @njit(**_HELPER)
