@@ -9,6 +9,7 @@ any number of threads.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
@@ -128,9 +129,14 @@ def check_cancelled() -> None:
         raise CancelledError
 
 
-@cache
 def _blas() -> Any:
-    # Finding the loaded libraries takes milliseconds, and NumPy's BLAS is loaded by the time this is asked.
+    """What sets the threads of the BLAS libraries that are loaded: NumPy's, and SciPy's once Numba multiplies by it."""
+    return _found_blas("scipy.linalg.cython_blas" in sys.modules)
+
+
+@cache
+def _found_blas(with_scipy: bool) -> Any:
+    # Finding the loaded libraries takes milliseconds.
     return ThreadpoolController()
 
 
@@ -144,13 +150,15 @@ class _OneThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
+        self._libraries: Any = None
         self._limits: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
-                self._limits = _blas().limit(limits=1, user_api="blas")
-                _let_others_set_it()
+                self._libraries = _blas()
+                self._limits = self._libraries.limit(limits=1, user_api="blas")
+                self._let_others_set_it()
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -158,14 +166,13 @@ class _OneThread:
             self._inside -= 1
             if self._inside == 0:
                 self._limits.restore_original_limits()
-                _let_others_set_it()
+                self._let_others_set_it()
 
-
-def _let_others_set_it() -> None:
-    """The thread that is last out may be another one than the first in, and threadpoolctl (from 3.8) lets nobody but
-    the first one that set OpenBLAS's threads set them again until that one lets go."""
-    for library in _blas().lib_controllers:
-        getattr(library, "clear_controlling_thread", lambda: None)()
+    def _let_others_set_it(self) -> None:
+        """The thread that is last out may be another one than the first in, and threadpoolctl (from 3.8) lets nobody
+        but the first one that set OpenBLAS's threads set them again until that one lets go."""
+        for library in self._libraries.lib_controllers:
+            getattr(library, "clear_controlling_thread", lambda: None)()
 
 
 _one_thread = _OneThread()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from threadpoolctl import ThreadpoolController
 
+import pgm_rbm
 from pgm_rbm.workers import check_cancelled, workers
 
 
@@ -42,6 +47,21 @@ def test_blas_has_one_thread_inside_and_its_own_number_after() -> None:
             assert set(blas_threads()) == {1}
         assert set(blas_threads()) == {1}
     assert blas_threads() == before
+
+
+def test_a_library_that_is_loaded_later_is_held_too() -> None:
+    # Numba loads SciPy's BLAS at the first product it compiles, which is after the first use of the pool.
+    code = """if True:
+        from threadpoolctl import ThreadpoolController
+        from pgm_rbm.workers import workers
+        with workers(1):
+            pass
+        import scipy.linalg.cython_blas
+        with workers(1):
+            assert {one["num_threads"] for one in ThreadpoolController().info() if one["user_api"] == "blas"} == {1}
+    """
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(Path(pgm_rbm.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_blas_gets_its_threads_back_however_uses_overlap() -> None:
