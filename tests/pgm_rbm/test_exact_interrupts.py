@@ -14,6 +14,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from pgm_rbm import RBM
+from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact import fisher, shards, sums
 from symbolic import energies
 from tests.pgm_rbm import naive
@@ -28,6 +29,13 @@ def few_large_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sums, "_MOST_RUN", 2**100)
     monkeypatch.setattr(sums, "_SHARDS", 3)
     monkeypatch.setattr(sums, "_RUNS", 3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def all_is_loaded() -> None:
+    """What is imported at first use is there: networkx cannot be imported again where that is interrupted."""
+    with pytest.raises(EnumerationLimitError):
+        RBM(60, UNITS, seed=0, target="numpy").log_partition(limit=1)
 
 
 def blas_threads() -> dict[str, int]:
