@@ -1,4 +1,5 @@
-"""Exceptions that a caller may want to tell apart; each is a ``ValueError``, as other bad input is."""
+"""Exceptions that a caller may want to tell apart; each is a ``ValueError``, as other bad input is, or an
+``ImportError`` where an optional package is missing."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ __all__ = [
     "EnumerationLimitError",
     "ImpossibleEvidenceError",
     "IntractableError",
+    "MissingDaskError",
+    "MissingMatplotlibError",
     "ModelError",
     "NoFiniteDomainError",
     "NotBipartiteError",
@@ -125,3 +128,11 @@ class IntractableError(CostLimitError):
         self.memory_limit = memory_limit
         self.seconds = seconds
         self.time_limit = time_limit
+
+
+class MissingDaskError(ImportError):
+    """Dask is not installed; the message says how to get it."""
+
+
+class MissingMatplotlibError(ImportError):
+    """Matplotlib is not installed; the message says how to get it."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.errors import MissingMatplotlibError
 from pgm_rbm.formats.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -46,10 +47,6 @@ _MEASURES = {
     "log_likelihood": ("held_out_log_likelihood", "mean ln p(v), nats (exact)"),
     "pseudo_log_likelihood": ("held_out_pseudo_log_likelihood", "pseudo-likelihood, nats (estimate)"),
 }
-
-
-class MissingMatplotlibError(ImportError):
-    """Matplotlib is not installed; the message says how to get it."""
 
 
 def weight_images(rbm: RBM, shape: Shape | None = None, columns: int | None = None) -> Figure:
@@ -110,8 +107,18 @@ def cd_bias(biases: Sequence[CDBias]) -> Figure:
 
     Raises:
         MissingMatplotlibError: matplotlib is not installed.
+        TypeError: ``biases`` is no list of these.
         ValueError: there are none, or two are of the same k.
     """
+    from pgm_rbm.learning.cd_bias import CDBias
+
+    if not isinstance(biases, Sequence) or not all(isinstance(one, CDBias) for one in biases):
+        others = f"a {type(biases).__name__}"
+        if isinstance(biases, Sequence):
+            others += " of " + " and ".join(sorted({type(one).__name__ for one in biases}))
+        raise TypeError(
+            f"biases must be a list of what contrastive_divergence_bias found, one for each k. Got {others}."
+        )
     found = sorted(biases, key=lambda one: one.k)
     sweeps = [one.k for one in found]
     if not found or len(set(sweeps)) < len(sweeps):

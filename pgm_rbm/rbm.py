@@ -24,7 +24,7 @@ from pgm_rbm.exact.configurations import MostProbable
 from pgm_rbm.exact.enumeration import Expectations, Gradient
 from pgm_rbm.exact.shards import Executors, Progress, showing
 from pgm_rbm.exact.sums import lifted, require_domain
-from pgm_rbm.kernels import FloatArray, Phase, checked_parameters, pairwise_kernels
+from pgm_rbm.kernels import FloatArray, Kernels, Phase, checked_parameters, pairwise_kernels
 from pgm_rbm.learning.learner import LearningModel
 from pgm_rbm.partition import LogPartition
 from pgm_rbm.sampling.gibbs import Given, clamps_from
@@ -289,11 +289,6 @@ class RBM(LearningModel):
 
     # Exact answers ----------------------------------------------------------------------------------------------
 
-    @property
-    def _exact(self) -> Any:
-        """The module that enumerates: the quick one where either of two layers can be summed out."""
-        return enumeration if self._layout.two_sided else joint
-
     def log_partition(
         self,
         method: str = "auto",
@@ -347,7 +342,7 @@ class RBM(LearningModel):
             method = "enumeration" if isinstance(way, report.Enumerated) else "elimination"
         if method == "elimination":
             return report.eliminated_log_partition(self, limits, progress)
-        result: LogPartition = self._exact.log_partition(
+        return enumeration.log_partition(
             self._kernels,
             self._parameters,
             limit=limit,
@@ -355,10 +350,14 @@ class RBM(LearningModel):
             progress=progress,
             executor=executor,
         )
-        return result
 
     def log_probability(
-        self, v: States, *, limit: int | None = None, threads: int | None = None
+        self,
+        v: States,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
     ) -> npt.NDArray[np.float64]:
         """ln p(v) of each row, in nats, shape (rows,), exact; of a model with inputs, given the row's input.
 
@@ -370,12 +369,19 @@ class RBM(LearningModel):
             inputs = {layer: inputs[layer] for layer in self._layout.given}
             each = self._kernels.log_partition(inputs, **lifted(self._parameters))
             return joint.log_probability(self._kernels, self._parameters, rows, 0.0, threads=threads) - each
-        log_z = self.log_partition(limit=limit, threads=threads).value
+        log_z = self.log_partition(limit=limit, threads=threads, progress=progress).value
         return joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
 
-    def log_likelihood(self, X: States, *, limit: int | None = None, threads: int | None = None) -> float:
+    def log_likelihood(
+        self,
+        X: States,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> float:
         """The mean of ln p(v) over the rows of X, in nats, exact. Arguments and errors as `log_probability`."""
-        return float(self.log_probability(X, limit=limit, threads=threads).mean())
+        return float(self.log_probability(X, limit=limit, threads=threads, progress=progress).mean())
 
     def gradient(
         self,
@@ -393,7 +399,7 @@ class RBM(LearningModel):
         """
         rows = self._data(X, "X")
         model = self.expectations(limit=limit, threads=threads, progress=progress, executor=executor).phase
-        data = self._exact.data_phase(self._kernels, self._parameters, rows, threads=threads)
+        data = joint.data_phase(self._kernels, self._parameters, rows, threads=threads)
         return Gradient(self._existing(data), model)
 
     def _existing(self, phase: Phase) -> Phase:
@@ -429,7 +435,7 @@ class RBM(LearningModel):
 
         way = report.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
         if isinstance(way, report.Enumerated):
-            result: Expectations = self._exact.expectations(
+            return enumeration.expectations(
                 self._kernels,
                 self._parameters,
                 limit=limit,
@@ -437,7 +443,6 @@ class RBM(LearningModel):
                 progress=progress,
                 executor=executor,
             )
-            return result
         from pgm_rbm.exact import sparse
 
         with showing(progress, "averages") as shown:
@@ -479,10 +484,9 @@ class RBM(LearningModel):
             limit, threads, progress: as for `log_partition`.
 
         Raises:
-            ValueError: ``of`` is something else, a parameter is not finite, or the joint entropy is asked of an energy
-                that is not linear in its parameters, such as that of Gaussian units.
+            ValueError: ``of`` is something else, or a parameter is not finite.
             NoFiniteDomainError: the layer has infinitely many states, or for the joint entropy both have, or one whose
-                states weigh of themselves.
+                states weigh of themselves, such as Poisson units.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
         from pgm_rbm.exact import report
@@ -493,14 +497,27 @@ class RBM(LearningModel):
             if not isinstance(way, report.Enumerated):
                 return self.graph.entropy(progress=progress)
             return configurations.joint_entropy(
-                self._kernels, self._parameters, limit=limit, threads=threads, progress=progress
+                self._kernels, self._parameters, self._tempered, limit=limit, threads=threads, progress=progress
             )
         return configurations.layer_entropy(
             self._kernels, self._parameters, _checked_layer(of), limit=limit, threads=threads, progress=progress
         )
 
-    def kl_divergence(self, X: States, *, limit: int | None = None, threads: int | None = None) -> float:
-        """KL(q ‖ p) in nats, exact, from the distribution q of the rows of X to the model's p(v).
+    def _tempered(self) -> tuple[Kernels, str]:
+        """The kernels of β E, and the name of the parameter β."""
+        energy, beta = self.symbolic_energy.tempered()
+        return energy.compile(self._kernels.target), beta.name
+
+    def kl_divergence(
+        self,
+        X: States,
+        *,
+        limit: int | None = None,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> float:
+        """KL(q ‖ p) in nats, exact, from the distribution q of the rows of X to the model's p(v); of a model with
+        inputs, that of q(v) to p(v) given the input, averaged over the rows.
 
         It is −H(q) minus `log_likelihood`, so it has the same gradient but for the sign, and is 0 where every row is as
         probable as it is frequent. Arguments and errors as `log_probability`.
@@ -510,10 +527,14 @@ class RBM(LearningModel):
         """
         for layer in self._kernels.visible:
             require_domain(self._kernels, layer)
-        rows = self._data(X, "X")
-        distinct, counts = np.unique(rows, axis=0, return_counts=True)
-        q = counts / counts.sum()
-        return float(q @ (np.log(q) - self.log_probability(distinct, limit=limit, threads=threads)))
+        distinct, counts = np.unique(self._data(X, "X"), axis=0, return_counts=True)
+        q = conditional = counts / counts.sum()
+        if self._layout.given:
+            inputs = np.concatenate([distinct[:, self._layout.data_columns[one]] for one in self._layout.given], axis=1)
+            _, place = np.unique(inputs, axis=0, return_inverse=True)
+            conditional = q / np.bincount(place.ravel(), q)[place.ravel()]
+        log_p = self.log_probability(self._by_layer(distinct), limit=limit, threads=threads, progress=progress)
+        return float(q @ (np.log(conditional) - log_p))
 
     def most_probable(
         self,
@@ -568,29 +589,32 @@ class RBM(LearningModel):
         states = states.astype(self.dtype)
         return MostProbable(states if layer == "v" else None, states if layer == "h" else None, log_p)
 
-    def _exact_draws(self, n: int, seed: int, limit: int | None, threads: int | None) -> Any:
+    def _exact_draws(
+        self, n: int, seed: int, limit: int | None, threads: int | None, progress: bool | Progress | None
+    ) -> Any:
         try:
-            return super()._exact_draws(n, seed, limit, threads)
+            return super()._exact_draws(n, seed, limit, threads, progress)
         except EnumerationLimitError as refused:
             from pgm_rbm.exact import report
 
             report.require_elimination(self, "samples", refused, _RAISED, n)
-        drawn = self.graph.sample(n, seed=seed)
+        drawn = self.graph.sample(n, seed=seed, progress=progress)
         return drawn[:, : self.n_visible].astype(self.dtype)
 
     def fisher_information(
         self,
         *,
         limit: int | None = None,
-        memory_limit: int | None = None,
+        memory_limit: float | None = None,
         threads: int | None = None,
         progress: bool | Progress | None = None,
     ) -> FisherInformation:
         """The Fisher information of p(v) in all parameters, exact, by enumerating the visible layer.
 
         Args:
-            limit: the most visible configurations to enumerate; 2^24 by default.
-            memory_limit: bytes it may hold; 2^30 by default. The matrix alone takes 8 p² for p parameters.
+            limit: the most visible configurations to enumerate. By default 2^24, and no more than are expected to take
+                10 minutes and 1 GiB; who sets a limit has these lifted.
+            memory_limit: bytes it may hold, whatever the limit. The matrix alone takes 8 p² for p parameters.
             threads, progress: as for `log_partition`.
 
         Returns:
@@ -598,7 +622,7 @@ class RBM(LearningModel):
 
         Raises:
             EnumerationLimitError: more configurations, memory or time than allowed; nothing has been computed.
-            ValueError: a parameter is not finite.
+            ValueError: a parameter is not finite, or a limit not positive.
         """
         from pgm_rbm.exact.fisher import fisher_information
 

@@ -9,8 +9,10 @@ any number of threads.
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
@@ -19,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["ROWS", "Workers", "row_blocks", "thread_count", "workers"]
+__all__ = ["ROWS", "Workers", "check_cancelled", "row_blocks", "thread_count", "workers"]
 
 ROWS = 64
 """Rows a worker takes at once at least: enough for an efficient matrix product, few enough to share a small batch."""
@@ -80,39 +82,107 @@ class Workers:
             wait(futures)
 
     def unordered(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
-        """Pairs (place of the item, result) as they are done; for work that reports its progress.
+        """Pairs (place of the item, result) as they are done; for long work that reports its progress.
 
-        A few items more than there are threads are under way at a time, so results do not pile up.
+        Items are looked up as they are needed, a few more than there are threads are under way at a time, and results
+        do not pile up. Where a piece fails or an interrupt arrives, those under way end at their next
+        `check_cancelled`, and the error goes on when they have.
         """
-        items = list(items)
-        if self._pool is None or len(items) < 2:
+        if self._pool is None:
             yield from ((k, work(item)) for k, item in enumerate(items))
             return
+        given_up = threading.Event()
+
+        def piece(item: Item) -> Result:
+            _this_thread.given_up = given_up
+            try:
+                return work(item)
+            finally:
+                _this_thread.given_up = None
+
         waiting = enumerate(items)
-        futures = {self._pool.submit(work, item): k for k, item in islice(waiting, 2 * self._threads)}
+        futures = {self._pool.submit(piece, item): k for k, item in islice(waiting, 2 * self._threads)}
         try:
             while futures:
                 done, _ = wait(futures, return_when=FIRST_COMPLETED)
                 results = [(futures.pop(future), future.result()) for future in done]
-                futures |= {self._pool.submit(work, item): k for k, item in islice(waiting, len(results))}
+                futures |= {self._pool.submit(piece, item): k for k, item in islice(waiting, len(results))}
                 yield from results
         finally:
+            given_up.set()
             for future in futures:
                 future.cancel()
             wait(futures)
 
 
-@cache
+_this_thread = threading.local()
+
+
+def check_cancelled() -> None:
+    """End the work of this thread if nobody waits for it any more; to be called between pieces of long work.
+
+    Raises:
+        CancelledError: it is work of `Workers.unordered` that was given up.
+    """
+    given_up = getattr(_this_thread, "given_up", None)
+    if given_up is not None and given_up.is_set():
+        raise CancelledError
+
+
 def _blas() -> Any:
-    # Finding the loaded libraries takes milliseconds, and NumPy's BLAS is loaded by the time this is asked.
+    """What sets the threads of the BLAS libraries that are loaded: NumPy's, and SciPy's once Numba multiplies by it."""
+    return _found_blas("scipy.linalg.cython_blas" in sys.modules)
+
+
+@cache
+def _found_blas(with_scipy: bool) -> Any:
+    # Finding the loaded libraries takes milliseconds.
     return ThreadpoolController()
+
+
+class _OneThread:
+    """Holds BLAS to one thread while anybody is inside, in whatever order they come and go.
+
+    How many threads BLAS has is one number for the whole process: the first one in notes it, and the last one out puts
+    it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._libraries: Any = None
+        self._limits: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._libraries = _blas()
+                self._limits = self._libraries.limit(limits=1, user_api="blas")
+                self._let_others_set_it()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limits.restore_original_limits()
+                self._let_others_set_it()
+
+    def _let_others_set_it(self) -> None:
+        """The thread that is last out may be another one than the first in, and threadpoolctl (from 3.8) lets nobody
+        but the first one that set OpenBLAS's threads set them again until that one lets go."""
+        for library in self._libraries.lib_controllers:
+            getattr(library, "clear_controlling_thread", lambda: None)()
+
+
+_one_thread = _OneThread()
 
 
 @contextmanager
 def workers(threads: int | None = None) -> Iterator[Workers]:
     """A pool of ``threads`` threads for the time of the block; BLAS runs one thread a product meanwhile."""
     count = thread_count(threads)
-    with _blas().limit(limits=1, user_api="blas"):
+    with _one_thread:
         if count == 1:
             yield Workers(None)
         else:

@@ -8,20 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import dimension, has_measure, is_continuous, is_finite, log_measure, states_of
-from pgm_rbm.errors import NoFiniteDomainError
+from pgm_rbm.domains import dimension, has_measure, is_continuous, is_finite, states_of
+from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
+from pgm_rbm.exact import costs
 from pgm_rbm.exact.enumeration import expectations, log_partition, make_plan
 from pgm_rbm.exact.products import Problem
-from pgm_rbm.exact.shards import Progress, showing
-from pgm_rbm.exact.sums import LayerSum, ProductSum, domain_of, problem_of
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of, layer_sizes, parameter_shapes
+from pgm_rbm.exact.shards import Cuts, Progress, each
+from pgm_rbm.exact.sums import KernelSum, LayerSum, ProductSum, domain_of, problem_of, require_finite
+from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of, parameter_shapes
+from pgm_rbm.layout import Layout, States
 from pgm_rbm.sampling.gibbs import Clamp
+from pgm_rbm.sampling.layers import draw_layer, resting
 from pgm_rbm.sampling.streams import Purpose, derive_key, generator
 from pgm_rbm.workers import workers
 
@@ -58,8 +60,8 @@ def sample(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Independent draws (v, h) from the model itself: the enumerated layer from its exact distribution, then the
-    other one given it.
+    """Independent draws (v, h) from the model itself: the enumerated layers from their exact distribution, then the
+    others given them.
 
     Args:
         kernels, parameters: the model.
@@ -75,32 +77,54 @@ def sample(
     Raises:
         EnumerationLimitError, ValueError: as for `enumeration.log_partition`.
     """
-    task = make_plan(kernels, parameters, limit, threads)
+    task, layout = make_plan(kernels, parameters, limit, threads), Layout.of(kernels, parameters)
+    _require_room(layout, task, n, limit)
     runs = task.runs()
     uniforms = generator(seed, Purpose.EXACT).random((2, n))
     masses = np.empty(len(runs))
-    with workers(threads) as pool, showing(progress, "masses") as shown:
-        for done, (k, mass) in enumerate(pool.unordered(lambda one: _log_sum(task.log_weights(one)), runs), 1):
-            masses[k] = mass
-            if shown is not None:
-                shown(done, len(runs))
-        chosen = _draw(masses, uniforms[0])
-
-        def states(k: int) -> tuple[npt.NDArray[np.intp], Floats]:
-            draws = np.flatnonzero(chosen == k)
-            return draws, task.rows(runs[k], _draw(task.log_weights(runs[k]), uniforms[1, draws]))
-
-        parts = pool.map(states, np.unique(chosen).tolist())
-    drawn = np.empty((n, parts[0][1].shape[1]))
-    for draws, rows in parts:
-        drawn[draws] = rows
+    for k, mass in each(
+        lambda one: _log_sum(task.log_weights(one)), runs, threads=threads, progress=progress, what="exact draws"
+    ):
+        masses[k] = mass
+    chosen = _draw(masses, uniforms[0])
     dtype = dtype_of(parameters)
-    given = drawn.astype(dtype)
-    (v,), (h,) = kernels.visible, kernels.hidden
-    other = h if task.layer == v else v
-    key = derive_key(seed, Purpose.EXACT, 1)
-    rest = kernels.sample(other, given, key, first_row=0, **parameters)
-    return (given, rest) if task.layer == v else (rest, given)
+    held: States = {layer: np.empty((n, layout.sizes[layer]), dtype) for layer in task.kept}
+
+    def draw(k: int) -> None:
+        draws = np.flatnonzero(chosen == k)
+        drawn = task.states(runs[k], _draw(task.log_weights(runs[k]), uniforms[1, draws]))
+        for layer, states in drawn.items():
+            held[layer][draws] = states
+
+    with workers(threads) as pool:
+        for _ in pool.unordered(draw, np.unique(chosen).tolist()):
+            pass
+    rest = [layer for layer in kernels.layers if layer not in held]
+    for layer in rest:
+        # Independent of each other given what is held, so that the others of them may rest meanwhile.
+        around = held | {one: resting(layout, one, n, dtype) for one in rest}
+        key = derive_key(seed, Purpose.EXACT, 1 + rest.index(layer))
+        held[layer] = draw_layer(layout, parameters, layer, around, key, 0)
+    return layout.data_array(held), layout.hidden_array(held)
+
+
+def _require_room(layout: Layout, task: LayerSum, n: int, limit: int | None) -> None:
+    """Raise if so many draws would take more memory than is held where no limit is given."""
+    item = np.dtype(np.float64).itemsize
+    # Uniform numbers and the places they choose, all states, and the fields that those not enumerated are drawn in.
+    memory = n * item * (4 + 2 * sum(layout.widths.values()))
+    if limit is None and memory > costs.MEMORY:
+        from pgm_rbm.graph.structure import format_bytes
+
+        raise EnumerationLimitError(
+            f"{n} exact draws would hold {format_bytes(memory)}, and no more than {format_bytes(costs.MEMORY)} are "
+            f"held where no limit is given. Draw fewer at a time, each time with another seed, or pass "
+            f"limit={task.configurations} to hold them all the same.",
+            configurations=task.configurations,
+            limit=costs.DEFAULT_LIMIT,
+            seconds=math.nan,
+            memory=memory,
+        )
 
 
 def _log_sum(logs: Floats) -> float:
@@ -117,6 +141,7 @@ def _draw(logs: Floats, uniforms: Floats) -> npt.NDArray[np.intp]:
 def joint_entropy(
     kernels: Kernels,
     parameters: Parameters,
+    tempered: Callable[[], tuple[Kernels, str]],
     *,
     limit: int | None = None,
     threads: int | None = None,
@@ -125,41 +150,40 @@ def joint_entropy(
     """The entropy of p(v, h) in nats, of a density where units are continuous: ln Z + ⟨E⟩ − ⟨ln μ⟩, with μ what states
     weigh of themselves.
 
-    For energies that are linear in their parameters θ, where ⟨E⟩ = Σ θ ⟨∂E/∂θ⟩. Arguments as `sample`.
+    Where E is linear in its parameters θ, ⟨E⟩ = Σ θ ⟨∂E/∂θ⟩. Else it is the derivative −∂ ln Z(β)/∂β of the energy β E
+    at β = 1.
+
+    Args:
+        kernels, parameters: the model.
+        tempered: makes the kernels of β E, and says what the parameter β is called; asked where E is not linear.
+        limit, threads, progress: as for `sample`.
 
     Raises:
         EnumerationLimitError: too many configurations.
-        NoFiniteDomainError: both layers, or units whose states weigh of themselves, have infinitely many states.
-        ValueError: the energy has a term without a parameter, such as s²/2 of Gaussian units.
+        NoFiniteDomainError: both layers have infinitely many states, or one that weigh of themselves.
     """
-    if not _is_linear(kernels):
-        raise ValueError(
-            f"the joint entropy is found for energies that are linear in their parameters. Got one of "
-            f"{' and '.join(kernels.layers.values())} units that is not; ask for one layer (of='v' or of='h') where "
-            f"its units have finitely many states."
-        )
-    weighing = [layer for layer, unit in kernels.layers.items() if _weighs(unit)]
-    for layer in weighing:
-        if domain_of(kernels.layers[layer]) is None:
+    for layer, unit in kernels.layers.items():
+        if domain_of(unit) is None and has_measure(unit):
             raise NoFiniteDomainError(
-                f"the joint entropy is found for units of finitely many states where these weigh of themselves. Got "
-                f"{kernels.layers[layer]} units in layer {layer}; ask for one layer (of='v' or of='h') where its units "
-                f"have finitely many states."
+                f"the joint entropy holds the average of ln μ(s), what states weigh of themselves, and there is no "
+                f"closed form of it for units of infinitely many states. Got {unit} units in layer {layer}; ask for "
+                f"one layer (of='v' or of='h') where its units have finitely many states."
             )
-    model = expectations(kernels, parameters, limit=limit, threads=threads, progress=progress)
-    inner = math.fsum(
-        float(np.vdot(np.asarray(parameters[name], dtype=np.float64), value)) for name, value in model.phase.items()
-    )
+    if _is_linear(kernels):
+        model = expectations(kernels, parameters, limit=limit, threads=threads, progress=progress)
+        energy = -math.fsum(
+            float(np.vdot(np.asarray(parameters[name], dtype=np.float64), value)) for name, value in model.phase.items()
+        )
+    else:
+        heated, beta = tempered()
+        at_one = {**parameters, beta: np.ones((), dtype_of(parameters))}
+        model = expectations(heated, at_one, limit=limit, threads=threads, progress=progress)
+        energy = -float(model.phase[beta])
+    weighing = [layer for layer in kernels.layers if (domain := domain_of(kernels.layers[layer])) and not domain.even]
+    result = model.log_partition + energy
     if weighing:
-        inner += _mean_log_measure(kernels, parameters, weighing, model.log_partition, limit, threads)
-    result = model.log_partition - inner
+        result -= _mean_log_measure(kernels, parameters, weighing, model.log_partition, limit, threads)
     return result if any(map(is_continuous, kernels.layers.values())) else max(result, 0.0)
-
-
-def _weighs(unit: str) -> bool:
-    """Whether the states of a unit weigh of themselves."""
-    domain = domain_of(unit)
-    return has_measure(unit) if domain is None else not domain.even
 
 
 _LINEAR: WeakKeyDictionary[Kernels, bool] = WeakKeyDictionary()
@@ -193,39 +217,38 @@ def _mean_log_measure(
 ) -> float:
     """⟨ln μ⟩ under the model, summed over the layers in which states weigh of themselves."""
     task = make_plan(kernels, parameters, limit, threads)
-    whole = problem_of(kernels, parameters, task.layer)
+    whole = problem_of(kernels, parameters, task.kept[0])
     if whole is not None:
         problem = whole.problem
         rows = max(1, _VALUES // (len(problem.other_bias) * len(problem.other_states)))
         return _average(task, problem.mean_log_measure, rows, log_z, threads)
+    total = 0.0
+    for layer in weighing:
+        alone = KernelSum(kernels, parameters, (layer,))
+        task = make_plan(kernels, parameters, limit, threads, layer=layer)
 
-    def measure(unit: str) -> Callable[[Floats], Floats]:
-        return lambda rows: cast(Floats, log_measure(unit, rows)).sum(axis=1)
+        def measure(rows: Floats, alone: KernelSum = alone) -> Floats:
+            return alone.log_measure({alone.kept[0]: rows})
 
-    return math.fsum(
-        _average(
-            make_plan(kernels, parameters, limit, threads, layer=layer),
-            measure(kernels.layers[layer]),
-            _VALUES // layer_sizes(kernels, parameters)[layer] + 1,
-            log_z,
-            threads,
-        )
-        for layer in weighing
-    )
+        total += _average(task, measure, _VALUES // alone.sizes[layer] + 1, log_z, threads)
+    return total
 
 
 def _average(
     task: LayerSum, function: Callable[[Floats], Floats], most: int, log_z: float, threads: int | None
 ) -> float:
     """The average of a function of the enumerated layer, ``most`` rows at a time."""
+    (layer,), runs = task.kept, task.runs()
 
     def work(run: range) -> float:
         p = np.exp(task.log_weights(run) - log_z)
         places = (np.arange(k, min(k + most, len(p))) for k in range(0, len(p), most))
-        return math.fsum(float(p[one] @ function(task.rows(run, one))) for one in places)
+        return math.fsum(float(p[one] @ function(task.states(run, one)[layer])) for one in places)
 
-    with workers(threads) as pool:
-        return math.fsum(pool.map(work, task.runs()))
+    parts = np.empty(len(runs))
+    for k, part in each(work, runs, threads=threads):
+        parts[k] = part
+    return math.fsum(parts)
 
 
 def layer_entropy(
@@ -249,11 +272,8 @@ def layer_entropy(
         return mass, -float(np.exp(relative) @ relative)
 
     masses, within = np.empty(len(runs)), np.empty(len(runs))
-    with workers(threads) as pool, showing(progress, "entropy") as shown:
-        for done, (k, (mass, part)) in enumerate(pool.unordered(work, runs), 1):
-            masses[k], within[k] = mass, part
-            if shown is not None:
-                shown(done, len(runs))
+    for k, (mass, part) in each(work, runs, threads=threads, progress=progress, what="entropy"):
+        masses[k], within[k] = mass, part
     relative = masses - _log_sum(masses)
     return float(np.exp(relative) @ (within - relative))
 
@@ -279,16 +299,13 @@ def most_probable_of_layer(
         place = int(logs.argmax())
         return float(logs[place]), place
 
-    best: list[tuple[float, int]] = [(-math.inf, 0)] * len(runs)
-    with workers(threads) as pool, showing(progress, "most probable") as shown:
-        for done, (k, found) in enumerate(pool.unordered(work, runs), 1):
-            best[k] = found
-            if shown is not None:
-                shown(done, len(runs))
-    k = int(np.argmax([value for value, _ in best]))
-    value, place = best[k]
+    # Of equal ones the first, in whatever order they come.
+    value, k, place = max(
+        (value, -k, place)
+        for k, (value, place) in each(work, runs, threads=threads, progress=progress, what="most probable")
+    )
     log_z = log_partition(kernels, parameters, limit=limit, threads=threads).value
-    return task.rows(runs[k], np.array([place]))[0], value - log_z
+    return task.states(runs[-k], np.array([place]))[layer][0], value - log_z
 
 
 def most_probable(
@@ -315,7 +332,7 @@ def most_probable(
     Raises:
         EnumerationLimitError: too many configurations.
         NoFiniteDomainError: units have infinitely many states.
-        ValueError: the energy is another one, or units are labels.
+        ValueError: the energy is another one, units are labels, or a parameter is not finite.
     """
     (v,), (h,) = kernels.visible, kernels.hidden
     whole = _require_numbers(kernels, parameters)
@@ -357,6 +374,7 @@ def _require_numbers(kernels: Kernels, parameters: Parameters) -> ProductSum:
     Raises:
         NoFiniteDomainError, ValueError: see `most_probable`.
     """
+    require_finite(parameters)
     whole = problem_of(kernels, parameters, kernels.visible[0])
     if whole is None:
         units = " and ".join(kernels.layers.values())
@@ -387,14 +405,14 @@ def _search(problem: Problem, threads: int | None, progress: bool | Progress | N
     if not any(measure):
         # Of a linear function the largest value is at one of the ends.
         states, measure = states[[0, -1]], measure[[0, -1]]
-    lane_rows = problem.rows(np.arange(inside))[:, order[:inner]]
+    # Lanes that are left over stand for configuration 0 once more; of equal ones the first is taken.
+    lanes = np.arange(layout.lanes)
+    lane_rows = problem.rows(np.where(lanes < inside, lanes, 0))[:, order[:inner]]
     u = problem.coupling[:, order]
-    fields = np.zeros((layout.lanes, len(u)))
-    fields[:inside] = lane_rows @ u[:, :inner].T
-    scores = np.full(layout.lanes, -np.finfo(np.float64).max / 4)
-    scores[:inside] = lane_rows @ problem.bias[order[:inner]] + problem.own_log_measure(lane_rows)
+    fields = lane_rows @ u[:, :inner].T
+    scores = lane_rows @ problem.bias[order[:inner]] + problem.own_log_measure(lane_rows)
     by_block = np.ascontiguousarray(fields.reshape(-1, 64, len(u)).swapaxes(1, 2)).ravel()
-    pieces = [range(k, min(k + _OUTER, layout.outer)) for k in range(0, layout.outer, _OUTER)]
+    pieces = Cuts.of(layout.outer, -(-layout.outer // _OUTER), _OUTER)
 
     def work(piece: range) -> tuple[float, int]:
         numbers = np.arange(piece.start, piece.stop, dtype=np.int64) * inside
@@ -404,14 +422,12 @@ def _search(problem: Problem, threads: int | None, progress: bool | Progress | N
         value, k, lane = product_loops.largest(by_block, outer_fields, scores, outer_scores, states, measure)
         return value, int(numbers[k]) + lane
 
-    best: list[tuple[float, int]] = [(-math.inf, 0)] * len(pieces)
-    with workers(threads) as pool, showing(progress, "most probable") as shown:
-        for done, (k, found) in enumerate(pool.unordered(work, pieces), 1):
-            best[k] = found
-            if shown is not None:
-                shown(done, len(pieces))
-    _, number = best[int(np.argmax([value for value, _ in best]))]
-    x = problem.rows(np.array([number]))[0]
+    # Of equal ones the first, in whatever order they come.
+    _, number = max(
+        (value, -number)
+        for _, (value, number) in each(work, pieces, threads=threads, progress=progress, what="most probable")
+    )
+    x = problem.rows(np.array([-number]))[0]
     field = problem.coupling @ x + problem.other_bias
     terms = states[:, None] * field + measure[:, None]
     value = float(problem.bias @ x + problem.own_log_measure(x[None])[0] + terms.max(axis=0).sum())

@@ -1,6 +1,7 @@
-"""Exact answers by enumerating one layer and summing the other one in closed form.
+"""Exact answers by enumerating some layers and summing the others in closed form.
 
-The layer with fewer configurations is enumerated, h say. Its free energy F(h) has the other layer summed out, so
+Of two layers the one with fewer configurations is enumerated, h say; of more, all those that `joint` names. Its free
+energy F(h) has the other layer summed out, so
 
     ln Z = ln Σ_h e^{−F(h)},    ⟨f⟩ = Σ_h p(h) ⟨f⟩_h,    p(h) = e^{−F(h)} / Z,
 
@@ -13,20 +14,19 @@ the dtype of the parameters, and weights of any size neither overflow nor vanish
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
-from pgm_rbm.exact import costs
+from pgm_rbm.exact import costs, joint
+from pgm_rbm.exact.costs import DEFAULT_LIMIT
 from pgm_rbm.exact.shards import Executors, Progress, run, showing
-from pgm_rbm.exact.sums import KernelSum, LayerSum, domain_of, lifted, problem_of, require_domain
+from pgm_rbm.exact.sums import KernelSum, LayerSum, domain_of, lifted, problem_of, require_domain, require_finite
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes
+from pgm_rbm.layout import Layout
 from pgm_rbm.partition import LogPartition
-from pgm_rbm.workers import row_blocks, thread_count, workers
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -34,22 +34,12 @@ __all__ = [
     "Expectations",
     "Gradient",
     "Progress",
-    "data_phase",
     "expectations",
     "gradient",
     "layer_sum",
     "log_partition",
-    "log_probability",
     "make_plan",
 ]
-
-DEFAULT_LIMIT = 2**24
-"""Configurations that are enumerated without asking."""
-
-# Numbers of configurations are 64-bit in the loops.
-_MOST = 2**62
-# Up to so many configurations times weights, time and memory are within the limits without a trial.
-_SURE = 2**36
 
 
 @dataclass(frozen=True)
@@ -103,21 +93,24 @@ class Gradient:
 
 
 def layer_sum(kernels: Kernels, parameters: Parameters, layer: str | None = None, averages: bool = False) -> LayerSum:
-    """The enumeration of a layer, by default of the one with fewer configurations, whatever it would cost.
+    """What is to be enumerated, whatever it would cost.
 
     Args:
         kernels, parameters: the model.
-        layer: which layer.
+        layer: which layer, where there is one on each side. By default the one with fewer configurations; of an energy
+            over any number of layers the smallest set of them that leaves the others a closed form.
         averages: whether averages are wanted besides ln Z.
 
     Raises:
         ValueError: a parameter is NaN or infinite.
         NoFiniteDomainError: the units of the layer, or of every layer, have infinitely many states.
+        ModelError: see `joint.kept_layers`.
     """
-    for name, value in parameters.items():
-        if not np.isfinite(value).all():
-            raise ValueError(f"parameter {name} must be finite. Got NaN or infinity in it.")
-    sizes = layer_sizes(kernels, parameters)
+    require_finite(parameters)
+    layout = Layout.of(kernels, parameters)
+    if not layout.two_sided:
+        return KernelSum(kernels, lifted(parameters), joint.kept_layers(layout, averages), averages)
+    sizes = layout.sizes
     able = [one for one in sizes if domain_of(kernels.layers[one]) is not None]
     if layer is None and not able:
         units = " and ".join(f"{one} ({kernels.layers[one]})" for one in sizes)
@@ -133,7 +126,7 @@ def layer_sum(kernels: Kernels, parameters: Parameters, layer: str | None = None
         products = problem_of(kernels, parameters, chosen, averages)
         if products is not None and products.problem.in_range:
             return products
-    return KernelSum(kernels, lifted(parameters), chosen, averages)
+    return KernelSum(kernels, lifted(parameters), (chosen,), averages)
 
 
 def make_plan(
@@ -145,42 +138,24 @@ def make_plan(
     layer: str | None = None,
     averages: bool = False,
 ) -> LayerSum:
-    """The enumeration of a layer, by default of the one with fewer configurations.
+    """What is to be enumerated, if that is within the limits.
 
     Args:
         kernels, parameters: the model.
         limit: the most configurations to enumerate. By default 2^24, and no more than are expected to take 10 minutes
             and 1 GiB; who sets a limit has these lifted.
         threads: how many threads there will be, for the estimate of time.
-        layer: which layer.
-        averages: whether averages are wanted besides ln Z.
+        layer, averages: see `layer_sum`.
 
     Raises:
         EnumerationLimitError: it exceeds that; nothing has been enumerated.
         ValueError: a parameter is NaN or infinite, or ``limit`` is not a positive whole number.
-        NoFiniteDomainError: see `layer_sum`.
+        NoFiniteDomainError, ModelError: see `layer_sum`.
     """
-    most = DEFAULT_LIMIT if limit is None else limit
-    if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
-        raise ValueError(f"limit must be a positive whole number of configurations. Got {limit!r}.")
+    costs.allowed_configurations(limit)
     task = layer_sum(kernels, parameters, layer, averages)
-    chosen, sizes, count = task.layer, layer_sizes(kernels, parameters), thread_count(threads)
-    few = task.configurations <= min(most, _MOST)
-    if few and (limit is not None or task.configurations * math.prod(sizes.values()) <= _SURE):
-        return task
-    cost = costs.estimate(task, count)
-    if few and cost.seconds <= costs.SECONDS and cost.memory <= costs.MEMORY:
-        return task
-    raise costs.refusal(
-        task,
-        cost,
-        kernels.layers[chosen],
-        len(require_domain(kernels, chosen).states),
-        sizes[chosen],
-        "visible" if chosen in kernels.visible else "hidden",
-        int(most),
-        count,
-    )
+    costs.require_within(task, kernels, layer_sizes(kernels, parameters), limit, threads)
+    return task
 
 
 def log_partition(
@@ -203,8 +178,9 @@ def log_partition(
             that makes one and is called anew if one breaks. The result does not depend on it.
 
     Raises:
-        EnumerationLimitError: the smaller layer has more configurations than ``limit``.
+        EnumerationLimitError: there are more configurations than ``limit``.
         ValueError: a parameter is not finite, or energies overflow.
+        NoFiniteDomainError, ModelError: see `layer_sum`.
     """
     task = make_plan(kernels, parameters, limit, threads)
     with showing(progress, "ln Z") as shown:
@@ -227,29 +203,6 @@ def expectations(
     return Expectations(part.log, task.averages(part))
 
 
-def data_phase(kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any], *, threads: int | None = None) -> Phase:
-    """Term A: the average of −∂E/∂θ over the rows of ``x``, h averaged exactly given each row, in float64.
-
-    Args:
-        kernels, parameters: the model.
-        x: visible states, shape (rows, n_visible), of any dtype.
-        threads: how many threads to use; the result does not depend on it.
-    """
-    raised = lifted(parameters)
-    layer = kernels.visible[0]
-
-    def work(rows: slice) -> Phase:
-        return kernels.phase(np.ascontiguousarray(x[rows], dtype=np.float64), of=layer, **raised)
-
-    with workers(threads) as pool:
-        parts = pool.map(work, row_blocks(len(x), sum(layer_sizes(kernels, parameters).values())))
-    total = parts[0]
-    for part in parts[1:]:
-        for name, value in part.items():
-            total[name] += value
-    return {name: value / len(x) for name, value in total.items()}
-
-
 def gradient(
     kernels: Kernels,
     parameters: Parameters,
@@ -262,25 +215,4 @@ def gradient(
 ) -> Gradient:
     """The exact gradient of the mean ln p(v) over the rows of ``x``. Arguments as `log_partition`."""
     model = expectations(kernels, parameters, limit=limit, threads=threads, progress=progress, executor=executor)
-    return Gradient(data_phase(kernels, parameters, x, threads=threads), model.phase)
-
-
-def log_probability(
-    kernels: Kernels,
-    parameters: Parameters,
-    x: npt.NDArray[Any],
-    log_z: float,
-    *,
-    threads: int | None = None,
-) -> npt.NDArray[np.float64]:
-    """ln p(v) = −F(v) − ln Z for every row of ``x``, in float64, shape (rows,)."""
-    raised = lifted(parameters)
-    out = np.empty(len(x))
-
-    def work(rows: slice) -> None:
-        states = np.ascontiguousarray(x[rows], dtype=np.float64)
-        out[rows] = -kernels.free_energy(states, of=kernels.visible[0], **raised) - log_z
-
-    with workers(threads) as pool:
-        pool.map(work, row_blocks(len(x), sum(layer_sizes(kernels, parameters).values())))
-    return out
+    return Gradient(joint.data_phase(kernels, parameters, x, threads=threads), model.phase)

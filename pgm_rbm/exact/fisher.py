@@ -7,32 +7,26 @@ the covariance of Φ under the model (Amari, Kurata and Nagaoka 1992). The visib
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.domains import states_of
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact.costs import duration
-from pgm_rbm.exact.enumeration import expectations, make_plan
+from pgm_rbm.exact import costs
+from pgm_rbm.exact.enumeration import expectations, layer_sum, make_plan
 from pgm_rbm.exact.reduction import Part, Reduction
-from pgm_rbm.exact.shards import Progress, showing
+from pgm_rbm.exact.shards import Cuts, Progress, each
 from pgm_rbm.exact.sums import lifted
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_axes
-from pgm_rbm.workers import thread_count, workers
+from pgm_rbm.workers import check_cancelled, thread_count
 
-__all__ = ["DEFAULT_MEMORY_LIMIT", "FisherInformation", "fisher_information", "require_within_limits"]
+__all__ = ["FisherInformation", "expected_seconds", "fisher_information", "require_within_limits"]
 
-DEFAULT_MEMORY_LIMIT = 2**30
-"""Bytes that the matrix and the work on it may hold unless the caller says otherwise."""
-
-_SECONDS = 600.0
 _VALUES = 2**21
-_TRIAL = 384
+_TRIAL_VALUES = 2**18
 _PIECES = 64
 
 Floats = npt.NDArray[np.float64]
@@ -51,7 +45,15 @@ class FisherInformation:
     shapes: Mapping[str, tuple[int, ...]]
 
     def flat(self, values: Phase) -> Floats:
-        """Numbers by parameter as one vector in the order of the matrix, shape (p,)."""
+        """Numbers by parameter as one vector in the order of the matrix, shape (p,).
+
+        Raises:
+            ValueError: a parameter is missing or another shape.
+        """
+        for name, shape in self.shapes.items():
+            if name not in values or np.shape(values[name]) != shape:
+                got = f"shape {np.shape(values[name])}" if name in values else ", ".join(map(str, values)) or "none"
+                raise ValueError(f"an array of shape {shape} is needed for parameter {name}. Got {got}.")
         return np.concatenate([np.asarray(values[name], dtype=np.float64).ravel() for name in self.shapes])
 
     def by_parameter(self, vector: Floats) -> Phase:
@@ -73,7 +75,17 @@ class FisherInformation:
             gradient: g, by parameter.
             damping: λ, positive; it bounds the step where the data say little.
             masks: by parameter, which of its entries may move; the others get 0. All by default.
+
+        Raises:
+            ValueError: the damping is not positive and finite, or the gradient or a mask does not fit the parameters.
         """
+        if not _is_positive(damping) or not math.isfinite(damping):
+            raise ValueError(f"damping must be positive and finite. Got {damping!r}.")
+        for name, mask in (masks or {}).items():
+            if name not in self.shapes or np.shape(mask) != self.shapes[name]:
+                raise ValueError(
+                    f"masks must be by parameter, in their shapes, {dict(self.shapes)}. Got {name} in {np.shape(mask)}."
+                )
         free = np.concatenate(
             [np.broadcast_to((masks or {}).get(name, np.True_), shape).ravel() for name, shape in self.shapes.items()]
         )
@@ -89,36 +101,58 @@ def require_within_limits(
     parameters: Parameters,
     *,
     limit: int | None = None,
-    memory_limit: int | None = None,
+    memory_limit: float | None = None,
     threads: int | None = None,
 ) -> None:
     """Raise what `fisher_information` would raise before it starts. Arguments as there."""
-    (v,) = kernels.visible
-    task = make_plan(kernels, parameters, limit, threads, layer=v)
-    allowed = DEFAULT_MEMORY_LIMIT if memory_limit is None else memory_limit
+    task = make_plan(kernels, parameters, limit, threads, layer=kernels.visible[0])
+    if memory_limit is not None and not _is_positive(memory_limit):
+        raise ValueError(f"memory_limit must be a positive number of bytes. Got {memory_limit!r}.")
+    allowed: float = math.inf if memory_limit is None else memory_limit
+    if limit is None and memory_limit is None:
+        allowed = costs.MEMORY
+    if limit is not None and allowed == math.inf:
+        return
     p, count = sum(value.size for value in parameters.values()), thread_count(threads)
     memory = 8 * (p * p * (2 * count + 3) + count * 3 * max(_VALUES, 64 * p))
-    # A multiply-add for each configuration and pair of parameters.
-    seconds = task.configurations * p * p / (_multiply_adds_a_second() * count)
-    if memory > allowed or (limit is None and seconds > _SECONDS):
-        raise EnumerationLimitError(
-            f"The Fisher information of {p} parameters over {task.configurations} visible configurations would take "
-            f"about {duration(seconds)} and {memory / 2**20:.0f} MiB; memory_limit allows {allowed / 2**20:.0f} MiB "
-            f"and, where no limit= is given, the time is held to {duration(_SECONDS)}. Pass a larger memory_limit, or "
-            f"limit={task.configurations}; or use optimizer='adam', which needs only gradients.",
-            configurations=task.configurations,
-            limit=task.configurations if limit is None else int(limit),
-            seconds=seconds,
-            memory=memory,
-        )
+    # What does not fit cannot be tried.
+    fits = memory <= allowed
+    seconds = expected_seconds(kernels, parameters, count) if fits and limit is None else math.nan
+    if fits and not seconds > costs.SECONDS:
+        return
+    from pgm_rbm.graph.structure import format_bytes, format_seconds
+
+    needs = ("" if math.isnan(seconds) else f"about {format_seconds(seconds)} and ") + format_bytes(memory)
+    held = f" and {format_bytes(costs.MEMORY)}" if memory_limit is None else ""
+    stops = f"{format_seconds(costs.SECONDS)}{held} where no limit is given"
+    remedy = f"limit={task.configurations} to run it all the same"
+    if not fits and memory_limit is not None:
+        stops, remedy = f"memory_limit={memory_limit}", "a larger memory_limit"
+    raise EnumerationLimitError(
+        f"The Fisher information of {p} parameters over {task.configurations} visible configurations would take "
+        f"{needs}, and it stops at {stops}. Pass {remedy}; or use a model with fewer parameters, or an optimiser that "
+        f"needs only gradients, such as Adam.",
+        configurations=task.configurations,
+        limit=costs.allowed_configurations(limit),
+        seconds=seconds,
+        memory=memory,
+    )
 
 
-def _multiply_adds_a_second() -> float:
-    square = np.ones((_TRIAL, _TRIAL))
-    with workers(1):
-        begin = time.perf_counter()
-        square @ square
-        return _TRIAL**3 / max(time.perf_counter() - begin, 1e-9)
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and bool(value > 0)
+
+
+def expected_seconds(kernels: Kernels, parameters: Parameters, threads: int) -> float:
+    """How long the Fisher information would take, from a trial on some configurations on as many threads."""
+    task, raised = layer_sum(kernels, parameters, kernels.visible[0]), lifted(parameters)
+    p = sum(value.size for value in parameters.values())
+    rows = min(task.configurations, max(16, _TRIAL_VALUES // p))
+    states = task.states(task.runs()[0], np.zeros(rows, dtype=np.int64))[kernels.visible[0]]
+    shapes = {name: value.shape for name, value in parameters.items()}
+    centre, root = np.zeros(p), np.ones(rows)
+    taken = costs.quickest(lambda: _covariance(kernels, raised, shapes, states, centre, root), threads)
+    return costs.estimate(task, threads).seconds + costs.extended(taken, task.configurations, rows * threads)
 
 
 def fisher_information(
@@ -126,7 +160,7 @@ def fisher_information(
     parameters: Parameters,
     *,
     limit: int | None = None,
-    memory_limit: int | None = None,
+    memory_limit: float | None = None,
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> FisherInformation:
@@ -134,59 +168,68 @@ def fisher_information(
 
     Args:
         kernels, parameters: the model; a pairwise energy.
-        limit: the most visible configurations to enumerate; 2^24 by default.
-        memory_limit: bytes it may hold; 2^30 by default.
+        limit: the most visible configurations to enumerate. By default 2^24, and no more than are expected to take 10
+            minutes and 1 GiB; who sets a limit has these lifted.
+        memory_limit: bytes it may hold, whatever the limit.
         threads: how many threads to use; the result does not depend on it.
         progress: called with (pieces done, pieces in all), or True for a bar.
 
     Raises:
         EnumerationLimitError: there are more configurations, or it would take more memory or time; nothing has been
             computed.
-        ValueError: a parameter is not finite, or the energy is not a sum of products of parameters and units.
+        ValueError: a parameter is not finite, a limit is not positive, or the energy is not a sum of products of
+            parameters and units.
         NoFiniteDomainError: the visible units have infinitely many states.
     """
     require_within_limits(kernels, parameters, limit=limit, memory_limit=memory_limit, threads=threads)
     (v,), (h,) = kernels.visible, kernels.hidden
-    task = make_plan(kernels, parameters, limit, threads, layer=v)
-    raised = lifted(parameters)
-    small = min(task.configurations, 2**62)
-    model = expectations(kernels, parameters, limit=small, threads=threads)
-    shapes = {name: value.shape for name, value in parameters.items()}
+    raised, shapes = lifted(parameters), {name: value.shape for name, value in parameters.items()}
     empty = FisherInformation(np.zeros((0, 0)), shapes)
-    centre = empty.flat(model.phase)
-    row = np.ascontiguousarray(task.rows(task.runs()[-1], np.array([0])))
+    task = layer_sum(kernels, parameters, v)
+    runs = task.runs()
+    row = np.ascontiguousarray(task.states(runs[len(runs) - 1], np.array([0]))[v])
     expected = empty.flat(kernels.phase(row, of=v, **raised))
     if not np.allclose(_features(kernels, shapes, row, kernels.mean(h, row, **raised))[0], expected):
         raise ValueError("the Fisher information is found for energies that are sums of products of units only.")
+    # The layer with fewer configurations gives the averages; those of the other one have been allowed.
+    model = expectations(kernels, parameters, limit=task.configurations, threads=threads)
+    centre = empty.flat(model.phase)
     chunk = max(64, _VALUES // len(centre))
-    runs = _joined(task.runs())
 
-    def work(run: range) -> Part:
-        weights = np.sqrt(np.exp(task.log_weights(run) - model.log_partition))
+    def work(piece: range) -> Part:
         matrix = np.zeros((len(centre), len(centre)))
-        for start in range(0, len(weights), chunk):
-            root = weights[start : start + chunk]
-            rows = np.ascontiguousarray(task.rows(run, np.arange(start, start + len(root))))
-            features = _features(kernels, shapes, rows, kernels.mean(h, rows, **raised))
-            features -= centre
-            features *= root[:, None]
-            matrix += features.T @ features
+        for run in map(runs.__getitem__, piece):
+            roots = np.sqrt(np.exp(task.log_weights(run) - model.log_partition))
+            for start in range(0, len(roots), chunk):
+                check_cancelled()
+                root = roots[start : start + chunk]
+                states = task.states(run, np.arange(start, start + len(root)))[v]
+                matrix += _covariance(kernels, raised, shapes, states, centre, root)
         return Part(0, 0.0, {"matrix": matrix})
 
-    reduction = Reduction(len(runs))
-    with workers(threads) as pool, showing(progress, "Fisher information") as shown:
-        for place, part in pool.unordered(work, runs):
-            reduction.add(place, part)
-            if shown is not None:
-                shown(reduction.done, len(runs))
+    # Every piece ends in a matrix of its own, so there are few.
+    pieces = Cuts.of(len(runs), _PIECES)
+    reduction = Reduction(len(pieces))
+    for place, part in each(work, pieces, threads=threads, progress=progress, what="Fisher information"):
+        reduction.add(place, part)
     return FisherInformation(np.asarray(reduction.result.sums["matrix"], dtype=np.float64), shapes)
 
 
-def _joined(runs: Sequence[range]) -> list[range]:
-    """The same runs in at most 64 pieces, since every piece ends in a matrix of its own."""
-    n = min(_PIECES, len(runs))
-    ends = [len(runs) * k // n for k in range(n + 1)]
-    return [range(runs[a].start, runs[b - 1].stop) for a, b in pairwise(ends)]
+def _covariance(
+    kernels: Kernels,
+    parameters: Parameters,
+    shapes: Mapping[str, tuple[int, ...]],
+    states: Floats,
+    centre: Floats,
+    root: Floats,
+) -> Floats:
+    """Σ_v p(v) (Φ(v) − centre)(Φ(v) − centre)ᵀ over these v, with √p(v) in ``root``."""
+    rows = np.ascontiguousarray(states)
+    features = _features(kernels, shapes, rows, kernels.mean(kernels.hidden[0], rows, **parameters))
+    features -= centre
+    features *= root[:, None]
+    result: Floats = features.T @ features
+    return result
 
 
 def _features(kernels: Kernels, shapes: Mapping[str, tuple[int, ...]], v: FloatArray, h: FloatArray) -> FloatArray:

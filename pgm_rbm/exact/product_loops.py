@@ -24,7 +24,7 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["largest", "moments", "total", "weights"]
+__all__ = ["CHUNK", "largest", "moments", "total", "weights"]
 
 _FAST = {"fastmath": True, "error_model": "numpy", "nogil": True, "cache": True}
 _HELPER = {"fastmath": True, "error_model": "numpy", "nogil": True, "forceinline": True}
@@ -33,7 +33,7 @@ _MANTISSA, _ONE = 0x000FFFFFFFFFFFFF, 0x3FF0000000000000
 _SLACK = 500
 _LOWEST = -(2**60)
 # Outer configurations that are gone through together, so that a row read from the outer caches serves all of them.
-_CHUNK = 16
+CHUNK = 32
 
 
 @njit(**_HELPER)
@@ -80,10 +80,10 @@ def _root(start, depth):
 
 
 @njit(**_HELPER)
-def _renew(level, entry, ends, n_rows, c, digit_rows):
-    """The products of outer digit ``level`` from those above it, by the entries of its state."""
+def _renew(level, entry, first, ends, n_rows, c, digit_rows):
+    """The products of outer digit ``level`` from those above it, by the entries of its state, from row ``first`` on."""
     here, above, at = _u(level * n_rows), _u((level + 1) * n_rows), _u(entry * n_rows)
-    for k in range(ends[level + 1]):
+    for k in range(first, ends[level + 1]):
         c[here + _u(k)] = c[above + _u(k)] * digit_rows[at + _u(k)]
 
 
@@ -166,7 +166,7 @@ def _weigh(tables, first, last, c, out, out_exponent):
     for number in range(first, last):
         for level in range(changed - 1, -1, -1):
             entry, here = level * base + digits[level], level * n_rows
-            _renew(level, entry, ends, n_rows, path, digit_rows)
+            _renew(level, entry, 0, ends, n_rows, path, digit_rows)
             mantissa[level], exponent[level] = _complete(
                 terms,
                 path,
@@ -210,20 +210,20 @@ def _weigh(tables, first, last, c, out, out_exponent):
 @njit(**_FAST)
 def weights(tables, first, last, out, out_exponent):
     """The weight of each configuration as mantissa (1 to 4) and exponent; arrays of shape (last − first, lanes)."""
-    c = np.empty(_CHUNK * len(tables.start))
-    for start in range(first, last, _CHUNK):
-        stop, at = min(start + _CHUNK, last), start - first
+    c = np.empty(CHUNK * len(tables.start))
+    for start in range(first, last, CHUNK):
+        stop, at = min(start + CHUNK, last), start - first
         _weigh(tables, start, stop, c, out[at:], out_exponent[at:])
 
 
 @njit(**_FAST)
 def total(tables, first, last):
     """Σ of the weights of outer configurations ``first`` to ``last``, as (exponent of two, number)."""
-    lanes, c = len(tables.weight_lanes), np.empty(_CHUNK * len(tables.start))
-    p, exponents = np.empty((_CHUNK, lanes)), np.empty((_CHUNK, lanes), np.int64)
+    lanes, c = len(tables.weight_lanes), np.empty(CHUNK * len(tables.start))
+    p, exponents = np.empty((CHUNK, lanes)), np.empty((CHUNK, lanes), np.int64)
     result, top = 0.0, _i64(_LOWEST)
-    for start in range(first, last, _CHUNK):
-        count = min(_CHUNK, last - start)
+    for start in range(first, last, CHUNK):
+        count = min(CHUNK, last - start)
         _weigh(tables, start, start + count, c, p, exponents)
         highest = exponents[:count].max()
         if highest > top + _SLACK:
@@ -343,16 +343,16 @@ def moments(tables, first, last, negligible):
     lanes, n_digits = len(tables.weight_lanes), inner + depth
     shares, lane_mass, mass = _aligned(len(lane_rows)), np.zeros(lanes), np.zeros(depth + 1)
     means, sums, pairs = np.zeros((depth + 1) * n_digits), np.zeros((depth + 1) * n_rows), np.zeros(n_digits * n_rows)
-    p, exponents = np.empty((_CHUNK, lanes)), np.empty((_CHUNK, lanes), np.int64)
-    c, own_sums = np.empty(_CHUNK * n_rows), np.empty(_CHUNK * n_rows)
-    own_mass, own_means = np.empty(_CHUNK), np.empty((_CHUNK, inner))
-    numbers, w, factor = np.empty(_CHUNK, np.int64), _aligned(_CHUNK * 64), _aligned(64)
+    p, exponents = np.empty((CHUNK, lanes)), np.empty((CHUNK, lanes), np.int64)
+    c, own_sums = np.empty(CHUNK * n_rows), np.empty(CHUNK * n_rows)
+    own_mass, own_means = np.empty(CHUNK), np.empty((CHUNK, inner))
+    numbers, w, factor = np.empty(CHUNK, np.int64), _aligned(CHUNK * 64), _aligned(64)
     # Units that are complete outside the lanes meet the lanes' digits through ``means``.
     shared = ends[depth + 1] > inside
     top = _i64(_LOWEST)
     path, digits, changed = _root(tables.start, depth), _decode(first, base, depth), depth
-    for start in range(first, last, _CHUNK):
-        chunk = min(_CHUNK, last - start)
+    for start in range(first, last, CHUNK):
+        chunk = min(CHUNK, last - start)
         _weigh(tables, start, start + chunk, c, p, exponents)
         highest = exponents[:chunk].max()
         if highest > top + _SLACK:
@@ -392,8 +392,9 @@ def moments(tables, first, last, negligible):
                     terms, lane_rows, at_rows, c, n_rows, inside, numbers, count, w, shares, own_sums, factor
                 )
         for number in range(chunk):
+            # Rows that depend on the lanes are done with; the others meet the sums at their own level.
             for level in range(changed - 1, -1, -1):
-                _renew(level, level * base + digits[level], ends, n_rows, path, digit_rows)
+                _renew(level, level * base + digits[level], inside, ends, n_rows, path, digit_rows)
             mass[0] += own_mass[number]
             for place in range(inner):
                 means[place] += own_means[number, place]

@@ -35,7 +35,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LANES", "REACH", "Layout", "Problem", "Tables", "tables_of"]
+__all__ = ["LANES", "REACH", "Layout", "Problem", "Tables", "require_digits", "tables_of"]
 
 LANES = 64
 """Configurations that the innermost loop goes through at once."""
@@ -43,11 +43,18 @@ LANES = 64
 REACH = 300.0
 """Nats above its reference state that a unit's states may reach for their weights to be multiplied in float64."""
 
+# Nats that a rare state may be below the other one to be the reference state of averages. What is rarer has no weight
+# in them beside what is left out of them, and fewer factors fit a float64 the larger they are.
+_MOST_RARE = 50.0
 # The bits of exponent a product of factors may use up; float64 has 1023, and weights and tables take some of them.
 _GROUP_BITS = 900.0
 _QUAD = 4
 _MOST_INNER = 1600
-_NEVER = -(2**40)
+# Nats that the terms of E may add up to: beyond it float64 leaves a sum of them hardly a digit behind the point.
+_MOST_NATS = 1e15
+# The exponent of two of a lane that stands for no configuration: far below those of `_MOST_NATS`, about 2^51, and of
+# all of them together above where `product_loops` starts to look for the largest, −2^60.
+_NEVER = -(2**58)
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 Floats = npt.NDArray[np.float64]
@@ -114,6 +121,15 @@ class Problem:
         """The reference state of each unit of the other layer."""
         return References.of(self)
 
+    @cached_property
+    def references_for_averages(self) -> References:
+        """The same, but of two states the one that is rarer in the middle of what fields there are.
+
+        Of a unit of two states the loops add up the probability of its reference state alone. That of the other one is
+        1 less it, and has no digits left where it is small.
+        """
+        return References.of(self, rare=True)
+
     @property
     def in_range(self) -> bool:
         """Whether factors are small enough for products."""
@@ -123,19 +139,16 @@ class Problem:
         """Raise if no digit of ln Z would be left in float64.
 
         Raises:
-            ValueError: the terms of E may add up to more than 10^15.
+            ValueError: the terms of E, and what states weigh of themselves, may add up to more than 10^15.
         """
         state, other = max(map(abs, self.states)), max(map(abs, self.other_states))
         with np.errstate(over="ignore"):
-            bound = (
+            require_digits(
                 state * np.abs(self.bias).sum()
                 + other * np.abs(self.other_bias).sum()
                 + state * other * np.abs(self.coupling).sum()
-            )
-        if not bound <= 1e15:
-            raise ValueError(
-                f"the parameters are so large that energies reach {bound:.1g} and overflow float64's digits. Scale "
-                "them down."
+                + len(self.bias) * max(map(abs, self.log_measure))
+                + len(self.other_bias) * max(map(abs, self.other_log_measure))
             )
 
     def log_weights(self, rows: Floats) -> Floats:
@@ -175,6 +188,19 @@ class Problem:
         return np.asarray(self.states)[digits]
 
 
+def require_digits(nats: float) -> None:
+    """Raise if energies of this size leave no digit of ln Z in float64.
+
+    Raises:
+        ValueError: it is more than 10^15 either way, or no number.
+    """
+    if not abs(nats) <= _MOST_NATS:
+        raise ValueError(
+            f"the parameters are so large that energies reach {nats:.1g} and overflow float64's digits. Scale them "
+            f"down."
+        )
+
+
 @dataclass(frozen=True)
 class References:
     """The reference state r of each unit of the other layer, and its other states s relative to it.
@@ -192,7 +218,7 @@ class References:
     top: Floats
 
     @classmethod
-    def of(cls, problem: Problem) -> References:
+    def of(cls, problem: Problem, rare: bool = False) -> References:
         others, measure = np.asarray(problem.other_states), np.asarray(problem.other_log_measure)
         low, high = problem.coupling * min(problem.states), problem.coupling * max(problem.states)
         least, most = np.minimum(low, high).sum(axis=1), np.maximum(low, high).sum(axis=1)
@@ -200,7 +226,11 @@ class References:
         differences = (others[:, None] - others[None, :])[:, :, None]
         reach = differences * (problem.other_bias + np.where(differences > 0, most, least))
         reach += (measure[:, None] - measure[None, :])[:, :, None]
-        chosen = reach.max(axis=0).argmin(axis=0)
+        highest = reach.max(axis=0)
+        chosen = highest.argmin(axis=0)
+        if rare and len(others) == 2:
+            other = 1 - chosen
+            chosen = np.where(np.take_along_axis(highest, other[None], axis=0)[0] <= _MOST_RARE, other, chosen)
         rest = np.arange(len(others)) != chosen[:, None]
         shape = len(problem.other_bias), len(others) - 1
         steps = np.broadcast_to(others, rest.shape)[rest].reshape(shape) - others[chosen][:, None]
@@ -319,14 +349,14 @@ class Prepared:
 
 
 @lru_cache(maxsize=2)
-def tables_of(problem: Problem) -> Prepared:
-    """The tables of a problem that is in range; those of the last ones asked for are kept."""
-    return _prepare(problem)
+def tables_of(problem: Problem, averages: bool = False) -> Prepared:
+    """The tables of a problem that is in range, for ln Z or for averages; those of the last ones asked for are kept."""
+    return _prepare(problem, problem.references_for_averages if averages else problem.references)
 
 
-def _prepare(problem: Problem) -> Prepared:
+def _prepare(problem: Problem, reference: References) -> Prepared:
     problem.require_range()
-    layout, reference = problem.layout, problem.references
+    layout = problem.layout
     order, base = list(layout.order), len(problem.states)
     states = np.asarray(problem.states)
     steps, top, u = reference.steps, reference.top, problem.coupling[:, order]

@@ -1,17 +1,20 @@
 """Partial sums of an enumeration, and how they are joined: the result does not depend on the order they arrive in.
 
 A partial sum is kept relative to a power of two, so bringing two of them to the same power is exact. They are joined
-in pairs, along a binary tree whose shape depends on their number alone; a part waits until its neighbour is there.
+in pairs, along a binary tree whose shape depends on their number alone; a part waits until its neighbour is there. So
+the sum over all shards below a node of the tree, a `Batch`, has the same bits wherever it was formed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pgm_rbm.kernels import FloatArray
 
-__all__ = ["Part", "Reduction", "added"]
+__all__ = ["Batch", "Part", "Reduction", "added", "batches"]
 
 
 @dataclass(frozen=True)
@@ -43,41 +46,64 @@ def added(one: Part, other: Part) -> Part:
     return Part(one.exponent, one.total + scale * other.total, sums)
 
 
+class Batch(NamedTuple):
+    """A node of the tree: the 2^level shards from number place · 2^level on, or as many of them as there are."""
+
+    level: int
+    place: int
+
+    def shards(self, in_all: int) -> range:
+        """Their numbers, of ``in_all`` shards."""
+        return range(self.place << self.level, min((self.place + 1) << self.level, in_all))
+
+
+def batches(in_all: int, level: int, first: int = 0) -> Iterator[Batch]:
+    """Batches of at most 2^level shards that hold every shard from number ``first`` on once, in order."""
+    while first < in_all:
+        # The largest that begins here.
+        here = level if first == 0 else min(level, (first & -first).bit_length() - 1)
+        yield Batch(here, first >> here)
+        first += 1 << here
+
+
 class Reduction:
     """Joins parts as they come.
 
     Args:
-        places: how many parts there will be.
+        shards: how many there are.
     """
 
-    def __init__(self, places: int):
-        self._places = places
-        self._seen: set[int] = set()
-        self._waiting: dict[tuple[int, int], Part] = {}
+    def __init__(self, shards: int):
+        self._shards = shards
+        self._seen: set[Batch] = set()
+        self._waiting: dict[Batch, Part] = {}
+        self.done = 0
+        """How many shards have been taken in."""
 
-    def add(self, place: int, part: Part) -> bool:
-        """Take in the part of one shard; False, and nothing changes, if that shard has been taken in before."""
-        if not 0 <= place < self._places:
-            raise ValueError(f"there is no shard {place}; there are {self._places}.")
-        if place in self._seen:
+    def add(self, place: int, part: Part, level: int = 0) -> bool:
+        """Take in the part of one shard or batch; False, and nothing changes, if it has been taken in before.
+
+        Args:
+            place, level: which batch it is of; no shard may be in two different ones.
+            part: the sum over it.
+        """
+        batch = Batch(level, place)
+        if place < 0 or not batch.shards(self._shards):
+            raise ValueError(f"there is no {_name(batch)}; there are {self._shards} shards.")
+        if batch in self._seen:
             return False
-        self._seen.add(place)
-        level, width = 0, self._places
-        while width > 1:
-            neighbour = place ^ 1
-            if neighbour < width:
-                there = self._waiting.pop((level, neighbour), None)
+        self._seen.add(batch)
+        self.done += len(batch.shards(self._shards))
+        while 1 << batch.level < self._shards:
+            neighbour = Batch(batch.level, batch.place ^ 1)
+            if neighbour.shards(self._shards):
+                there = self._waiting.pop(neighbour, None)
                 if there is None:
                     break
-                part = added(part, there) if place < neighbour else added(there, part)
-            level, place, width = level + 1, place >> 1, -(-width // 2)
-        self._waiting[level, place] = part
+                part = added(part, there) if batch.place < neighbour.place else added(there, part)
+            batch = Batch(batch.level + 1, batch.place >> 1)
+        self._waiting[batch] = part
         return True
-
-    @property
-    def done(self) -> int:
-        """How many shards have been taken in."""
-        return len(self._seen)
 
     @property
     def result(self) -> Part:
@@ -86,7 +112,11 @@ class Reduction:
         Raises:
             RuntimeError: some are missing.
         """
-        if self.done < self._places:
-            raise RuntimeError(f"{self._places - self.done} of {self._places} shards have not been taken in.")
+        if self.done < self._shards:
+            raise RuntimeError(f"{self._shards - self.done} of {self._shards} shards have not been taken in.")
         (part,) = self._waiting.values()
         return part
+
+
+def _name(batch: Batch) -> str:
+    return f"shard {batch.place}" if batch.level == 0 else f"batch {batch.place} of {1 << batch.level} shards"

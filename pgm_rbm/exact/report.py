@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING
 
-from pgm_rbm.domains import is_finite, states_of
+from pgm_rbm.domains import is_finite
 from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact import enumeration
 from pgm_rbm.exact.elimination import Elimination, Question
 from pgm_rbm.exact.shards import Progress
 from pgm_rbm.exact.sparse import Node, edges_of
+from pgm_rbm.exact.sums import LayerSum
 from pgm_rbm.exact.ways import QUICK, Limits, Tractability, Way, choose
 from pgm_rbm.partition import LogPartition
 
@@ -61,9 +60,7 @@ class Enumerated:
     def _plan(self, limit: int | None) -> EnumerationLimitError | None:
         """Whether so many configurations would be enumerated: nothing, or the refusal."""
         try:
-            self.rbm._exact.make_plan(
-                self.rbm.kernels, self.rbm.parameters, limit, self.threads, averages=self.averages
-            )
+            enumeration.make_plan(self.rbm.kernels, self.rbm.parameters, limit, self.threads, averages=self.averages)
         except EnumerationLimitError as refused:
             return refused
         return None
@@ -95,15 +92,11 @@ class Enumerated:
 
     @property
     def quick(self) -> bool:
-        if self.rbm._layout.two_sided:
-            task = enumeration.layer_sum(self.rbm.kernels, self.rbm.parameters, averages=self.averages)
-            if task.configurations * self.rbm._layout.units <= _SURELY_QUICK:
-                return True
-        return self.seconds <= QUICK
+        return self._task.configurations * self.rbm._layout.units <= _SURELY_QUICK or self.seconds <= QUICK
 
     def way(self, question: str, taken: bool = False) -> Way:
         """Its line of the report."""
-        layers, sizes = self._layers, self.rbm.sizes
+        layers, sizes = self._task.kept, self.rbm.sizes
         described = [f"layer {one}, {sizes[one]:,} {self.rbm.units[one]} units" for one in layers]
         others = sum(size for one, size in sizes.items() if one not in layers)
         return Way(
@@ -118,12 +111,8 @@ class Enumerated:
         )
 
     @property
-    def _layers(self) -> Sequence[str]:
-        """The layers that are enumerated: those that have as many configurations."""
-        sizes = self.rbm.sizes
-        counts = {one: len(states_of(unit)) ** sizes[one] for one, unit in self.rbm.units.items() if is_finite(unit)}
-        several = (some for size in range(1, len(counts) + 1) for some in combinations(counts, size))
-        return next(some for some in several if math.prod(counts[one] for one in some) == self.cost.configurations)
+    def _task(self) -> LayerSum:
+        return enumeration.layer_sum(self.rbm.kernels, self.rbm.parameters, averages=self.averages)
 
 
 def graph_of(rbm: RBM) -> GraphModel | str:

@@ -1,44 +1,60 @@
-"""The sums over all configurations of a layer, shard by shard, in either of two ways.
+"""The sums over all configurations of some layers, shard by shard, in either of two ways.
 
 `ProductSum` multiplies tables (`products`) and serves pairwise energies between units of finitely many states.
 `KernelSum` asks the generated kernels for the free energy of block after block of configurations and serves
-whatever they serve: only the enumerated units must have finitely many states, and the others a closed form. What the
-states are, and what each weighs of itself, is read from the table of units. Both are picklable, and give the same
-answers in the same form.
+whatever they serve, energies over any number of layers too: only the enumerated units must have finitely many states,
+and the others a closed form. What the states are, and what each weighs of itself, is read from the table of units.
+Both are picklable, and give the same answers in the same form.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm.domains import is_finite, log_measure, states_of
 from pgm_rbm.errors import NoFiniteDomainError
-from pgm_rbm.exact.products import LANES, Problem, tables_of
+from pgm_rbm.exact.products import LANES, Problem, require_digits, tables_of
 from pgm_rbm.exact.reduction import Part
+from pgm_rbm.exact.shards import Cuts
 from pgm_rbm.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes, parameter_shapes
-from pgm_rbm.workers import ROWS
+from pgm_rbm.layout import States
+from pgm_rbm.workers import ROWS, check_cancelled
 
 if TYPE_CHECKING:
     from pgm_rbm.exact.products import Prepared
 
-__all__ = ["Domain", "KernelSum", "LayerSum", "ProductSum", "domain_of", "lifted", "problem_of", "require_domain"]
+__all__ = [
+    "Domain",
+    "KernelSum",
+    "LayerSum",
+    "ProductSum",
+    "domain_of",
+    "lifted",
+    "problem_of",
+    "require_domain",
+    "require_finite",
+]
 
 Floats = npt.NDArray[np.float64]
 
-_BLOCK_VALUES = 2**17
+_BLOCK_VALUES, _MOST_BLOCK = 2**17, 2**12
 # A shard goes through at least so many terms, so that handing it out costs little beside it, and through at most so
-# many, so that an interrupt is soon answered and a lost shard soon made good.
-_LEAST_TERMS, _MOST_TERMS = 2**22, 2**32
-_SHARDS, _MOST_SHARDS = 64, 2**18
-_RUNS = 2**12
-_MOST_RUN = 2**14
+# many, so that an interrupt is soon answered and a lost shard soon made good: a quarter of a second of products, and
+# some seconds of the kernels, which look for an interrupt between blocks.
+_LEAST_TERMS, _MOST_TERMS = 2**22, 2**31
+_MOST_KERNEL_TERMS = 2**28
+_SHARDS = 64
+# Runs are so many at least, so that a draw need not go through much to find its configuration again, and hold at most
+# so many configurations.
+_RUNS, _MOST_RUN = 2**12, 2**20
 # What stays below 2^-_NEGLIGIBLE of the largest weight in all configurations together is left out of averages.
 _NEGLIGIBLE = 70
 
@@ -63,13 +79,11 @@ class Domain(NamedTuple):
 @cache
 def domain_of(unit: str) -> Domain | None:
     """The states of a unit as in `symbolic.units`, or None where it has infinitely many."""
-    from symbolic.units import lookup
-
-    row = lookup(unit)
-    if not row.is_finite:
+    if not is_finite(unit):
         return None
-    measure = [0.0 if row.base is None else float(row.log_base(state)) for state in row.states]
-    return Domain(tuple(map(float, row.states)), tuple(measure))
+    states = states_of(unit)
+    measure = log_measure(unit, np.array(states))
+    return Domain(states, (0.0,) * len(states) if measure is None else tuple(measure.tolist()))
 
 
 def require_domain(kernels: Kernels, layer: str) -> Domain:
@@ -87,26 +101,43 @@ def require_domain(kernels: Kernels, layer: str) -> Domain:
     return domain
 
 
+def require_finite(parameters: Parameters) -> None:
+    """Raise if a parameter is NaN or infinite.
+
+    Raises:
+        ValueError: one is.
+    """
+    for name, value in parameters.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"parameter {name} must be finite. Got NaN or infinity in it.")
+
+
 class LayerSum(Protocol):
-    """A layer that is enumerated, with the other one summed out.
+    """Layers that are enumerated, with all others summed out.
 
     Attributes:
-        layer: its name.
         with_averages: whether averages are wanted besides ln Z.
     """
-
-    @property
-    def layer(self) -> str: ...
 
     @property
     def with_averages(self) -> bool: ...
 
     @property
-    def configurations(self) -> int:
-        """How many configurations the layer has."""
+    def kept(self) -> tuple[str, ...]:
+        """The names of the layers that are enumerated."""
         ...
 
-    def shards(self) -> Sequence[range]:
+    @property
+    def layer(self) -> str:
+        """These names as one."""
+        ...
+
+    @property
+    def configurations(self) -> int:
+        """How many configurations they have."""
+        ...
+
+    def shards(self) -> Cuts:
         """Ranges that cover the enumeration; they depend on nothing but the model."""
         ...
 
@@ -118,7 +149,7 @@ class LayerSum(Protocol):
         """By parameter θ, the average of −∂E/∂θ, from the sum of all shards' parts."""
         ...
 
-    def runs(self) -> Sequence[range]:
+    def runs(self) -> Cuts:
         """Ranges that cover the enumeration, small enough to hold a number for each configuration."""
         ...
 
@@ -126,8 +157,8 @@ class LayerSum(Protocol):
         """ln of the summand of every configuration of a run, in order."""
         ...
 
-    def rows(self, run: range, places: npt.NDArray[np.integer]) -> Floats:
-        """The configurations at these places of a run, one a row."""
+    def states(self, run: range, places: npt.NDArray[np.integer]) -> dict[str, Floats]:
+        """The configurations at these places of a run by layer, one a row."""
         ...
 
 
@@ -138,92 +169,101 @@ def lifted(parameters: Parameters) -> dict[str, Floats]:
 
 @dataclass(frozen=True)
 class KernelSum:
-    """The layer's free energy block by block, from the generated kernels.
+    """Some layers' free energy block by block, from the generated kernels.
 
     Attributes:
         kernels, parameters: the model, its parameters in float64.
-        layer, with_averages: see `LayerSum`.
+        kept: the layers that are enumerated. All others are summed out in closed form; where there are none, the
+            summand is e^{−E}.
+        with_averages: see `LayerSum`.
     """
 
     kernels: Kernels
-    parameters: dict[str, Floats]
-    layer: str
+    parameters: Parameters
+    kept: tuple[str, ...]
     with_averages: bool = False
 
     @property
-    def domain(self) -> Domain:
-        """The states of one unit."""
-        return require_domain(self.kernels, self.layer)
+    def layer(self) -> str:
+        return ", ".join(self.kept)
 
-    @property
-    def units(self) -> int:
-        """How many units the layer has."""
-        return layer_sizes(self.kernels, self.parameters)[self.layer]
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """How many units each layer has."""
+        return layer_sizes(self.kernels, self.parameters)
 
-    @property
+    @cached_property
+    def domains(self) -> dict[str, Domain]:
+        """The states of a unit, by layer that is enumerated."""
+        return {layer: require_domain(self.kernels, layer) for layer in self.kept}
+
+    @cached_property
     def configurations(self) -> int:
-        return len(self.domain.states) ** self.units
+        return math.prod(len(self.domains[layer].states) ** self.sizes[layer] for layer in self.kept)
 
-    @property
+    @cached_property
     def block(self) -> int:
         """Configurations that are worked on at once."""
-        sizes = layer_sizes(self.kernels, self.parameters)
-        other = sum(size for one, size in sizes.items() if one != self.layer)
-        return min(max(ROWS, 1 << max(_BLOCK_VALUES // other, 1).bit_length() - 1), 4096)
+        summed = sum(size for layer, size in self.sizes.items() if layer not in self.kept)
+        each = summed or sum(self.sizes.values())
+        return min(max(ROWS, 1 << max(_BLOCK_VALUES // each, 1).bit_length() - 1), _MOST_BLOCK)
 
-    def _cut(self, wanted: int) -> list[range]:
-        blocks = -(-self.configurations // self.block)
-        n = min(wanted, blocks)
-        return [
-            range(blocks * k // n * self.block, min(blocks * (k + 1) // n * self.block, self.configurations))
-            for k in range(n)
-        ]
+    def _cut(self, least: int) -> Cuts:
+        terms = self.configurations * sum(self.sizes.values())
+        wanted = max(least, terms // _MOST_KERNEL_TERMS, self.configurations // _MOST_RUN)
+        return Cuts.of(self.configurations, wanted, self.block)
 
-    def shards(self) -> list[range]:
-        terms = self.configurations * sum(layer_sizes(self.kernels, self.parameters).values())
-        return self._cut(max(_SHARDS, min(terms // _MOST_TERMS, _MOST_SHARDS)))
+    def shards(self) -> Cuts:
+        return self._cut(_SHARDS)
 
-    def runs(self) -> list[range]:
-        return self._cut(-(-self.configurations // self.block))
+    def runs(self) -> Cuts:
+        return self._cut(_RUNS)
 
-    def _blocks(self, shard: range) -> Iterator[Floats]:
+    def _blocks(self, shard: range) -> Iterator[States]:
         for start in range(shard.start, shard.stop, self.block):
-            yield self._rows(np.arange(start, min(start + self.block, shard.stop)))
+            check_cancelled()
+            yield self.numbered(np.arange(start, min(start + self.block, shard.stop)))
 
-    def _rows(self, numbers: npt.NDArray[np.integer]) -> Floats:
-        """The configurations of these numbers; unit 0 is the digit that changes fastest."""
-        states = np.asarray(self.domain.states)
-        digits = np.empty((len(numbers), self.units), dtype=np.intp)
-        for unit in range(self.units):
-            numbers, digits[:, unit] = np.divmod(numbers, len(states))
-        return states[digits]
+    def numbered(self, numbers: npt.NDArray[np.integer]) -> dict[str, Floats]:
+        """The configurations of these numbers by layer; the first unit of the first layer changes fastest."""
+        held = {}
+        for layer in self.kept:
+            states = np.asarray(self.domains[layer].states)
+            digits = np.empty((len(numbers), self.sizes[layer]), dtype=np.intp)
+            for unit in range(self.sizes[layer]):
+                numbers, digits[:, unit] = np.divmod(numbers, len(states))
+            held[layer] = states[digits]
+        return held
 
-    def log_measure(self, rows: Floats) -> Floats:
+    def log_measure(self, held: States) -> Floats:
         """ln of what configurations weigh of themselves, shape (rows,)."""
-        if self.domain.even:
-            return np.zeros(len(rows))
-        total: Floats = np.asarray(self.domain.log_measure)[np.searchsorted(self.domain.states, rows)].sum(axis=1)
+        total: Floats = np.zeros(len(next(iter(held.values()))))
+        for layer, domain in self.domains.items():
+            if not domain.even:
+                total += np.asarray(domain.log_measure)[np.searchsorted(domain.states, held[layer])].sum(axis=1)
         return total
 
-    def _exponents(self, rows: Floats) -> Floats:
-        """ln of the summands of Z."""
-        logs: Floats = self.log_measure(rows)
-        logs -= self.kernels.free_energy(rows, of=self.layer, **self.parameters)
+    def log_weights_of(self, held: States) -> Floats:
+        """ln of the summands of Z of these configurations."""
+        logs = self.log_measure(held)
+        if len(self.kept) == len(self.sizes):
+            logs -= self.kernels.energy(**held, **self.parameters)
+        else:
+            logs -= self.kernels.free_energy(held, of=self.kept, **self.parameters)
         return logs
 
-    def rows(self, run: range, places: npt.NDArray[np.integer]) -> Floats:
-        return self._rows(run.start + places)
+    def states(self, run: range, places: npt.NDArray[np.integer]) -> dict[str, Floats]:
+        return self.numbered(run.start + places)
 
     def log_weights(self, run: range) -> Floats:
-        return np.concatenate([self._exponents(rows) for rows in self._blocks(run)])
+        return np.concatenate([self.log_weights_of(held) for held in self._blocks(run)])
 
     def __call__(self, shard: range) -> Part:
         top, total, sums = -math.inf, 0.0, dict[str, FloatArray]()
-        for rows in self._blocks(shard):
-            exponents = self._exponents(rows)
+        for held in self._blocks(shard):
+            exponents = self.log_weights_of(held)
             highest = float(exponents.max())
-            if not math.isfinite(highest):
-                raise ValueError("the parameters are so large that energies overflow float64. Scale them down.")
+            require_digits(highest)
             if highest > top:
                 # Whole powers of two, so that parts can be brought to a common one without rounding.
                 raised = float(math.floor(highest / math.log(2)))
@@ -235,7 +275,7 @@ class KernelSum:
             weights = np.exp(exponents - top * math.log(2))
             total += float(weights.sum())
             if self.with_averages:
-                phase = self.kernels.phase(rows, of=self.layer, row_weights=weights, **self.parameters)
+                phase = self.kernels.phase(held, of=self.kept, row_weights=weights, **self.parameters)
                 for name, value in phase.items():
                     sums[name] = sums[name] + value if name in sums else value
         return Part(int(top), total, sums)
@@ -250,7 +290,8 @@ class ProductSum:
 
     Attributes:
         problem: the model.
-        layer, with_averages: see `LayerSum`.
+        layer: the one that is enumerated.
+        with_averages: see `LayerSum`.
         names: of the layer's biases, of the other layer's, and of the weights between them.
         transposed: whether the weights' first axis is the other layer's.
     """
@@ -262,30 +303,31 @@ class ProductSum:
     with_averages: bool = False
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    @property
     def configurations(self) -> int:
         return self.problem.configurations
 
-    def _cut(self, n: int) -> list[range]:
-        outer = self.problem.layout.outer
-        n = max(1, min(n, outer))
-        return [range(outer * k // n, outer * (k + 1) // n) for k in range(n)]
-
-    def shards(self) -> list[range]:
+    def shards(self) -> Cuts:
         layout = self.problem.layout
-        terms = layout.outer * layout.lanes * (int((layout.finish == 0).sum()) + 8)
-        # Averages take four times as long.
-        most = _MOST_TERMS // 4 if self.with_averages else _MOST_TERMS
-        return self._cut(max(min(_SHARDS, terms // _LEAST_TERMS), min(terms // most, _MOST_SHARDS)))
+        rows = int((layout.finish == 0).sum()) * (len(self.problem.other_states) - 1)
+        terms = layout.outer * layout.lanes * (rows + 8)
+        # Averages take four times as long, and a matrix of the weights' size besides for each shard.
+        least, most = (2 * _LEAST_TERMS, _MOST_TERMS // 4) if self.with_averages else (_LEAST_TERMS, _MOST_TERMS)
+        return Cuts.of(layout.outer, max(min(_SHARDS, terms // least), terms // most))
 
-    def runs(self) -> list[range]:
-        return self._cut(max(_RUNS, self.problem.layout.outer // _MOST_RUN))
+    def runs(self) -> Cuts:
+        layout = self.problem.layout
+        return Cuts.of(layout.outer, max(_RUNS, layout.outer * layout.lanes // _MOST_RUN))
 
     def _prepared(self) -> Prepared:
-        return tables_of(self.problem)
+        return tables_of(self.problem, self.with_averages)
 
-    def rows(self, run: range, places: npt.NDArray[np.integer]) -> Floats:
+    def states(self, run: range, places: npt.NDArray[np.integer]) -> dict[str, Floats]:
         inside = len(self.problem.states) ** self.problem.layout.inner
-        return self.problem.rows(run.start * inside + places)
+        return {self.layer: self.problem.rows(run.start * inside + places)}
 
     def log_weights(self, run: range) -> Floats:
         from pgm_rbm.exact import product_loops
@@ -313,8 +355,8 @@ class ProductSum:
         pairs = pairs.reshape(len(means), len(sums))
         by_block = tables.lane_states.reshape(inner, -1, LANES)
         means[:inner] = tables.lane_states @ lane_mass
-        by_row = shares.reshape(by_block.shape[1], inside, LANES)
-        pairs[:inner, :inside] += np.einsum("jbs,brs->jr", by_block, by_row, optimize=True)
+        for block, by_row in enumerate(shares.reshape(by_block.shape[1], inside, LANES)):
+            pairs[:inner, :inside] += by_block[:, block] @ by_row.T
         return Part(int(exponent), float(total), {"means": means, "sums": sums, "pairs": pairs})
 
     def averages(self, part: Part) -> Phase:
@@ -331,6 +373,12 @@ class ProductSum:
         np.add.at(by_digit, units, steps[:, None] * part.sums["pairs"].T[here])
         both[:, order] = by_digit
         both += prepared.offset[:, None] * own
+        # Shares of a total may add up to more than it in their last digit.
+        ends, other_ends = self.problem.states[:: len(self.problem.states) - 1], self.problem.other_states
+        products = [x * y for x in ends for y in (other_ends[0], other_ends[-1])]
+        np.clip(own, *ends, out=own)
+        np.clip(other, other_ends[0], other_ends[-1], out=other)
+        np.clip(both, min(products), max(products), out=both)
         own_name, other_name, coupling = self.names
         return {own_name: own, other_name: other, coupling: both if self.transposed else np.ascontiguousarray(both.T)}
 

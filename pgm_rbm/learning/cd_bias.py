@@ -10,7 +10,6 @@ and what is kept between sweeps is the distribution of h, averaged over the rows
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact import enumeration
+from pgm_rbm.exact import costs, enumeration
 from pgm_rbm.exact.enumeration import Gradient
+from pgm_rbm.exact.shards import Cuts, Progress, each
 from pgm_rbm.exact.sums import KernelSum, lifted
-from pgm_rbm.kernels import FloatArray, Kernels, Phase, checked_states, layer_sizes
-from pgm_rbm.workers import workers
+from pgm_rbm.kernels import Kernels, Parameters, Phase, checked_states, layer_sizes
+from pgm_rbm.workers import thread_count, workers
 
 if TYPE_CHECKING:
     from pgm_rbm.rbm import RBM
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_LIMIT", "CDBias", "contrastive_divergence_bias"]
 
 DEFAULT_LIMIT = 2**22
-"""Pairs (v, h) that are gone through without asking; 16 bytes are held for each."""
+"""Pairs (v, h) that are gone through without asking."""
 
 Floats = npt.NDArray[np.float64]
-_PAIRS = 2**18
+_PAIRS = 2**15
 _TRIAL = 1024
+# The probabilities of h given v and of v given h.
+_BYTES_PER_PAIR = 16
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,13 @@ class CDBias:
 
 
 def contrastive_divergence_bias(
-    rbm: RBM, X: npt.ArrayLike, k: int = 1, *, limit: int | None = None, threads: int | None = None
+    rbm: RBM,
+    X: npt.ArrayLike,
+    k: int = 1,
+    *,
+    limit: int | None = None,
+    threads: int | None = None,
+    progress: bool | Progress | None = None,
 ) -> CDBias:
     """The exact expected update of CD-k on the rows of X, and the exact gradient.
 
@@ -93,81 +101,99 @@ def contrastive_divergence_bias(
         rbm: a small model: all pairs (v, h) are gone through.
         X: visible states, shape (rows, n_visible): the batch.
         k: Gibbs sweeps of a chain.
-        limit: the most pairs (v, h); 2^22 by default.
-        threads: how many threads to use for the gradient; the result does not depend on it.
+        limit: the most pairs (v, h), for each of which 16 bytes are held; 2^22 by default.
+        threads: how many threads to use; the result does not depend on it.
+        progress: called with (parts done, parts in all), or True for a bar.
 
     Raises:
         TypeError, ValueError: X is no array of states, or ``k`` or ``limit`` is no positive whole number.
+        NotPairwiseError: the model has several visible or hidden layers, or is given inputs.
         NoFiniteDomainError: the units of a layer have infinitely many states.
         EnumerationLimitError: there are more pairs than ``limit``.
     """
+    rbm._require_two_sides("the bias of contrastive divergence")
     rows = checked_states(X, "X", rbm.visible_units, rbm.n_visible)
     for name, value in (("k", k), ("limit", DEFAULT_LIMIT if limit is None else limit)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be a positive whole number. Got {value!r}.")
     kernels, parameters = rbm.kernels, lifted(rbm.parameters)
     (v,), (h,) = kernels.visible, kernels.hidden
-    layers = [KernelSum(kernels, parameters, layer) for layer in (v, h)]
-    pairs = layers[0].configurations * layers[1].configurations
+    visible, hidden = (KernelSum(kernels, parameters, (layer,)) for layer in (v, h))
+    pairs = visible.configurations * hidden.configurations
     allowed = DEFAULT_LIMIT if limit is None else int(limit)
     if pairs > allowed:
+        from pgm_rbm.graph.structure import format_bytes, format_seconds
+
+        seconds, memory = _seconds(kernels, parameters, pairs, thread_count(threads)), _BYTES_PER_PAIR * pairs
         raise EnumerationLimitError(
-            f"CD's expected update goes through all pairs (v, h), {layers[0].configurations} times "
-            f"{layers[1].configurations} of them, and stops at limit={allowed}. Pass a larger limit (16 bytes are held "
-            f"for each pair), take a smaller model, or average many updates of fit(X, 'cd') from the same parameters.",
+            f"CD's expected update goes through all pairs (v, h), {visible.configurations} times "
+            f"{hidden.configurations} of them, and stops at limit={allowed}. This would take about "
+            f"{format_seconds(seconds)} and {format_bytes(memory)}. Pass a larger limit, take a smaller model, or "
+            f"average many updates of fit(X, 'cd') from the same parameters.",
             configurations=pairs,
             limit=allowed,
-            seconds=_seconds(kernels, parameters, pairs),
-            memory=16 * pairs,
+            seconds=seconds,
+            memory=memory,
         )
     gradient = enumeration.gradient(kernels, rbm.parameters, rows, limit=allowed, threads=threads)
     every_v, every_h = (
-        np.concatenate([layer.rows(run, np.arange(len(run))) for run in layer.runs()]) for layer in layers
+        visible.numbered(np.arange(visible.configurations)),
+        hidden.numbered(np.arange(hidden.configurations)),
     )
+    given_v = _log_weights(kernels, parameters, every_v[v], every_h[h], threads, progress)
     with workers(1):
-        own_v, own_h = layers[0].log_measure(every_v), layers[1].log_measure(every_h)
-        logs = _log_weights(kernels, parameters, every_v, every_h)
         # ln p(h | v) and ln p(v | h) are −E less its logarithmic sum over the layer that varies.
-        given_v = np.exp(logs + kernels.free_energy(every_v, of=v, **parameters)[:, None] + own_h)
-        logs += kernels.free_energy(every_h, of=h, **parameters) + own_v[:, None]
-        given_h = np.exp(logs, out=logs)
+        given_h = given_v + kernels.free_energy(every_h, of=(h,), **parameters)
+        given_h += visible.log_measure(every_v)[:, None]
+        np.exp(given_h, out=given_h)
+        given_v += kernels.free_energy(every_v, of=(v,), **parameters)[:, None]
+        given_v += hidden.log_measure(every_h)
+        np.exp(given_v, out=given_v)
         data, share = np.unique(rows, axis=0, return_counts=True)
-        first = np.zeros(len(every_v))
-        first[_places(layers[0], data)] = share / len(rows)
+        first = np.zeros(len(given_v))
+        first[_places(visible, data)] = share / len(rows)
         chain_h = first @ given_v
         for sweep in range(k):
             chain_v = given_h @ chain_h
             if sweep + 1 < k:
                 chain_h = chain_v @ given_v
-        after = kernels.phase(every_v, of=v, row_weights=chain_v, **parameters)
+        after = kernels.phase(every_v, of=(v,), row_weights=chain_v, **parameters)
     update = {name: gradient.term_a[name] - value for name, value in after.items()}
     return CDBias(int(k), gradient, update)
 
 
-def _seconds(kernels: Kernels, parameters: dict[str, Floats], pairs: int) -> float:
+def _seconds(kernels: Kernels, parameters: Parameters, pairs: int, threads: int) -> float:
     """How long it would take to find −E of so many pairs, which is most of the time."""
-    if pairs > 2**1000:
-        return math.inf
     sizes = layer_sizes(kernels, parameters)
     zeros = [np.zeros((_TRIAL, sizes[layer])) for layer in kernels.layers]
     kernels.energy(*zeros, **parameters)
-    begin = time.perf_counter()
-    kernels.energy(*zeros, **parameters)
-    return (time.perf_counter() - begin) * (pairs / _TRIAL)
+    taken = costs.quickest(lambda: kernels.energy(*zeros, **parameters), threads)
+    return costs.extended(taken, pairs, _TRIAL * threads)
 
 
-def _log_weights(kernels: Kernels, parameters: dict[str, Floats], v: FloatArray, h: FloatArray) -> Floats:
+def _log_weights(
+    kernels: Kernels,
+    parameters: Parameters,
+    v: Floats,
+    h: Floats,
+    threads: int | None,
+    progress: bool | Progress | None,
+) -> Floats:
     """−E of every pair, shape (rows of v, rows of h)."""
     out = np.empty((len(v), len(h)))
+
+    def work(block: range) -> None:
+        rows = v[block.start : block.stop]
+        pairs_v, pairs_h = np.repeat(rows, len(h), axis=0), np.tile(h, (len(rows), 1))
+        out[block.start : block.stop] = -kernels.energy(pairs_v, pairs_h, **parameters).reshape(len(rows), len(h))
+
     step = max(1, _PAIRS // len(h))
-    for start in range(0, len(v), step):
-        block = v[start : start + step]
-        pairs_v, pairs_h = np.repeat(block, len(h), axis=0), np.tile(h, (len(block), 1))
-        out[start : start + step] = -kernels.energy(pairs_v, pairs_h, **parameters).reshape(len(block), len(h))
+    for _ in each(work, Cuts.of(len(v), -(-len(v) // step), step), threads=threads, progress=progress, what="pairs"):
+        pass
     return out
 
 
 def _places(layer: KernelSum, rows: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """The number of each configuration in the order in which `KernelSum` gives them."""
-    states = layer.domain.states
-    return np.searchsorted(states, rows) @ (len(states) ** np.arange(layer.units, dtype=np.int64))
+    ((name, domain),) = layer.domains.items()
+    return np.searchsorted(domain.states, rows) @ (len(domain.states) ** np.arange(layer.sizes[name], dtype=np.int64))

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from pgm_rbm.energy_model import States, checked_count
 from pgm_rbm.errors import ModelError, NotPairwiseError
-from pgm_rbm.exact import enumeration, joint
 from pgm_rbm.kernels import checked_parameters
 from pgm_rbm.layout import NO_AVERAGE
 from pgm_rbm.learning.history import EpochRecord, History
@@ -82,6 +81,7 @@ class LearningModel(SamplingModel):
         callbacks: Callable[[EpochRecord], Any] | list[Callable[[EpochRecord], Any]] | None = None,
         progress: bool | StepProgress = False,
         checkpoint: str | os.PathLike[str] | None = None,
+        limit: int | None = None,
         threads: int | None = None,
     ) -> Self:
         """Train on the rows of X, starting from the parameters as they are.
@@ -112,19 +112,26 @@ class LearningModel(SamplingModel):
             progress: True for a bar on standard error, or a function called with (steps done, steps in all, last
                 record).
             checkpoint: a file that the model is saved to after each epoch.
+            limit: the most configurations that an exact step or measure enumerates. By default 2^24, and all of them
+                together may be expected to take 10 minutes; who sets a limit has the time lifted.
             threads: how many threads to use; all by default. The result does not depend on it.
 
         Returns:
-            The model itself. `KeyboardInterrupt` passes through after the step under way; what was learnt stays.
+            The model itself. `KeyboardInterrupt` passes through after the step under way, or at once while an exact
+            gradient is found; what was learnt stays.
 
         Raises:
             TypeError, ValueError: X is no array of states or a setting is out of range.
-            EnumerationLimitError: an exact method is asked of a model too large for it.
+            EnumerationLimitError: an exact method is asked of a model too large for it, or for too many steps; nothing
+                has begun.
             FloatingPointError: the parameters are no longer finite.
         """
+        from pgm_rbm.exact import enumeration
+        from pgm_rbm.exact.costs import MOST, allowed_configurations
         from pgm_rbm.formats.whole_file import require_place
         from pgm_rbm.learning.monitor import Monitor
         from pgm_rbm.learning.optimisers import NaturalGradient
+        from pgm_rbm.learning.outlook import require_time
         from pgm_rbm.learning.progress import progress_bar
         from pgm_rbm.learning.trainer import Settings, TrainingState, train
 
@@ -168,15 +175,16 @@ class LearningModel(SamplingModel):
             )
         for name, value in self._parameters.items():
             checked_parameters(value, name, value.shape)
-        if settings.algorithm == "exact":
-            engine: Any = enumeration if self._layout.two_sided else joint
-            engine.make_plan(self._kernels, self._parameters, threads=threads, averages=True)
+        exact, natural = settings.algorithm == "exact", isinstance(settings.optimiser, NaturalGradient)
+        allowed_configurations(limit)
+        if exact:
+            enumeration.make_plan(self._kernels, self._parameters, limit, threads, averages=True)
         self._require_existence()
-        if isinstance(settings.optimiser, NaturalGradient):
+        if natural:
             self._require_two_sides("the natural gradient")
             from pgm_rbm.exact.fisher import require_within_limits
 
-            require_within_limits(self._kernels, self._parameters, threads=threads)
+            require_within_limits(self._kernels, self._parameters, limit=limit, threads=threads)
         judge = Monitor(
             self._kernels,
             self._parameters,
@@ -184,8 +192,20 @@ class LearningModel(SamplingModel):
             measured,
             kind=monitor,
             seed=self._seed,
+            limit=limit,
             threads=threads,
         )
+        if limit is None:
+            steps = epochs * -(-len(rows) // min(settings.batch_size, len(rows))) if exact else 0
+            measured_exactly = judge.kind == "exact" and (exact or monitor == "exact")
+            require_time(
+                self._kernels,
+                self._parameters,
+                steps=steps,
+                measures=epochs if measured_exactly else 0,
+                natural=natural,
+                threads=threads,
+            )
         if not resume or self._training is None:
             self._training = TrainingState(settings, self._seed if seed is None else resolve_seed(seed), len(rows))
             self._history = History()
@@ -203,6 +223,7 @@ class LearningModel(SamplingModel):
                 masks=self._masks(),
                 existence=self._existence,
                 symmetric=self._symmetric,
+                limit=MOST,
                 threads=threads,
                 progress=progress or None,
             )

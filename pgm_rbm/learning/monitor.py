@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.domains import is_finite, log_measure, states_of
-from pgm_rbm.exact import enumeration, joint
+from pgm_rbm.exact import costs, enumeration, joint
 from pgm_rbm.kernels import Kernels, Parameters, dtype_of, serves
 from pgm_rbm.layout import Layout
 from pgm_rbm.sampling.streams import Purpose, generator
@@ -38,6 +38,7 @@ class Monitor:
         kind: ``"exact"``, ``"pseudo"``, ``"none"``, or ``"auto"``, which takes the exact measure where configurations
             times weights do not exceed `EXACT_WORK`.
         seed: 64-bit seed of the pseudo-likelihood's draws.
+        limit: the most configurations to enumerate; 2^24 by default.
         threads: how many threads to use.
 
     Raises:
@@ -54,18 +55,18 @@ class Monitor:
         *,
         kind: str,
         seed: int,
-        threads: int | None,
+        limit: int | None = None,
+        threads: int | None = None,
     ):
         if kind not in MONITORS:
             raise ValueError(f"monitor must be one of {', '.join(map(repr, MONITORS))}. Got {kind!r}.")
         layout = Layout.of(kernels, parameters)
-        self._exact = enumeration if layout.two_sided else joint
         listed = len(layout.data_columns) == 1 and is_finite(kernels.layers[layout.visible[0]])
         single = listed and serves(kernels, f"free_energy_of_{layout.visible[0]}")
         if kind == "auto":
-            kind = "exact" if _within_reach(layout, x) else "pseudo" if single else "none"
+            kind = "exact" if _within_reach(layout, x, limit) else "pseudo" if single else "none"
         elif kind == "exact":
-            self._exact.make_plan(kernels, parameters, threads=threads)
+            enumeration.make_plan(kernels, parameters, limit, threads)
         elif kind == "pseudo" and not single:
             raise ValueError(
                 "monitor='pseudo' needs one visible layer of units with finitely many states, with all hidden units "
@@ -79,7 +80,10 @@ class Monitor:
     def measure(self) -> dict[str, float]:
         """The measures by their names in an `EpochRecord`."""
         if self.kind == "exact":
-            log_z = self._exact.log_partition(self._kernels, self._parameters, threads=self._threads).value
+            # That it may be enumerated has been found out at the start.
+            log_z = enumeration.log_partition(
+                self._kernels, self._parameters, limit=costs.MOST, threads=self._threads
+            ).value
             return {
                 f"{prefix}log_likelihood": float(
                     joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=self._threads).mean()
@@ -96,7 +100,7 @@ class Monitor:
         return {}
 
 
-def _within_reach(layout: Layout, x: npt.NDArray[Any]) -> bool:
+def _within_reach(layout: Layout, x: npt.NDArray[Any], limit: int | None) -> bool:
     kernels, sizes = layout.kernels, layout.sizes
     if layout.given:
         return False
@@ -117,7 +121,7 @@ def _within_reach(layout: Layout, x: npt.NDArray[Any]) -> bool:
         beside = sum(bits.get(layer, math.inf) for layer in kernels.hidden if layer != layout.averaged)
         if beside > 10 or 2**beside * len(x) * layout.units > _POSTERIOR_WORK:
             return False
-    if work > math.log2(enumeration.DEFAULT_LIMIT):
+    if work > math.log2(min(costs.allowed_configurations(limit), costs.DEFAULT_LIMIT)):
         return False
     return 2.0**work * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
 

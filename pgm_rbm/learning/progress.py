@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pgm_rbm import progress
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.trainer import StepProgress
 
@@ -14,23 +15,8 @@ __all__ = ["progress_bar"]
 @contextmanager
 def progress_bar() -> Iterator[StepProgress]:
     """A bar that shows steps, time left and the last epoch's measure; what is yielded is called after each step."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(done: int, total: int, record: EpochRecord | None) -> None:
-            bar.update(task, completed=done, total=total, description=describe(record))
-
-        yield show
+    with progress.progress_bar("training") as show:
+        yield lambda done, total, record: show(done, total, describe(record))
 
 
 def describe(record: EpochRecord | None) -> str:

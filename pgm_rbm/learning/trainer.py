@@ -22,13 +22,13 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import DivergentError
-from pgm_rbm.exact import enumeration, fisher, joint
+from pgm_rbm.exact import enumeration, fisher
 from pgm_rbm.existence import Existence
 from pgm_rbm.kernels import FloatArray, Kernels, Phase, dtype_of, layer_axes
 from pgm_rbm.layout import Layout, States
@@ -172,13 +172,15 @@ def train(
     masks: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     existence: Existence | None = None,
     symmetric: Container[str] = (),
+    limit: int | None = None,
     threads: int | None = None,
     progress: StepProgress | None = None,
 ) -> Iterator[EpochRecord]:
     """Train for so many epochs, counting the one under way if there is one; yields each one's record as it ends.
 
     An interrupt (SIGINT) is held back until the step under way is done, so parameters, optimiser and chains belong
-    together when `KeyboardInterrupt` is raised; a second one is not held back.
+    together when `KeyboardInterrupt` is raised; a second one is not held back. While an exact gradient is found nothing
+    has changed yet, so one that comes then ends the step as if it had not begun.
 
     Args:
         kernels: the model's kernels.
@@ -190,6 +192,7 @@ def train(
         masks: by parameter, which of its entries are trained; the others keep their values. All by default.
         existence: what must hold for the model to have a Z; a step that leaves these parameters is shortened.
         symmetric: parameters whose transpose stays the same.
+        limit: the most configurations that an exact step enumerates.
         threads: how many threads to use; the result does not depend on it.
         progress: called after every step.
 
@@ -197,22 +200,22 @@ def train(
         FloatingPointError: the gradient is no longer finite.
         DivergentError: no step in the direction of the gradient leaves the model a Z.
     """
-    steps = _Steps(kernels, parameters, x, state, masks or {}, threads, existence, symmetric)
+    steps = _Steps(kernels, parameters, x, state, masks or {}, limit, threads, existence, symmetric)
     per_epoch = steps.batches
     total, done = epochs * per_epoch - state.batch, 0
     record: EpochRecord | None = None
     for _ in range(epochs):
         seconds = 0.0
         order = steps.order()
-        with workers(threads) as pool, _interrupts_held() as release:
+        with workers(threads) as pool, _HeldInterrupts() as interrupts:
             while state.batch < per_epoch:
                 begin = time.perf_counter()
-                steps.step(order, pool)
+                steps.step(order, pool, interrupts)
                 seconds += time.perf_counter() - begin
                 done += 1
                 if progress is not None:
                     progress(done, total, record)
-                release()
+                interrupts.release()
         norm = math.sqrt(state.squares / per_epoch)
         state.epoch, state.batch, state.squares = state.epoch + 1, 0, 0.0
         record = EpochRecord(state.epoch, state.step, norm, seconds, **monitor.measure())
@@ -229,6 +232,7 @@ class _Steps:
         x: npt.NDArray[Any],
         state: TrainingState,
         masks: Mapping[str, npt.NDArray[np.bool_]],
+        limit: int | None,
         threads: int | None,
         existence: Existence | None = None,
         symmetric: Container[str] = (),
@@ -236,7 +240,7 @@ class _Steps:
         self._existence = existence
         self._symmetric = [name for name in parameters if name in symmetric]
         self._kernels, self._parameters, self._x, self._state = kernels, dict(parameters), x, state
-        self._threads = threads
+        self._limit, self._threads = limit, threads
         self._dtype = dtype_of(self._parameters)
         self._batch_size = min(state.settings.batch_size, len(x))
         self.batches = -(-len(x) // self._batch_size)
@@ -271,7 +275,7 @@ class _Steps:
             return np.arange(len(self._x))
         return generator(self._state.seed, Purpose.SHUFFLE, self._state.epoch).permutation(len(self._x))
 
-    def step(self, order: npt.NDArray[np.intp], pool: Workers) -> None:
+    def step(self, order: npt.NDArray[np.intp], pool: Workers, interrupts: _HeldInterrupts) -> None:
         """One update of the parameters from the next batch."""
         state = self._state
         start = state.batch * self._batch_size
@@ -282,7 +286,8 @@ class _Steps:
             case "pcd":
                 parts = self._persistent(rows, pool)
             case _:
-                parts = [self._exact(rows)]
+                with interrupts.let_through():
+                    parts = [self._exact(rows)]
         state.step += 1
         flat = [{name: np.ravel(value) for name, value in part.items()} for part in parts]
         before = None if self._existence is None else {name: value.copy() for name, value in self._parameters.items()}
@@ -410,13 +415,13 @@ class _Steps:
     def _exact(self, rows: npt.NDArray[np.intp]) -> Phase:
         """Maximum likelihood: Term B over all configurations."""
         kernels, parameters, settings = self._kernels, self._parameters, self._state.settings
-        engine = enumeration if self._layout.two_sided else joint
-        result = engine.gradient(kernels, parameters, self._x[rows], threads=self._threads).difference
+        x, limit, threads = self._x[rows], self._limit, self._threads
+        result = enumeration.gradient(kernels, parameters, x, limit=limit, threads=threads).difference
         if isinstance(settings.optimiser, NaturalGradient):
             for name, parameter in parameters.items():
                 if self._weights[name]:
                     result[name] = result[name] - settings.weight_decay * parameter
-            information = fisher.fisher_information(kernels, parameters, threads=self._threads)
+            information = fisher.fisher_information(kernels, parameters, limit=limit, threads=threads)
             masks = {name: mask.reshape(parameters[name].shape) for name, mask in self._masks.items()}
             result = information.natural(result, settings.optimiser.damping, masks)
         return {name: value.astype(self._dtype, copy=False) for name, value in result.items()}
@@ -452,32 +457,45 @@ def _added(total: Phase, more: Phase) -> Phase:
     return total
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[Callable[[], None]]:
-    """Hold SIGINT back; calling what is yielded lets one that came go where it would have gone. A second one is not
-    held back."""
-    previous = signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()
-    # Python runs handlers in the main thread only, and one that is ignored or set outside Python is not ours to move.
-    if not in_main or previous in (None, signal.SIG_IGN):
-        yield lambda: None
-        return
-    came = False
+class _HeldInterrupts:
+    """Holds SIGINT back inside its block; a second one is not held back."""
 
-    def hold(number: int, frame: Any) -> None:
-        nonlocal came
-        came = True
-        signal.signal(signal.SIGINT, previous)
+    def __init__(self) -> None:
+        self._previous = signal.getsignal(signal.SIGINT)
+        self._came = False
+        # Python runs handlers in the main thread only, and one that is ignored or set outside Python is not ours to
+        # move.
+        in_main = threading.current_thread() is threading.main_thread()
+        self._ours = in_main and self._previous not in (None, signal.SIG_IGN)
 
-    def release() -> None:
-        nonlocal came
-        if came:
-            came = False
+    def _hold(self, number: int, frame: Any) -> None:
+        self._came = True
+        signal.signal(signal.SIGINT, self._previous)
+
+    def __enter__(self) -> Self:
+        if self._ours:
+            signal.signal(signal.SIGINT, self._hold)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def release(self) -> None:
+        """Let one that came go where it would have gone."""
+        if self._came:
+            self._came = False
             signal.raise_signal(signal.SIGINT)
-            signal.signal(signal.SIGINT, hold)
+            signal.signal(signal.SIGINT, self._hold)
 
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield release
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Hold none back in the block, where nothing changes that they could leave half done."""
+        self.release()
+        if self._ours:
+            signal.signal(signal.SIGINT, self._previous)
+        try:
+            yield
+        finally:
+            if self._ours:
+                signal.signal(signal.SIGINT, self._hold)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pgm_rbm.energy_model import EnergyModel, States, checked_count
-from pgm_rbm.exact import configurations, joint
+from pgm_rbm.exact import configurations
+from pgm_rbm.exact.shards import Progress
 from pgm_rbm.sampling.gibbs import Chains, Given, clamps_from, run_chains, start_chains
 from pgm_rbm.sampling.streams import resolve_seed
 
@@ -26,6 +27,7 @@ class SamplingModel(EnergyModel):
         method: str = "gibbs",
         limit: int | None = None,
         threads: int | None = None,
+        progress: bool | Progress | None = None,
     ) -> Any:
         """Visible states drawn from the model, shape (n, n_visible); by layer, where there are several visible ones.
 
@@ -37,28 +39,33 @@ class SamplingModel(EnergyModel):
             seed: of these draws; None for a fresh one.
             method: ``"gibbs"``, or ``"exact"`` for independent draws from p(v) itself, by enumeration, or where there
                 are too many configurations by elimination on the graph.
-            limit: the most configurations that the exact method may enumerate; 2^24 by default.
+            limit: the most configurations that the exact method may enumerate; 2^24 by default, and draws may then
+                hold 1 GiB.
             threads: how many threads to use; all by default. The result does not depend on it.
+            progress: called with (parts done, parts in all) as the exact method enumerates, or True for a bar.
 
         Raises:
             ValueError: a count is not positive, a value is no state of its unit, there is no such method, or
                 ``given`` is used with the exact one.
             UnknownVariableError: ``given`` names a unit that the model does not have.
-            EnumerationLimitError: the exact method is asked of a model too large for it.
+            EnumerationLimitError: the exact method is asked of a model too large for it, or for too many draws.
         """
         if method == "exact":
             checked_count("n", n, 1)
             if given:
                 raise ValueError("given must be left out with method='exact'. Use method='gibbs' to clamp units.")
-            return self._by_layer(self._exact_draws(n, resolve_seed(seed), limit, threads))
+            return self._by_layer(self._exact_draws(n, resolve_seed(seed), limit, threads, progress))
         if method != "gibbs":
             raise ValueError(f"method must be 'gibbs' or 'exact'. Got {method!r}.")
         return self._by_layer(self.run_chains(n, steps, given, seed, threads=threads).visible)
 
-    def _exact_draws(self, n: int, seed: int, limit: int | None, threads: int | None) -> Any:
+    def _exact_draws(
+        self, n: int, seed: int, limit: int | None, threads: int | None, progress: bool | Progress | None
+    ) -> Any:
         """Independent draws of the visible states, shape (n, n_visible)."""
-        engine: Any = configurations if self._layout.two_sided else joint
-        return engine.sample(self._kernels, self._parameters, n, seed, limit=limit, threads=threads)[0]
+        return configurations.sample(
+            self._kernels, self._parameters, n, seed, limit=limit, threads=threads, progress=progress
+        )[0]
 
     def run_chains(
         self,

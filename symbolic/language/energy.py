@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
+from itertools import count as count_up
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -394,6 +395,15 @@ class Energy:
         named = [of] if isinstance(of, (Layer, str)) else list(of)
         kept = {self._summable(layer) for layer in named}
         return tuple(layer for layer in self.visible + self.hidden if layer in kept)
+
+    def tempered(self) -> tuple[Energy, Parameter]:
+        """β E, with the inverse temperature β as a parameter, under a name that is free.
+
+        The average of E is −∂ ln Z(β)/∂β at β = 1, so the phase of β is −⟨E⟩ there.
+        """
+        names = (f"beta{'_' * count}" for count in count_up())
+        beta = Parameter(next(name for name in names if name not in self.layers and name not in self.parameters))
+        return Energy(beta[()] * self.expression, visible=self.visible, hidden=self.hidden, given=self.given), beta
 
     def compile(self, target: str = "numba") -> Kernels:
         """Generated functions for this energy, cached on disk.

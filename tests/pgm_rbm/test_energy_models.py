@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError, ModelError, NotPairwiseError, ValueOutsideDomainError
 from pgm_rbm.formats import model_file
 from pgm_rbm.formats.model_file import ModelFileError
-from symbolic import Energy
+from symbolic import Energy, energies
 
 STATES = {"binary": (0.0, 1.0), "spin": (-1.0, 1.0)}
 Arrays = dict[str, np.ndarray]
@@ -420,13 +421,46 @@ def test_states_are_checked_by_layer() -> None:
         deep.energy(np.ones((1, 4)), np.ones((1, 3)))
 
 
+def test_divergence_from_data_of_any_layers(case: Case) -> None:
+    rbm = case.model()
+    every, minus_energy = case.joint(case.parameters())
+    x, places = data_of(case, every)
+    log_p = np.logaddexp.reduce(minus_energy) * np.ones(places.max() + 1)
+    for k in range(len(log_p)):
+        log_p[k] = np.logaddexp.reduce(minus_energy[places == k]) - log_p[k]
+    rows = np.random.default_rng(3).integers(len(log_p), size=20)
+    q = np.bincount(rows, minlength=len(log_p)) / 20
+    seen = q > 0
+    expected = float(q[seen] @ (np.log(q[seen]) - log_p[seen]))
+    assert rbm.kl_divergence(rows_of(x, rows)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_divergence_given_inputs_is_between_conditionals() -> None:
+    rng = np.random.default_rng(4)
+    rbm = RBM.from_energy(energies.conditional(), {"v": 3, "h": 2, "x": 2}, seed=1, target="numpy")
+    rbm.set_parameters(**{name: rng.normal(size=value.shape) for name, value in rbm.parameters.items()})
+    v = rng.integers(0, 2, (30, 3)).astype(float)
+    x = rng.integers(0, 2, (30, 2)).astype(float)
+    expected = 0.0
+    for one, given in zip(v, x, strict=True):
+        same_input = (x == given).all(axis=1)
+        frequency = (v[same_input] == one).all(axis=1).mean()
+        expected += (math.log(frequency) - float(rbm.log_probability({"v": one[None], "x": given[None]})[0])) / 30
+    assert rbm.kl_divergence({"v": v, "x": x}) == pytest.approx(expected, rel=1e-12)
+
+
 def test_models_too_large_are_refused_before_they_start() -> None:
     case = CASES["deep"]
     large = RBM.from_energy(case.energy, {"v": 40, "h": 30, "g": 30}, seed=1, target="numpy")
     with pytest.raises(
-        EnumerationLimitError, match=r"have about 2\^\d+ configurations, and enumeration stops at limit"
+        EnumerationLimitError,
+        match=r"\(h, 30 binary units\) has 2\*\*30 configurations, and enumeration stops at limit=16777216.*"
+        r"about .*iB\. Pass limit=2\*\*30 to run it all the same; or use what",
     ):
         large.log_partition()
+    several = RBM.from_energy(case.energy, {"v": 20, "h": 90, "g": 30}, seed=1, target="numpy")
+    with pytest.raises(EnumerationLimitError, match=r"layers .*\(v, 20 spin units; g, 30 spin units\) have 2\*\*50 "):
+        several.expectations()
     with pytest.raises(EnumerationLimitError, match="for each row, and at most"):
         large.free_energy(np.ones((1, 40)))
     with pytest.raises(EnumerationLimitError):

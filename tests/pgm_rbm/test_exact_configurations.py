@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError, UnknownVariableError, ValueOutsideDomainError
 from pgm_rbm.exact import sums
 from pgm_rbm.kernels import states_of
+from pgm_rbm.learning.cd_bias import contrastive_divergence_bias
 from tests.pgm_rbm import naive
 
 UNITS = [("binary", "binary"), ("spin", "spin"), ("binary", "spin"), ("spin", "binary")]
@@ -132,6 +134,16 @@ def test_the_most_probable_configuration_of_more_units_than_the_lanes_span() -> 
         np.testing.assert_array_equal(best.hidden, h[j])
 
 
+@pytest.mark.parametrize("size", [1.0, 1e9, 1e13])
+def test_lanes_that_stand_for_no_configuration_are_never_the_most_probable(size: float) -> None:
+    # 27 and 81 configurations in 64 and 128 lanes.
+    for n in (3, 4, 6):
+        rbm = RBM.from_parameters(np.zeros((9, n)), np.full(9, size), np.full(n, -size), "binary", "{1, 2, 3}")
+        best = rbm.most_probable()
+        np.testing.assert_array_equal(best.hidden, np.ones(n))
+        np.testing.assert_array_equal(best.visible, np.ones(9))
+
+
 def test_of_equally_probable_ones_the_same_is_taken() -> None:
     rbm = RBM.from_parameters(np.zeros((9, 8)), np.zeros(9), np.zeros(8))
     one, two = rbm.most_probable(threads=1), rbm.most_probable(threads=2)
@@ -181,9 +193,57 @@ def test_exact_draws_follow_the_distribution(units: tuple[str, str], shape: tupl
     assert chi_square < degrees + 2 * math.sqrt(degrees * t) + 2 * t
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["w", "a", "b"])
+def test_parameters_that_are_not_finite_are_refused(name: str, value: float) -> None:
+    rbm = model()
+    rbm.parameters[name].flat[0] = value
+    whole_layer = {("v", i): 1 for i in range(6)}
+    for given in ({}, whole_layer, whole_layer | {("h", j): 0 for j in range(4)}):
+        with pytest.raises(ValueError, match=f"parameter {name} must be finite"):
+            rbm.most_probable(given)
+    for ask in (
+        lambda: rbm.most_probable(of="v"),
+        lambda: rbm.entropy(),
+        lambda: rbm.sample(3, method="exact"),
+        lambda: rbm.kl_divergence(naive.all_states(6)),
+        lambda: rbm.fisher_information(),
+    ):
+        with pytest.raises(ValueError, match=f"parameter {name} must be finite"):
+            ask()
+
+
+def test_more_draws_than_memory_holds_are_refused_with_what_they_would_take() -> None:
+    rbm = model(shape=(10, 10))
+    with pytest.raises(
+        EnumerationLimitError, match=r"10{12} exact draws would hold .*TiB.*1\.0 GiB.*Draw fewer"
+    ) as caught:
+        rbm.sample(10**12, method="exact")
+    assert caught.value.memory > 10**12 * 8 * 20
+    # What a limit lifts is said, and lifted.
+    assert f"limit={caught.value.configurations} " in str(caught.value)
+    assert len(rbm.sample(10**4, method="exact", limit=2**10)) == 10**4
+
+
+def test_draws_hold_about_as_much_as_is_estimated() -> None:
+    rbm = RBM(200, 10, seed=0)
+    draws = 20_000
+    rbm.sample(10, method="exact")
+    tracemalloc.start()
+    rbm.sample(draws, method="exact")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.2 * draws * 8 * (4 + 2 * 210)
+
+
 def test_progress_is_told() -> None:
     rbm = model(shape=(9, 9))
+    x = naive.all_states(9)[::50]
     for ask in (
+        lambda show: rbm.sample(5, method="exact", progress=show),
+        lambda show: rbm.kl_divergence(x, progress=show),
+        lambda show: rbm.log_likelihood(x, progress=show),
+        lambda show: contrastive_divergence_bias(rbm, x, progress=show),
         lambda show: rbm.entropy(progress=show),
         lambda show: rbm.entropy("h", progress=show),
         lambda show: rbm.most_probable(progress=show),

@@ -10,8 +10,9 @@ import pytest
 from pgm_rbm import RBM
 from pgm_rbm.errors import CostLimitError, EnumerationLimitError
 from pgm_rbm.exact import costs, enumeration
-from pgm_rbm.exact.costs import duration, estimate
+from pgm_rbm.exact.costs import estimate
 from pgm_rbm.exact.sums import KernelSum, ProductSum
+from symbolic import energies
 from tests.pgm_rbm import naive
 
 
@@ -49,19 +50,21 @@ def test_a_refusal_says_what_it_would_cost_and_what_to_do(target: str) -> None:
         "limit=16777216",
         "Pass limit=2**30",
         "Gibbs",
-        "MiB",
+        "iB. Pass",
     ):
         assert part in message
     assert isinstance(caught.value, EnumerationLimitError)
     assert caught.value.limit == 2**24
 
 
-@pytest.mark.parametrize(("name", "value", "part"), [("SECONDS", 0.0, "0 seconds"), ("MEMORY", 0, " 0 MiB")])
+@pytest.mark.parametrize(
+    ("name", "value", "part"), [("SECONDS", 0.0, "stops at 0 s and"), ("MEMORY", 0, "and 0 bytes where")]
+)
 @pytest.mark.parametrize("target", ["numba", "numpy"])
 def test_few_configurations_may_take_too_long_or_too_much(
     monkeypatch: pytest.MonkeyPatch, target: str, name: str, value: float, part: str
 ) -> None:
-    monkeypatch.setattr(enumeration, "_SURE", 0)
+    monkeypatch.setattr(costs, "SURE", 0)
     rbm = RBM(60, 8, seed=0, target=target)
     found = rbm.log_partition("enumeration")
     monkeypatch.setattr(costs, name, value)
@@ -90,6 +93,47 @@ def test_a_number_of_configurations_beyond_all_floats(target: str) -> None:
         rbm.log_partition(limit=2**1200)
 
 
+def test_a_limit_that_is_given_is_not_said_to_be_missing() -> None:
+    rbm = RBM(70, 63, seed=0)
+    with pytest.raises(EnumerationLimitError, match=r"2\*\*63 configurations, and .* stops at 2\*\*62, what") as caught:
+        rbm.log_partition(limit=2**70)
+    assert "no limit is given" not in str(caught.value)
+    assert caught.value.limit == 2**70
+
+
+DEEP = energies.deep("spin", ["binary", "binary"])
+
+
+@pytest.mark.parametrize("target", ["numba", "numpy"])
+@pytest.mark.parametrize("averages", [False, True])
+def test_layers_enough_for_days_are_refused_though_their_configurations_are_few(target: str, averages: bool) -> None:
+    # 2^22 configurations, each of them with a matrix product of 22 by 40,000 to follow.
+    deep = RBM.from_energy(DEEP, {"v": 20_000, "h1": 22, "h2": 20_000}, seed=0, target=target)
+    ask = deep.expectations if averages else deep.log_partition
+    with pytest.raises(EnumerationLimitError, match="where no limit is given") as caught:
+        ask(progress=lambda done, total: pytest.fail("it began"))
+    assert caught.value.seconds > 600
+    assert "Pass limit=2**22 " in str(caught.value)
+
+
+def test_several_layers_are_held_to_the_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = RBM.from_energy(DEEP, {"v": 6, "h1": 8, "h2": 5}, seed=0, target="numpy")
+    found = deep.log_partition()
+    monkeypatch.setattr(costs, "SURE", 0)
+    monkeypatch.setattr(costs, "MEMORY", 0)
+    with pytest.raises(EnumerationLimitError, match="where no limit is given"):
+        deep.log_partition()
+    assert deep.log_partition(limit=2**8) == found
+
+
+def test_estimates_are_of_the_size_of_what_they_estimate() -> None:
+    # Not a bound on any time: two estimates of the same work agree, as far as two trials on a busy machine do.
+    deep = RBM.from_energy(DEEP, {"v": 300, "h1": 30, "h2": 50}, seed=0, target="numpy")
+    task = enumeration.layer_sum(deep.kernels, deep.parameters)
+    found = [estimate(task, 2).seconds for _ in range(5)]
+    assert max(found) / min(found) < 10
+
+
 def test_the_layer_with_fewer_configurations_is_taken() -> None:
     for shape, layer in (((3, 5), "v"), ((5, 3), "h"), ((4, 4), "v")):
         rbm = RBM(*shape, seed=0)
@@ -101,17 +145,6 @@ def test_overflowing_parameters_are_refused() -> None:
     rbm = RBM.from_parameters(np.full((3, 2), 1e300), np.zeros(3), np.zeros(2))
     with pytest.raises(ValueError, match="parameters are so large that energies"):
         rbm.log_partition()
-
-
-def test_durations() -> None:
-    assert [duration(s) for s in (0.5, 90, 600, 9000, 2e5, 1e9)] == [
-        "0.5 seconds",
-        "90 seconds",
-        "10 minutes",
-        "2.5 hours",
-        "2.3 days",
-        "32 years",
-    ]
 
 
 def test_the_report_lists_the_ways() -> None:

@@ -43,22 +43,32 @@ class GaussianKernels:
     parameters: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"w": ("v", "h"), "a": ("v",), "b": ("h",)})
     sizes: dict[str, int] = field(default_factory=dict)
 
+    given: tuple[str, ...] = ()
+    methods: dict[str, str] = field(
+        default_factory=lambda: {
+            f"{what}_of_{one}": "closed form" for what in ("free_energy", "sample") for one in "vh"
+        }
+    )
+
     @property
     def layers(self) -> dict[str, str]:
         return {"v": "gaussian", "h": self.hidden_units}
 
     def free_energy(self, x, of, w, a, b):
-        assert of == "h"
+        assert of == ("h",)
+        x = x["h"]
         mean = a + x @ w.T
         return -x @ b - (mean**2 / 2 + math.log(2 * math.pi) / 2).sum(axis=1)
 
     def phase(self, x, of, row_weights, w, a, b):
-        assert of == "h"
+        assert of == ("h",)
+        x = x["h"]
         mean = a + x @ w.T
         return {"w": (mean * row_weights[:, None]).T @ x, "a": row_weights @ mean, "b": row_weights @ x}
 
     def sample(self, layer, x, key, first_row, w, a, b):
         assert layer == "v"
+        x = x["h"]
         return a + x @ w.T + np.random.default_rng(key).normal(size=(len(x), len(a)))
 
 

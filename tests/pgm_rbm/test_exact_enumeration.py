@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pgm_rbm.exact import configurations, enumeration, sums
+from pgm_rbm.exact import configurations, enumeration, joint, sums
 from pgm_rbm.kernels import Kernels, pairwise_kernels
 from tests.pgm_rbm import naive
 
@@ -103,7 +103,7 @@ def test_the_number_of_threads_changes_no_bit(kernels: Kernels, monkeypatch: pyt
 def test_probabilities_of_all_configurations_sum_to_one(kernels: Kernels) -> None:
     parameters = named(*naive.random_parameters(8, 5, seed=6))
     log_z = enumeration.log_partition(kernels, parameters).value
-    p = np.exp(enumeration.log_probability(kernels, parameters, naive.all_states(8), log_z))
+    p = np.exp(joint.log_probability(kernels, parameters, naive.all_states(8), log_z))
     assert p.sum() == pytest.approx(1.0, abs=1e-13)
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact import fisher
+from pgm_rbm.exact import costs, fisher
 from tests.pgm_rbm import naive
 from tests.pgm_rbm.test_exact_configurations import joint
 
@@ -74,9 +76,46 @@ def test_too_much_is_refused_before_it_starts() -> None:
         RBM(40, 3, seed=0).fisher_information()
     with pytest.raises(EnumerationLimitError, match=r"11 parameters over 8 visible configurations.*memory_limit"):
         RBM(3, 2, seed=0).fisher_information(memory_limit=1000)
-    with pytest.raises(EnumerationLimitError, match="time is held to 10 minutes") as caught:
+    with pytest.raises(
+        EnumerationLimitError, match=r"about .* stops at 10 minutes where no limit is given\. Pass limit=16777216"
+    ) as caught:
         RBM(24, 200, seed=0).fisher_information(memory_limit=2**40)
     assert caught.value.seconds > 600
+    with pytest.raises(
+        EnumerationLimitError, match=r"take \d.\d GiB, and it stops at 10 minutes and 1\.0 GiB where no"
+    ):
+        RBM(12, 400, seed=0).fisher_information()
+    rbm = model()
+    for wrong in (0, -1, math.nan, "x", True):
+        with pytest.raises(ValueError, match="memory_limit must be a positive number of bytes"):
+            rbm.fisher_information(memory_limit=wrong)  # type: ignore[arg-type]
+
+
+def test_who_sets_a_limit_has_time_and_memory_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rbm = model()
+    whole = rbm.fisher_information().matrix
+    for name in ("SECONDS", "MEMORY"):
+        with monkeypatch.context() as patch:
+            patch.setattr(costs, name, 0)
+            with pytest.raises(EnumerationLimitError, match="Pass limit=32 to run it all the same"):
+                rbm.fisher_information()
+            np.testing.assert_array_equal(rbm.fisher_information(limit=32).matrix, whole)
+    with pytest.raises(EnumerationLimitError, match=r"stops at memory_limit=1000\. Pass a larger memory_limit"):
+        rbm.fisher_information(limit=32, memory_limit=1000)
+
+
+def test_the_natural_gradient_checks_what_it_is_given() -> None:
+    rbm = model()
+    information, gradient = rbm.fisher_information(), rbm.gradient(naive.all_states(5)[::3]).difference
+    for damping in (0, -1.0, math.nan, math.inf, "x", None):
+        with pytest.raises(ValueError, match="damping must be positive and finite"):
+            information.natural(gradient, damping)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"shape \(3,\) is needed for parameter b\. Got w, a"):
+        information.natural({"w": gradient["w"], "a": gradient["a"]}, 0.1)
+    with pytest.raises(ValueError, match=r"shape \(5, 3\) is needed for parameter w\. Got shape \(3, 5\)"):
+        information.natural({**gradient, "w": gradient["w"].T}, 0.1)
+    with pytest.raises(ValueError, match="masks must be by parameter"):
+        information.natural(gradient, 0.1, {"w": np.ones(3, dtype=bool)})
 
 
 def test_work_is_cut_into_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

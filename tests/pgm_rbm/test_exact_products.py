@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pgm_rbm import RBM
 from pgm_rbm.exact import product_loops, products
 from pgm_rbm.exact.products import Problem, tables_of
 from pgm_rbm.exact.reduction import Part
@@ -166,7 +167,7 @@ def test_every_configuration_has_its_weight() -> None:
         seen = []
         for part in one.runs():
             logs = one.log_weights(part)
-            rows = one.rows(part, np.arange(len(logs)))
+            rows = one.states(part, np.arange(len(logs)))["h"]
             np.testing.assert_allclose(logs, one.problem.log_weights(rows), rtol=1e-12, atol=1e-12)
             seen.append(rows)
         rows = np.concatenate(seen)
@@ -228,6 +229,74 @@ def test_problems_travel_and_are_equal_by_their_numbers() -> None:
 def test_parameters_beyond_the_digits_of_float64_are_refused() -> None:
     with pytest.raises(ValueError, match="so large that energies reach 2e\\+15"):
         tables_of(Problem(np.array([2e15]), np.zeros(1), np.zeros((1, 1)), BINARY, BINARY))
+
+
+@pytest.mark.parametrize("size", [1e9, 1e12, 1e13, 9e13, -9e13])
+@pytest.mark.parametrize("base", [2, 3, 5, 6, 7, 10, 13])
+def test_lanes_that_stand_for_no_configuration_weigh_nothing(base: int, size: float) -> None:
+    # Independent units: one state of each has all the weight, whatever it weighs, up to the end of the range.
+    states = tuple(float(s) for s in range(1, base + 1))
+    one = Problem(np.full(3, -size / base), np.zeros(2), np.zeros((2, 3)), states, BINARY)
+    padded = one.layout.lanes > base**one.layout.inner
+    assert padded or base == 2
+    state = states[0] if size > 0 else states[-1]
+    log_z = 3 * state * (-size / base) + 2 * math.log(2)
+    assert run(task(one, averages=False), threads=1).log == pytest.approx(log_z, rel=1e-15)
+    part = run(task(one), threads=1)
+    assert part.log == pytest.approx(log_z, rel=1e-15)
+    averages = task(one).averages(part)
+    np.testing.assert_array_equal(averages["b"], np.full(3, state))
+    np.testing.assert_allclose(averages["a"], 0.5, rtol=1e-15)
+
+
+@pytest.mark.parametrize("target", ["numba", "numpy"])
+@pytest.mark.parametrize("size", [1e16, 1e20, -1e20, 1e300])
+def test_both_ways_of_summing_end_at_the_same_size(target: str, size: float) -> None:
+    rbm = RBM.from_parameters(np.zeros((2, 2)), np.zeros(2), np.full(2, size), "binary", "{1, 2}", target=target)
+    with pytest.raises(ValueError, match="so large that energies reach"):
+        rbm.log_partition()
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("bias", [5.0, 20.0, 38.0, 45.0])
+def test_small_probabilities_keep_their_digits(bias: float, sign: float) -> None:
+    # Of units that are nearly always off, or on: what is seldom is good to as many digits as what is not.
+    rng = np.random.default_rng(6)
+    one = problem(9, 12, scale=0.3)
+    one = replace(one, other_bias=sign * bias + rng.normal(0, 0.5, 12))
+    part = run(task(one), threads=1)
+    rows = np.array(list(itertools.product(BINARY, repeat=9)))
+    field = rows @ one.coupling.T + one.other_bias
+    weights = np.exp(rows @ one.bias + np.logaddexp(0, field).sum(axis=1) - part.log)
+    seldom = np.exp(-np.logaddexp(0, sign * field))
+    averages = task(one).averages(part)
+    if sign < 0:
+        np.testing.assert_allclose(averages["a"], weights @ seldom, rtol=1e-12)
+        np.testing.assert_allclose(averages["w"], (seldom * weights[:, None]).T @ rows, rtol=1e-12)
+        assert averages["a"].max() < math.exp(2 - bias)
+    else:
+        np.testing.assert_allclose(averages["a"], 1 - weights @ seldom, rtol=1e-15, atol=0)
+        assert averages["a"].max() <= 1
+    turned = Problem(one.other_bias, one.bias, one.coupling.T.copy(), BINARY, BINARY)
+    found = ProductSum(turned, "v", ("a", "b", "w"), False, True)
+    np.testing.assert_allclose(found.averages(run(found, threads=1))["a"], averages["a"], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("states", "others"), [(BINARY, BINARY), (SPIN, BINARY), (UNEVEN, SPIN), (TERNARY, UNEVEN)])
+def test_averages_stay_between_the_states(states: tuple[float, ...], others: tuple[float, ...]) -> None:
+    for seed in range(8):
+        one = problem(7, 6, states, others, scale=10.0, seed=seed)
+        if not one.in_range:
+            one = replace(one, coupling=one.coupling / 50, other_bias=one.other_bias / 5)
+        averages = task(one).averages(run(task(one), threads=1))
+        products = [x * y for x in states for y in others]
+        for name, low, high in (
+            ("b", states[0], states[-1]),
+            ("a", others[0], others[-1]),
+            ("w", min(products), max(products)),
+        ):
+            assert averages[name].min() >= low
+            assert averages[name].max() <= high
 
 
 def test_lanes_waste_little() -> None:

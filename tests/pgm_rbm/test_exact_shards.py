@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import pickle
 import random
+import threading
 import time
+import tracemalloc
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,9 +19,11 @@ import pytest
 from pgm_rbm import RBM
 from pgm_rbm.exact import shards as shards_module
 from pgm_rbm.exact import sums
-from pgm_rbm.exact.reduction import Part, Reduction, added
-from pgm_rbm.exact.shards import run, showing
+from pgm_rbm.exact.enumeration import layer_sum
+from pgm_rbm.exact.reduction import Part, Reduction, added, batches
+from pgm_rbm.exact.shards import Cuts, run, showing
 from pgm_rbm.exact.sums import KernelSum, ProductSum, lifted, problem_of
+from symbolic import energies
 from tests.pgm_rbm import naive
 
 W, A, B = naive.random_parameters(12, 11, seed=50)
@@ -33,9 +37,15 @@ def many_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def task(kind: str) -> ProductSum | KernelSum:
+    if kind == "three layers":
+        deep = RBM.from_energy(energies.deep("spin", ["binary", "binary"]), {"v": 6, "h1": 14, "h2": 5}, seed=1)
+        joint = layer_sum(deep.kernels, deep.parameters, averages=True)
+        assert isinstance(joint, KernelSum)
+        assert joint.kept == ("v", "h2")
+        return joint
     rbm = RBM.from_parameters(W, A, B)
     if kind == "kernels":
-        return KernelSum(rbm.kernels, lifted(rbm.parameters), "h", True)
+        return KernelSum(rbm.kernels, lifted(rbm.parameters), ("h",), True)
     made = problem_of(rbm.kernels, rbm.parameters, "h", True)
     assert made is not None
     return made
@@ -89,13 +99,72 @@ def test_missing_and_foreign_parts_are_noticed() -> None:
         reduction.add(3, parts(1)[0])
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 13, 64, 100])
+@pytest.mark.parametrize("level", [0, 1, 2, 3, 5, 9])
+def test_batches_hold_every_shard_once_and_join_to_the_same_bits(n: int, level: int) -> None:
+    made = parts(n)
+    whole = Reduction(n)
+    for place, part in enumerate(made):
+        whole.add(place, part)
+    for first in range(n):
+        found = list(batches(n, level, first))
+        assert [shard for batch in found for shard in batch.shards(n)] == list(range(first, n))
+        assert max(batch.level for batch in found) <= level
+    # Of different sizes, and in any order.
+    cut = [*batches(min(n, 8), min(level, 3)), *batches(n, level, 8)]
+    random.Random(level).shuffle(cut)
+    joined = Reduction(n)
+    for batch in cut:
+        own = Reduction(len(batch.shards(n)))
+        for place, shard in enumerate(batch.shards(n)):
+            own.add(place, made[shard])
+        assert joined.add(batch.place, own.result, batch.level)
+        assert not joined.add(batch.place, own.result, batch.level)
+    assert joined.done == n
+    assert_same(joined.result, whole.result)
+
+
+def test_pieces_cover_the_whole_and_are_made_as_they_are_asked_for() -> None:
+    for length, wanted, unit in ((10, 3, 1), (10, 99, 1), (100, 7, 8), (64, 5, 64), (1, 1, 9)):
+        pieces = Cuts.of(length, wanted, unit)
+        assert [k for piece in pieces for k in piece] == list(range(length))
+        assert len(pieces) == min(wanted, -(-length // unit))
+        assert all(piece.start % unit == 0 for piece in pieces)
+        assert list(pieces[1:]) == list(pieces)[1:]
+        with pytest.raises(IndexError):
+            pieces[len(pieces)]
+    many = Cuts.of(2**62, 2**50, 64)
+    assert many[2**50 - 1].stop == 2**62
+    assert many[2**49].start == 2**61
+
+
+@pytest.mark.parametrize("units", ["binary", "gaussian"])
+def test_a_large_enumeration_is_cut_without_listing_its_pieces(units: str) -> None:
+    large = RBM(300, 60, units, "binary", seed=0)
+    made = layer_sum(large.kernels, large.parameters)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    shards, runs = made.shards(), made.runs()
+    assert min(len(shards), len(runs)) > 2**24
+    assert len(shards[7]) == shards[7].stop - shards[7].start
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 2**16
+    # A run's numbers are held.
+    longest = len(runs[0]) * (64 if units == "binary" else 1)
+    assert longest <= 2**20
+
+
 def test_parts_of_very_different_size_are_joined() -> None:
     big, small = Part(10**9, 1.5), Part(-(10**9), 1.5)
     assert_same(added(big, small), big)
     assert_same(added(small, big), big)
 
 
-@pytest.mark.parametrize("kind", ["products", "kernels"])
+KINDS = ["products", "kernels", "three layers"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_one_two_and_three_threads_give_the_same_bits(kind: str) -> None:
     one, two, three = (run(task(kind), threads=n) for n in (1, 2, 3))
     assert len(task(kind).shards()) >= 8
@@ -103,12 +172,12 @@ def test_one_two_and_three_threads_give_the_same_bits(kind: str) -> None:
     assert_same(one, three)
 
 
-@pytest.mark.parametrize("kind", ["products", "kernels"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_shards_computed_apart_and_in_any_order_give_the_same_bits(kind: str) -> None:
     whole = task(kind)
     copy = pickle.loads(pickle.dumps(whole))
     pieces = whole.shards()
-    assert pieces == copy.shards()
+    assert list(pieces) == list(copy.shards())
     assert pieces[0].start == 0
     assert all(a.stop == b.start for a, b in itertools.pairwise(pieces))
     reduction = Reduction(len(pieces))
@@ -133,20 +202,23 @@ class Unreliable(Executor):
 
 def test_failures_are_tried_again() -> None:
     def fails_at_first(call: int, future: Future, work) -> None:
-        if call % 2:
+        if call in (1, 2, 7, 20, 21):
             future.set_exception(OSError("the network is down"))
         else:
             future.set_result(work())
 
     whole = task("products")
+    # That nothing is computed here goes without a warning, which would be an error.
     executor = Unreliable(fails_at_first)
     assert_same(run(whole, executor=executor), run(whole))
-    assert executor.calls > len(whole.shards())
+    assert executor.calls > 21
 
 
 def test_an_executor_that_never_succeeds_is_done_without() -> None:
     executor = Unreliable(lambda call, future, work: future.set_exception(OSError("always")))
-    assert_same(run(task("products"), executor=executor), run(task("products")))
+    with pytest.warns(RuntimeWarning, match=r"32 of 32 shards are computed in this process: .*OSError\('always'\)"):
+        found = run(task("products"), executor=executor)
+    assert_same(found, run(task("products")))
 
 
 def test_an_answer_to_another_question_is_not_taken() -> None:
@@ -156,7 +228,9 @@ def test_an_answer_to_another_question_is_not_taken() -> None:
         kept.append(work())
         future.set_result(kept[max(0, call - 2)])
 
-    assert_same(run(task("products"), executor=Unreliable(mixed_up)), run(task("products")))
+    with pytest.warns(RuntimeWarning, match="an answer to another question came"):
+        found = run(task("products"), executor=Unreliable(mixed_up))
+    assert_same(found, run(task("products")))
 
 
 def test_cancelled_shards_are_tried_again() -> None:
@@ -173,13 +247,148 @@ def test_cancelled_shards_are_tried_again() -> None:
 def test_a_shard_that_never_comes_is_computed_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards_module, "_LATE_AT_LEAST", 0.1)
     lost = Unreliable(lambda call, future, work: None if call == 3 else future.set_result(work()))
-    assert_same(run(task("products"), executor=lost), run(task("products")))
+    with pytest.warns(RuntimeWarning, match=r"^1 of 32 shards .*said nothing for \d+ seconds"):
+        found = run(task("products"), executor=lost)
+    assert_same(found, run(task("products")))
+
+
+def test_nothing_is_late_before_something_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first answer takes longer than what would be late later on.
+    monkeypatch.setattr(shards_module, "_LATE_AT_LEAST", 0.1)
+    seconds = 2.5
+
+    def slow_at_first(call: int, future: Future, work) -> None:
+        threading.Timer(seconds if call <= 18 else 0, lambda: future.set_result(work())).start()
+
+    executor = Unreliable(slow_at_first)
+    with pytest.warns(RuntimeWarning) as told:
+        found = run(task("products"), executor=executor)
+    assert ["nothing has come back from the executor" in str(one.message) for one in told] == [True]
+    assert_same(found, run(task("products")))
+
+
+class Refuses(Executor):
+    """Computes some calls, and takes no more with this error."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        self.left, self.error = most, error
+
+    def submit(self, fn, /, *args, **kwargs):
+        if self.left == 0:
+            raise self.error
+        self.left -= 1
+        future: Future = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.mark.parametrize("error", [OSError("network unreachable"), RuntimeError("closed"), Exception("client closed")])
+def test_what_has_been_computed_is_kept_when_an_executor_takes_no_more(error: Exception) -> None:
+    here: list[range] = []
+
+    class Noting:
+        def __init__(self, task: ProductSum) -> None:
+            self.task = task
+
+        def shards(self):
+            return self.task.shards()
+
+        def __call__(self, shard: range) -> Part:
+            here.append(shard)
+            return self.task(shard)
+
+    whole = task("products")
+    with pytest.warns(RuntimeWarning, match=r"^27 of 32 shards are computed in this process: .*takes no more"):
+        found = run(Noting(whole), executor=Refuses(5, error))
+    assert_same(found, run(whole))
+    assert sorted(here, key=lambda shard: shard.start) == list(whole.shards())
+
+
+def test_an_executor_that_cannot_be_made_again_is_done_without() -> None:
+    made: list[Executor] = []
+
+    def make() -> Executor:
+        if made:
+            raise OSError("no more workers")
+        made.append(Refuses(5, OSError("gone")))
+        return made[0]
+
+    with pytest.warns(RuntimeWarning, match="no other executor could be made: .*no more workers"):
+        found = run(task("products"), executor=make)
+    assert_same(found, run(task("products")))
+
+
+def test_executors_that_break_before_anything_comes_are_not_made_for_ever() -> None:
+    made: list[Executor] = []
+
+    def make() -> Executor:
+        made.append(Refuses(0, OSError("gone")))
+        return made[-1]
+
+    with pytest.warns(RuntimeWarning, match="32 of 32 shards"):
+        run(task("products"), executor=make)
+    assert len(made) == 3
 
 
 def test_an_executor_that_is_shut_down_is_done_without() -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    assert_same(run(task("products"), executor=executor), run(task("products")))
+    with pytest.warns(RuntimeWarning, match="cannot schedule new futures after shutdown"):
+        found = run(task("products"), executor=executor)
+    assert_same(found, run(task("products")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_executors_are_handed_many_shards_at_once_and_no_bit_changes(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards_module, "_LEAST_OUT", 1)
+    monkeypatch.setattr(shards_module, "_SHARE", 1)
+    sizes: list[int] = []
+
+    class Noting(Executor):
+        def submit(self, fn, /, sent, batch):
+            sizes.append(1 << batch.level)
+            future: Future = Future()
+            future.set_result(fn(sent, batch))
+            return future
+
+    whole = task(kind)
+    assert_same(run(whole, executor=Noting()), run(whole))
+    assert sizes[0] == 1
+    assert max(sizes) >= 4
+    assert sum(sizes) >= len(whole.shards()) > len(sizes)
+    # And no more than take their time.
+    monkeypatch.setattr(shards_module, "_BATCH_SECONDS", 0.0)
+    sizes.clear()
+    assert_same(run(whole, executor=Noting()), run(whole))
+    assert set(sizes) == {1}
+
+
+class Counted:
+    """A task that counts how often it is pickled."""
+
+    pickled = 0
+
+    def __init__(self, task: ProductSum) -> None:
+        self.task = task
+
+    def __getstate__(self):
+        Counted.pickled += 1
+        return vars(self)
+
+    def shards(self):
+        return self.task.shards()
+
+    def __call__(self, shard: range) -> Part:
+        return self.task(shard)
+
+
+def test_a_task_is_pickled_once_and_unpickled_once_a_process() -> None:
+    sent = shards_module._Sent(Counted(task("products")), task("products").shards())
+    one, other = (pickle.loads(pickle.dumps(sent)) for _ in range(2))
+    assert one is other
+    assert Counted.pickled == 1
 
 
 def test_something_else_than_an_executor_is_refused() -> None:
@@ -219,7 +428,7 @@ def test_a_worker_process_that_dies_leaves_no_wrong_number(again: bool, tmp_path
     if again:
         part = run(deadly, executor=pool)
     else:
-        with pool() as executor:
+        with pool() as executor, pytest.warns(RuntimeWarning, match="BrokenProcessPool"):
             part = run(deadly, executor=executor)
     assert (tmp_path / "killed").exists()
     assert_same(part, run(whole))

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from pgm_rbm import RBM, workers
+from pgm_rbm.errors import EnumerationLimitError
+from pgm_rbm.exact import costs
 from pgm_rbm.learning import trainer
 from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.learning.initialise import matching_visible_bias
@@ -335,6 +337,57 @@ def test_exact_learning_of_a_large_model_is_refused_before_it_starts() -> None:
         RBM(40, 30, seed=1, target="numpy").fit(data(20, 40), "exact")
     with pytest.raises(ValueError, match=r"2\*\*30"):
         RBM(40, 30, seed=1, target="numpy").fit(data(20, 40), monitor="exact")
+
+
+def test_exact_learning_that_takes_too_long_in_all_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "SURE", 0)
+    monkeypatch.setattr(costs, "estimate", lambda task, threads: costs.Estimate(1, 25.0, 1))
+    x = data(50)
+    fits = [
+        {"algorithm": "exact", "epochs": 5, "batch_size": 10, "monitor": "none"},
+        {"algorithm": "cd", "epochs": 25, "monitor": "exact"},
+        {"algorithm": "exact", "epochs": 2, "batch_size": 4, "monitor": "exact"},
+    ]
+    for settings in fits:
+        rbm = model()
+        with pytest.raises(
+            EnumerationLimitError, match=r"fit would take about .* stops at 10 minutes.*Pass limit=\d+"
+        ) as caught:
+            rbm.fit(x, **settings)  # type: ignore[arg-type]
+        assert caught.value.seconds >= 25 * 22
+        assert_same(rbm, model())
+        most = caught.value.configurations
+        assert f"limit={most} " in str(caught.value)
+        # Who sets that limit has the time lifted; and a shorter run is within it.
+        assert len(rbm.fit(x, **settings, limit=most).history) == settings["epochs"]  # type: ignore[arg-type]
+        assert len(model().fit(x, **(settings | {"epochs": 1, "batch_size": 50})).history) == 1  # type: ignore[arg-type]
+    # What is not asked for is not held against a run.
+    assert len(model().fit(x, "cd", epochs=30).history) == 30
+
+
+def test_natural_gradients_count_with_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pgm_rbm.exact import fisher
+
+    monkeypatch.setattr(fisher, "expected_seconds", lambda kernels, parameters, threads: 100.0)
+    x = data(50)
+    natural = {"algorithm": "exact", "optimizer": "natural", "batch_size": 50, "monitor": "none"}
+    with pytest.raises(EnumerationLimitError, match="7 exact steps of about 100 s"):
+        model().fit(x, epochs=7, **natural)  # type: ignore[arg-type]
+    assert len(model().fit(x, epochs=5, **natural).history) == 5  # type: ignore[arg-type]
+    assert len(model().fit(x, epochs=7, limit=2**8, **natural).history) == 7  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("settings", [{"algorithm": "exact"}, {"algorithm": "cd", "monitor": "exact"}])
+def test_the_limit_of_exact_learning_can_be_set(settings: dict[str, str]) -> None:
+    x = data(20)
+    with pytest.raises(EnumerationLimitError, match=r"limit=31.*Pass limit="):
+        model().fit(x, limit=31, **settings)  # type: ignore[arg-type]
+    assert_same(model().fit(x, limit=2**8, seed=1, **settings), model().fit(x, seed=1, **settings))  # type: ignore[arg-type]
+    for wrong in (0, 1.5, "x", True):
+        with pytest.raises(ValueError, match="limit must be a positive whole number"):
+            model().fit(x, limit=wrong, **settings)  # type: ignore[arg-type]
+    # A measure that is taken where it is cheap is left out where the limit does not allow it.
+    assert model().fit(x, "cd", epochs=1, limit=31).history[0].log_likelihood is None
 
 
 def test_an_interrupt_by_signal_leaves_what_was_learnt_and_can_be_resumed() -> None:

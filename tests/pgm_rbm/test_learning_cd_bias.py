@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from pgm_rbm import RBM
-from pgm_rbm.errors import EnumerationLimitError
+from pgm_rbm.errors import EnumerationLimitError, NotPairwiseError
 from pgm_rbm.learning.cd_bias import contrastive_divergence_bias
+from symbolic import energies
 from tests.pgm_rbm import naive
 from tests.pgm_rbm.test_exact_configurations import UNITS, joint
 
@@ -99,6 +101,37 @@ def test_the_angle() -> None:
     still = RBM.from_parameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
     nothing = contrastive_divergence_bias(still, naive.all_states(2))
     assert math.isnan(nothing.angle) or nothing.relative_size >= 0
+
+
+@pytest.mark.parametrize("units", ["binomial(3)", "{-1, 0, 1}"])
+def test_states_that_weigh_of_themselves(units: str) -> None:
+    # A binomial unit is the sum of binary ones in one field, and so is its Gibbs sweep.
+    rbm = RBM.from_parameters(*naive.random_parameters(3, 2, seed=91), units, "binary")
+    x = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
+    found = contrastive_divergence_bias(rbm, x, 60)
+    # Chains forget where they started, whatever states weigh.
+    assert found.relative_size < 1e-6
+
+
+def test_it_holds_as_much_as_it_says() -> None:
+    rbm = RBM(11, 10, seed=0)
+    x = naive.all_states(11)[:5]
+    contrastive_divergence_bias(rbm, x)
+    tracemalloc.start()
+    contrastive_divergence_bias(rbm, x, threads=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # 16 bytes a pair, and what a block of pairs takes as it is gone through.
+    assert peak < 16 * 2**21 + 2 * 2**15 * 21 * 8 * 3
+
+
+def test_other_energies_are_refused_by_type() -> None:
+    deep = RBM.from_energy(energies.deep(), {"v": 4, "h1": 3, "h2": 2}, seed=0, target="numpy")
+    given = RBM.from_energy(energies.conditional(), {"v": 4, "h": 3, "x": 2}, seed=0, target="numpy")
+    x = naive.all_states(4)[:3]
+    for rbm, rows in ((deep, x), (given, {"v": x, "x": x[:, :2]})):
+        with pytest.raises(NotPairwiseError, match="the bias of contrastive divergence is known for one layer on each"):
+            contrastive_divergence_bias(rbm, rows)  # type: ignore[arg-type]
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -96,6 +96,9 @@ def test_the_bias_of_cd_is_drawn_parameter_by_parameter():
     for wrong in ([], [one, one]):
         with pytest.raises(ValueError, match="different k"):
             plots.cd_bias(wrong)
+    for wrong, got in ((None, "a NoneType"), (one, "a CDBias"), ([one, 3], "a list of CDBias and int")):
+        with pytest.raises(TypeError, match=rf"biases must be a list of what .* Got {got}\.$"):
+            plots.cd_bias(wrong)
 
 
 def test_a_history_without_measures_is_refused():
