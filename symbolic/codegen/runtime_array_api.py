@@ -54,6 +54,7 @@ __all__ = [
     "log2cosh",
     "lognorm",
     "logsumexp",
+    "made",
     "mills_mean",
     "mills_variance",
     "namespace",
@@ -128,7 +129,7 @@ def _numpy_dtype(like: Any) -> type:
     return np.float32 if like.dtype == namespace(like).float32 else np.float64
 
 
-def _made(function: str, *arguments: Any, like: Any, **keywords: Any) -> Any:
+def made(function: str, *arguments: Any, like: Any, **keywords: Any) -> Any:
     """What a function of the standard makes, on the device of ``like``."""
     make = getattr(namespace(like), function)
     if isinstance(like, np.ndarray):  # NumPy has one device, and names it from version 2 on only
@@ -140,7 +141,7 @@ def _made(function: str, *arguments: Any, like: Any, **keywords: Any) -> Any:
 
 
 def _moved(array: Any, like: Any) -> Any:
-    return _made("asarray", array, like=like)
+    return made("asarray", array, like=like)
 
 
 # Functions that neither overflow nor lose digits; NaN gives NaN, and ±∞ the limit.
@@ -276,7 +277,7 @@ draw_uniform = _by_inversion(stable.uniform_quantile)
 
 def repeated(x: Any, shape: tuple[int, ...], like: Any) -> Any:
     """``x``, an array or a number, repeated to a shape; in the library, dtype and device of ``like``."""
-    return _made("zeros", shape, dtype=like.dtype, like=like) + x
+    return made("zeros", shape, dtype=like.dtype, like=like) + x
 
 
 def diagonal(letters: str, x: Any) -> Any:

@@ -24,6 +24,12 @@ def _namespace(x: Any) -> Any:
     return namespace(x)
 
 
+def _to_numpy(x: Any) -> Any:
+    if hasattr(x, "detach"):  # PyTorch
+        return x.detach().cpu().numpy()
+    return x.get() if hasattr(x, "get") else np.asarray(x)  # CuPy, others
+
+
 def positive(values: Any, what: str, parameters: str) -> None:
     """Refuse values that are not all positive and finite.
 
@@ -38,7 +44,7 @@ def positive(values: Any, what: str, parameters: str) -> None:
     xp = _namespace(values)
     if math.prod(values.shape) == 0 or (float(xp.min(values)) > 0 and float(xp.max(values)) < math.inf):
         return
-    numbers = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    numbers = _to_numpy(values)
     place = tuple(int(k) for k in np.argwhere(~((numbers > 0) & (numbers < math.inf)))[0])
     names = ("row", "unit") if len(place) == 2 else ("unit",)
     where = ", ".join(f"{name} {k}" for name, k in zip(names, place, strict=False))
@@ -53,7 +59,9 @@ def identity(size: int, like: Any) -> Any:
     """The identity matrix, in the library, dtype and device of ``like``: Kronecker's delta of two units."""
     if isinstance(like, np.ndarray):
         return np.eye(size, dtype=like.dtype)
-    return _namespace(like).eye(size, dtype=like.dtype, device=like.device)
+    from symbolic.codegen.runtime_array_api import made
+
+    return made("eye", size, dtype=like.dtype, like=like)
 
 
 def as_states(values: Any, like: Any) -> Any:

@@ -389,7 +389,7 @@ def test_a_failed_check_ends_with_status_1(monkeypatch):
         (["--hidden", "none", "-sum(v[i], i)"], "no parameters"),
         (["3"], "no parameters"),
         (["3", "--quantity", "free-energy"], "no term of −E holds a unit of layer h"),
-        (["exp(1000) " + PAIR, "--format", "python"], "exp(1000) is beyond floating-point numbers"),
+        (["exp(1000) " + PAIR, "--format", "python"], "exp(1000) is beyond what floating-point numbers hold"),
         ([PAIR + " - sum(v[i], i)/0"], "an infinite number"),
         ([PAIR + " - ln(-1)*sum(v[i], i)"], "an imaginary number"),
         (["-sum(v[i]*w[i,j]/h[j], i, j)"], "in 1/h[l] it divides by zero with units of layer h in the state 0"),

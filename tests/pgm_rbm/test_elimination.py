@@ -389,6 +389,8 @@ def test_units_of_another_package(monkeypatch):
     from symbolic import units
 
     class Entry:
+        value = "thirds:unit"
+
         @staticmethod
         def load():
             return units.Unit(
