@@ -13,7 +13,7 @@ from pgm_rbm.exact import enumeration
 from pgm_rbm.exact.elimination import Elimination, Question
 from pgm_rbm.exact.shards import Progress
 from pgm_rbm.exact.sparse import Node, edges_of
-from pgm_rbm.exact.sums import LayerSum
+from pgm_rbm.exact.sums import LayerSum, ProductSum
 from pgm_rbm.exact.ways import QUICK, Limits, Tractability, Way, choose
 from pgm_rbm.partition import LogPartition
 
@@ -38,8 +38,9 @@ INSTEAD = (
 )
 """What can be done with an RBM where exact answers cost too much."""
 
-# Up to so many configurations times units, an enumeration takes less than a second on any machine.
-_SURELY_QUICK = 2**22
+# Up to so many configurations times units, an enumeration takes less than a second on any machine, and no trial is
+# made: by products, or else by kernels.
+_SURELY_QUICK = {True: 2**28, False: 2**22}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,8 @@ class Enumerated:
 
     @property
     def quick(self) -> bool:
-        return self._task.configurations * self.rbm._layout.units <= _SURELY_QUICK or self.seconds <= QUICK
+        surely = _SURELY_QUICK[isinstance(self._task, ProductSum)]
+        return self._task.configurations * self.rbm._layout.units <= surely or self.seconds <= QUICK
 
     def way(self, question: str, taken: bool = False) -> Way:
         """Its line of the report."""
