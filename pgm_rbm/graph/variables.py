@@ -27,6 +27,10 @@ FloatArray = NDArray[np.float64]
 CATEGORICAL = "categorical"
 """Units whose number of states stands in the attribute ``states``; ``potts(q)`` has it in its name."""
 
+# The table's own units that have been asked for, with whether their values are labels: they do not change, and graphs
+# ask many times for each variable.
+_KNOWN: dict[str, tuple[str, bool]] = {CATEGORICAL: (CATEGORICAL, True)}
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -63,14 +67,23 @@ def canonical(name: Hashable, units: Any) -> str:
     Raises:
         ModelError: there are no such units.
     """
-    from symbolic.units import lookup
+    return _named(name, units)[0]
 
-    if isinstance(units, str) and units == CATEGORICAL:
-        return units
+
+def _named(name: Hashable, units: Any) -> tuple[str, bool]:
+    """The canonical name of units, and whether their values are labels or directions."""
+    if isinstance(units, str) and units in _KNOWN:
+        return _KNOWN[units]
+    from symbolic.units import is_own, lookup
+
     try:
-        return lookup(units).name
+        canonical_name = lookup(units).name
     except EnergyError as error:
         raise ModelError(f"units of {name!r}: {error} Labels may also be categorical, with states=k.") from None
+    found = canonical_name, not domains.is_plain(canonical_name)
+    if is_own(canonical_name):
+        _KNOWN[units] = found
+    return found
 
 
 def kind_of(name: Hashable, attributes: Mapping[str, Any]) -> Kind:
@@ -107,8 +120,7 @@ def _finite(units: str) -> Kind:
 
 def has_labels(name: Hashable, attributes: Mapping[str, Any]) -> bool:
     """Whether a variable's values are no numbers to calculate with, but labels or directions."""
-    units = canonical(name, attributes.get("units", "binary"))
-    return units == CATEGORICAL or not domains.is_plain(units)
+    return _named(name, attributes.get("units", "binary"))[1]
 
 
 def same_kind(name: Hashable, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
