@@ -30,22 +30,13 @@ if TYPE_CHECKING:
     from pgm_rbm.graph.model import GraphModel
     from symbolic import Energy
 
-__all__ = ["MOST_ENTRIES", "entries", "fill"]
+__all__ = ["fill"]
 
 Floats = NDArray[np.float64]
 Node = tuple[str, int]
 
-MOST_ENTRIES = 2**21
-"""The tables of all terms may have so many entries: above, a graph is no way to look at the model."""
-
-
-def entries(energy: Energy, sizes: Mapping[str, int], given: Collection[str] = ()) -> int:
-    """How many numbers the terms of an energy come to, over all their indices and states.
-
-    Raises:
-        ModelError: a term takes a function of a sum over units.
-    """
-    return sum(math.prod(term.shape(sizes)) for term in _terms(energy, given))
+# Numbers, over all indices and states of all terms, beyond which a graph is no way to look at a model.
+_MOST_NUMBERS = 2**21
 
 
 def fill(
@@ -56,7 +47,10 @@ def fill(
     given: Mapping[str, ArrayLike],
 ) -> None:
     """Add the units and terms of an energy to a graph; arguments and errors as for `GraphModel.from_energy`."""
-    _require_all(sizes, energy.layers, "sizes")
+    _require_names(sizes, energy.layers, "sizes")
+    _require_names(parameters, energy.parameters, "parameters")
+    for name in given:
+        energy.layer(name)
     known = {name: _array(states, name, (sizes[name],)) for name, states in given.items()}
     layers = [layer for name, layer in energy.layers.items() if name not in known]
     for layer in layers:
@@ -65,13 +59,13 @@ def fill(
                 f"the values of layer {layer.name} ({layer.unit} units) cannot be listed. A graph model needs units "
                 "with finitely many values; sum that layer out first, or sample."
             )
-    wanted = entries(energy, sizes, known)
-    if wanted > MOST_ENTRIES:
+    terms = list(_terms(energy, known))
+    wanted = sum(math.prod(term.shape(sizes)) for term in terms)
+    if wanted > _MOST_NUMBERS:
         raise ModelError(
-            f"the terms of the energy come to {wanted:,} numbers; a graph model is made of {MOST_ENTRIES:,} at most. "
+            f"the terms of the energy come to {wanted:,} numbers; a graph model is made of {_MOST_NUMBERS:,} at most. "
             "Enumerate a layer, or sample."
         )
-    _require_all(parameters, energy.parameters, "parameters")
     arrays = {
         name: _array(parameters[name], name, tuple(_length(axis, sizes) for axis in parameter.layers))
         for name, parameter in energy.parameters.items()
@@ -82,7 +76,7 @@ def fill(
     places = {node: place for place, node in enumerate(order)}
     tables: dict[tuple[Node, ...], Floats] = {}
     constant = 0.0
-    for term in _terms(energy, known):
+    for term in terms:
         for nodes, table in term.tables(arrays, sizes, known):
             distinct = tuple(sorted(set(nodes), key=places.__getitem__))
             if not nodes:
@@ -104,10 +98,12 @@ def fill(
         model.add_constant(constant)
 
 
-def _require_all(mapping: Mapping[str, Any], names: Collection[str], argument: str) -> None:
-    missing = [name for name in names if name not in mapping]
-    if missing:
-        raise ModelError(f"{argument} lacks {', '.join(missing)}; it has {', '.join(sorted(mapping)) or 'nothing'}.")
+def _require_names(mapping: Mapping[str, Any], names: Collection[str], argument: str) -> None:
+    if set(mapping) != set(names):
+        raise ModelError(
+            f"{argument} must name {', '.join(names) or 'nothing'}, as the energy does. "
+            f"Got {', '.join(sorted(mapping)) or 'nothing'}."
+        )
 
 
 def _array(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
@@ -135,7 +131,6 @@ class _Term:
         factors: what is multiplied.
         binders: the indices of the sum.
         states: the units' states in it that are variables.
-        linear: whether each of these is one of the factors, and a number; :attr:`coefficient` then has the others.
     """
 
     factors: tuple[Expr, ...]
@@ -144,6 +139,7 @@ class _Term:
 
     @property
     def linear(self) -> bool:
+        """Whether the states are multiplied by what does not depend on them."""
         return set(self.states) <= set(self.factors) and not any(
             other.has(*self.states) for other in self._others if self.states
         )

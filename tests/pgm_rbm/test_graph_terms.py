@@ -10,7 +10,7 @@ import pytest
 
 from pgm_rbm import RBM, GraphModel
 from pgm_rbm.errors import ModelError, NoFiniteDomainError
-from symbolic import Energy, energies
+from symbolic import Energy, EnergyError, energies
 
 SEMI = energies.semi_restricted("spin", "{-1, 0, 2}")
 SQUARED = Energy.parse(
@@ -122,12 +122,14 @@ def test_what_no_graph_can_hold_is_refused() -> None:
     with pytest.raises(ModelError, match="takes a function of a sum over units"):
         GraphModel.from_energy(tied, {"w": np.ones(3)}, {"v": 3})
     with pytest.raises(ModelError, match=r"come to 9,009,002 numbers; a graph model is made of 2,097,152 at most"):
-        GraphModel.from_energy(SEMI, {}, {"v": 3000, "h": 2})
-    with pytest.raises(ModelError, match="parameters lacks w; it has L, a, b"):
+        GraphModel.from_energy(SEMI, dict.fromkeys(SEMI.parameters, 0), {"v": 3000, "h": 2})
+    with pytest.raises(ModelError, match=r"parameters must name L, a, b, w, as the energy does. Got L, a, b"):
         GraphModel.from_energy(SEMI, {"L": np.zeros((2, 2)), "a": np.zeros(2), "b": np.zeros(2)}, {"v": 2, "h": 2})
     with pytest.raises(ModelError, match=r"w must have shape \(2, 2\)\. Got \(3, 2\)"):
         GraphModel.from_energy(
             energies.pairwise(), {"w": np.zeros((3, 2)), "a": np.zeros(2), "b": np.zeros(2)}, {"v": 2, "h": 2}
         )
-    with pytest.raises(ModelError, match="sizes lacks h; it has v"):
+    with pytest.raises(EnergyError, match="no layer 'x'"):
+        GraphModel.from_energy(SEMI, dict.fromkeys(SEMI.parameters, 0), {"v": 2, "h": 2}, given={"x": [1]})
+    with pytest.raises(ModelError, match=r"sizes must name v, h, as the energy does. Got v"):
         GraphModel.from_energy(energies.pairwise(), {}, {"v": 2})
