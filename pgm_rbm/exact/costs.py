@@ -14,6 +14,7 @@ from pgm_rbm.domains import states_of
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.products import Problem, tables_of
 from pgm_rbm.exact.sums import KernelSum, LayerSum, ProductSum, domain_of
+from pgm_rbm.exact.ways import DEFAULT_MEMORY_LIMIT, DEFAULT_TIME_LIMIT
 from pgm_rbm.kernels import Kernels
 from pgm_rbm.workers import thread_count, workers
 
@@ -34,7 +35,7 @@ __all__ = [
 DEFAULT_LIMIT = 2**24
 """Configurations that are enumerated where the caller sets no limit."""
 
-SECONDS, MEMORY = 600.0, 2**30
+SECONDS, MEMORY = DEFAULT_TIME_LIMIT, DEFAULT_MEMORY_LIMIT
 """What an enumeration may take and hold where the caller sets no limit."""
 
 MOST = 2**62
