@@ -14,7 +14,6 @@ from pgm_rbm.domains import states_of
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.products import Problem, tables_of
 from pgm_rbm.exact.sums import KernelSum, LayerSum, ProductSum, domain_of
-from pgm_rbm.exact.ways import DEFAULT_MEMORY_LIMIT, DEFAULT_TIME_LIMIT
 from pgm_rbm.kernels import Kernels
 from pgm_rbm.workers import thread_count, workers
 
@@ -35,8 +34,8 @@ __all__ = [
 DEFAULT_LIMIT = 2**24
 """Configurations that are enumerated where the caller sets no limit."""
 
-SECONDS, MEMORY = DEFAULT_TIME_LIMIT, DEFAULT_MEMORY_LIMIT
-"""What an enumeration may take and hold where the caller sets no limit."""
+SECONDS, MEMORY = 600.0, 2**30
+"""What an exact answer may take and hold, in seconds and bytes, where the caller sets no limit."""
 
 MOST = 2**62
 """The most configurations whatever the limit: the loops number them in 64 bits."""

@@ -9,15 +9,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from pgm_rbm.exact.costs import MEMORY, SECONDS
 from pgm_rbm.graph.structure import EliminationPlan, format_bytes, format_count, format_seconds
 
-__all__ = ["DEFAULT_MEMORY_LIMIT", "DEFAULT_TIME_LIMIT", "Limits", "Option", "Tractability", "Way", "choose"]
-
-#: Bytes an exact method may hold unless the caller says otherwise.
-DEFAULT_MEMORY_LIMIT = 2**30
-
-#: Seconds an exact method may be expected to take unless the caller says otherwise.
-DEFAULT_TIME_LIMIT = 600.0
+__all__ = ["Limits", "Option", "Tractability", "Way", "choose"]
 
 QUICK = 1.0
 """Seconds: where a way takes no longer than this, nothing quicker is looked for."""
@@ -32,8 +27,8 @@ class Limits:
         seconds: as estimated.
     """
 
-    memory: float = DEFAULT_MEMORY_LIMIT
-    seconds: float = DEFAULT_TIME_LIMIT
+    memory: float = MEMORY
+    seconds: float = SECONDS
 
     @classmethod
     def of(cls, memory_limit: Any = None, time_limit: Any = None) -> Limits:
@@ -43,8 +38,8 @@ class Limits:
             ValueError: one is no positive number.
         """
         return cls(
-            _positive("memory_limit", memory_limit, DEFAULT_MEMORY_LIMIT, "bytes"),
-            _positive("time_limit", time_limit, DEFAULT_TIME_LIMIT, "seconds"),
+            _positive("memory_limit", memory_limit, MEMORY, "bytes"),
+            _positive("time_limit", time_limit, SECONDS, "seconds"),
         )
 
     def allow(self, memory: float, seconds: float) -> bool:
