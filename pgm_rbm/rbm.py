@@ -8,7 +8,7 @@ to `learning`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -600,6 +600,14 @@ class RBM(LearningModel):
             report.require_elimination(self, "samples", refused, _RAISED, n)
         drawn = self.graph.sample(n, seed=seed, progress=progress)
         return drawn[:, : self.n_visible].astype(self.dtype)
+
+    def _term_b(self, steps: int, limit: int | None, threads: int | None) -> Callable[[], Phase] | None:
+        try:
+            return super()._term_b(steps, limit, threads)
+        except EnumerationLimitError as refused:
+            from pgm_rbm.exact import report
+
+            return report.eliminated_term_b(self, steps, limit, refused, _RAISED)
 
     def fisher_information(
         self,

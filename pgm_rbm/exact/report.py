@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from pgm_rbm.domains import is_finite
 from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact import enumeration
+from pgm_rbm.exact.costs import SECONDS
 from pgm_rbm.exact.elimination import Elimination, Question
 from pgm_rbm.exact.shards import Progress
 from pgm_rbm.exact.sparse import Node, edges_of
 from pgm_rbm.exact.sums import LayerSum, ProductSum
 from pgm_rbm.exact.ways import QUICK, Limits, Tractability, Way, choose
+from pgm_rbm.graph.structure import format_seconds
+from pgm_rbm.kernels import Phase
 from pgm_rbm.partition import LogPartition
 
 if TYPE_CHECKING:
@@ -233,6 +236,31 @@ def require_elimination(
         raise refused
     if not other.fits:
         raise _both_refused(refused, other, raised)
+
+
+def eliminated_term_b(
+    rbm: RBM, steps: int, limit: int | None, refused: EnumerationLimitError, raised: str
+) -> Callable[[], Phase]:
+    """What finds the averages under the model by elimination, in each of so many steps of learning.
+
+    Raises:
+        EnumerationLimitError: that exceeds the limits, too; arguments as for `taken`.
+    """
+    require_elimination(rbm, "marginals", refused, raised)
+    other = eliminated(rbm, "marginals", Limits())
+    assert isinstance(other, Elimination)
+    seconds = steps * other.seconds
+    if limit is None and seconds > SECONDS:
+        raise EnumerationLimitError(
+            f"fit would take about {format_seconds(seconds)}, for {steps} exact steps of about "
+            f"{format_seconds(other.seconds)} by elimination, and it stops at {format_seconds(SECONDS)} where no limit "
+            f"is given. Pass a limit= to run it all the same; or fewer epochs or larger batches; or algorithm='pcd'.",
+            configurations=refused.configurations,
+            limit=refused.limit,
+            seconds=seconds,
+            memory=other.memory,
+        )
+    return lambda: rbm._averages(limit, None, None, None, every_pair=rbm.mask is None).phase
 
 
 def _both_refused(refused: EnumerationLimitError, other: Elimination, raised: str) -> EnumerationLimitError:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pgm_rbm.energy_model import States, checked_count
 from pgm_rbm.errors import ModelError, NotPairwiseError
-from pgm_rbm.kernels import checked_parameters
+from pgm_rbm.kernels import Phase, checked_parameters
 from pgm_rbm.layout import NO_AVERAGE
 from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.sampling.sampler import SamplingModel
@@ -126,7 +126,6 @@ class LearningModel(SamplingModel):
                 has begun.
             FloatingPointError: the parameters are no longer finite.
         """
-        from pgm_rbm.exact import enumeration
         from pgm_rbm.exact.costs import MOST, allowed_configurations
         from pgm_rbm.formats.whole_file import require_place
         from pgm_rbm.learning.monitor import Monitor
@@ -177,8 +176,8 @@ class LearningModel(SamplingModel):
             checked_parameters(value, name, value.shape)
         exact, natural = settings.algorithm == "exact", isinstance(settings.optimiser, NaturalGradient)
         allowed_configurations(limit)
-        if exact:
-            enumeration.make_plan(self._kernels, self._parameters, limit, threads, averages=True)
+        steps = epochs * -(-len(rows) // min(settings.batch_size, len(rows))) if exact else 0
+        term_b = self._term_b(steps, limit, threads) if exact else None
         self._require_existence()
         if natural:
             self._require_two_sides("the natural gradient")
@@ -196,12 +195,11 @@ class LearningModel(SamplingModel):
             threads=threads,
         )
         if limit is None:
-            steps = epochs * -(-len(rows) // min(settings.batch_size, len(rows))) if exact else 0
             measured_exactly = judge.kind == "exact" and (exact or monitor == "exact")
             require_time(
                 self._kernels,
                 self._parameters,
-                steps=steps,
+                steps=0 if term_b else steps,
                 measures=epochs if measured_exactly else 0,
                 natural=natural,
                 threads=threads,
@@ -226,6 +224,7 @@ class LearningModel(SamplingModel):
                 limit=MOST,
                 threads=threads,
                 progress=progress or None,
+                term_b=term_b,
             )
             for record in records:
                 self._history.append(record)
@@ -235,6 +234,17 @@ class LearningModel(SamplingModel):
                 if any(answer is True for answer in answers):
                     break
         return self
+
+    def _term_b(self, steps: int, limit: int | None, threads: int | None) -> Callable[[], Phase] | None:
+        """What finds Term B in so many exact steps where the trainer's enumeration is not to.
+
+        Raises:
+            EnumerationLimitError: it would cost more than allowed, or the enumeration would.
+        """
+        from pgm_rbm.exact import enumeration
+
+        enumeration.make_plan(self._kernels, self._parameters, limit, threads, averages=True)
+        return None
 
     def _masks(self) -> dict[str, npt.NDArray[np.bool_]]:
         """By parameter, the entries that are trained, where not all are."""

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import DivergentError
-from pgm_rbm.exact import enumeration, fisher
+from pgm_rbm.exact import enumeration, fisher, joint
 from pgm_rbm.existence import Existence
 from pgm_rbm.kernels import FloatArray, Kernels, Phase, dtype_of, layer_axes
 from pgm_rbm.layout import Layout, States
@@ -175,6 +175,7 @@ def train(
     limit: int | None = None,
     threads: int | None = None,
     progress: StepProgress | None = None,
+    term_b: Callable[[], Phase] | None = None,
 ) -> Iterator[EpochRecord]:
     """Train for so many epochs, counting the one under way if there is one; yields each one's record as it ends.
 
@@ -195,12 +196,13 @@ def train(
         limit: the most configurations that an exact step enumerates.
         threads: how many threads to use; the result does not depend on it.
         progress: called after every step.
+        term_b: finds the averages under the model for an exact step; by enumeration if left out.
 
     Raises:
         FloatingPointError: the gradient is no longer finite.
         DivergentError: no step in the direction of the gradient leaves the model a Z.
     """
-    steps = _Steps(kernels, parameters, x, state, masks or {}, limit, threads, existence, symmetric)
+    steps = _Steps(kernels, parameters, x, state, masks or {}, limit, threads, existence, symmetric, term_b)
     per_epoch = steps.batches
     total, done = epochs * per_epoch - state.batch, 0
     record: EpochRecord | None = None
@@ -236,8 +238,9 @@ class _Steps:
         threads: int | None,
         existence: Existence | None = None,
         symmetric: Container[str] = (),
+        term_b: Callable[[], Phase] | None = None,
     ):
-        self._existence = existence
+        self._existence, self._term_b = existence, term_b
         self._symmetric = [name for name in parameters if name in symmetric]
         self._kernels, self._parameters, self._x, self._state = kernels, dict(parameters), x, state
         self._limit, self._threads = limit, threads
@@ -416,7 +419,11 @@ class _Steps:
         """Maximum likelihood: Term B over all configurations."""
         kernels, parameters, settings = self._kernels, self._parameters, self._state.settings
         x, limit, threads = self._x[rows], self._limit, self._threads
-        result = enumeration.gradient(kernels, parameters, x, limit=limit, threads=threads).difference
+        if self._term_b is None:
+            result = enumeration.gradient(kernels, parameters, x, limit=limit, threads=threads).difference
+        else:
+            data = joint.data_phase(kernels, parameters, x, threads=threads)
+            result = enumeration.Gradient(data, self._term_b()).difference
         if isinstance(settings.optimiser, NaturalGradient):
             for name, parameter in parameters.items():
                 if self._weights[name]:

@@ -244,3 +244,32 @@ def test_what_has_no_graph_says_so() -> None:
     with pytest.raises(ModelError, match=r"no graph to eliminate on: .* takes a function of a sum over units"):
         RBM.from_energy(squared, sizes={"v": 4, "h": 3}, seed=0).log_partition("elimination")
     assert issubclass(NoFiniteDomainError, ModelError)
+
+
+# Learning
+
+
+def banded(n: int, weight: float, seed: int = 1) -> RBM:
+    offset = np.arange(n)[None, :] - np.arange(n)[:, None]
+    mask = (offset >= 0) & (offset < 3)
+    return RBM.from_parameters(np.where(mask, weight, 0.0), np.zeros(n), np.zeros(n), mask=mask, seed=seed)
+
+
+def test_exact_learning_by_elimination_takes_the_steps_of_enumeration() -> None:
+    x = banded(8, 1.0).sample(60, method="exact", seed=0)
+    one, other = banded(8, 0.01), banded(8, 0.01)
+    one.fit(x, epochs=2, algorithm="exact", batch_size=20)
+    other.fit(x, epochs=2, algorithm="exact", batch_size=20, limit=2**4)  # fewer than either layer has
+    for name, value in one.parameters.items():
+        np.testing.assert_allclose(other.parameters[name], value, rtol=1e-12, atol=1e-14)
+    assert not other.parameters["w"][~banded(8, 1.0).mask].any()
+
+
+def test_a_machine_too_large_to_enumerate_learns_exactly() -> None:
+    x = banded(30, 1.0).sample(100, method="exact", seed=0)
+    rbm = banded(30, 0.01)
+    before = rbm.log_likelihood(x)
+    rbm.fit(x, epochs=1, algorithm="exact", batch_size=50, learning_rate=0.3)
+    assert rbm.log_likelihood(x) > before + 1  # nats a row, of two steps up the exact gradient
+    with pytest.raises(EnumerationLimitError, match=r"100000000 exact steps .* by elimination.*Pass a limit="):
+        rbm.fit(x, epochs=50_000_000, algorithm="exact", batch_size=50)
