@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pgm_rbm.domains import is_finite
 from pgm_rbm.errors import EnumerationLimitError, ModelError
@@ -13,7 +13,7 @@ from pgm_rbm.exact import enumeration
 from pgm_rbm.exact.costs import SECONDS
 from pgm_rbm.exact.elimination import Elimination, Question
 from pgm_rbm.exact.shards import Progress
-from pgm_rbm.exact.sparse import Node, edges_of
+from pgm_rbm.exact.sparse import edges_of
 from pgm_rbm.exact.sums import LayerSum, ProductSum
 from pgm_rbm.exact.ways import QUICK, Limits, Tractability, Way, choose
 from pgm_rbm.graph.structure import format_seconds
@@ -21,6 +21,7 @@ from pgm_rbm.kernels import Phase
 from pgm_rbm.partition import LogPartition
 
 if TYPE_CHECKING:
+    from pgm_rbm.graph.bipartite import RBMGraph
     from pgm_rbm.graph.model import GraphModel
     from pgm_rbm.rbm import RBM
 
@@ -135,16 +136,12 @@ def graph_of(rbm: RBM) -> GraphModel | str:
 
 def eliminated(rbm: RBM, question: Question, limits: Limits, draws: int = 1) -> Elimination | str:
     """What an elimination would take; marginals are those of the pairs that have a weight, too."""
-    from pgm_rbm.graph.bipartite import RBMGraph
-
+    if question == "marginals" and not rbm._has_arrays_of_graph:
+        return "averages of -dE/dtheta are summed on the graph of the pairwise energy only"
     graph = graph_of(rbm)
     if isinstance(graph, str):
         return graph
-    wanted: list[tuple[Node, Node]] = []
-    if question == "marginals":
-        if not isinstance(graph, RBMGraph):
-            return "averages of -dE/dtheta are summed on the graph of the pairwise energy only"
-        wanted = edges_of(graph)
+    wanted = edges_of(cast("RBMGraph", graph)) if question == "marginals" else []
     return graph._elimination(question, {}, limits, wanted=wanted, draws=draws)
 
 

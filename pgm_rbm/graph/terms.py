@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 Node = tuple[str, int]
 
 # Numbers, over all indices and states of all terms, beyond which a graph is no way to look at a model.
-_MOST_NUMBERS = 2**21
+_MOST_NUMBERS = 2**18
 
 
 def fill(

@@ -121,7 +121,7 @@ def test_what_no_graph_can_hold_is_refused() -> None:
     tied = Energy.parse("-exp(sum(w[i]*v[i], i))", visible={"v": "binary"})
     with pytest.raises(ModelError, match="takes a function of a sum over units"):
         GraphModel.from_energy(tied, {"w": np.ones(3)}, {"v": 3})
-    with pytest.raises(ModelError, match=r"come to 9,009,002 numbers; a graph model is made of 2,097,152 at most"):
+    with pytest.raises(ModelError, match=r"come to 9,009,002 numbers; a graph model is made of 262,144 at most"):
         GraphModel.from_energy(SEMI, dict.fromkeys(SEMI.parameters, 0), {"v": 3000, "h": 2})
     with pytest.raises(ModelError, match=r"parameters must name L, a, b, w, as the energy does. Got L, a, b"):
         GraphModel.from_energy(SEMI, {"L": np.zeros((2, 2)), "a": np.zeros(2), "b": np.zeros(2)}, {"v": 2, "h": 2})
