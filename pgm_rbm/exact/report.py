@@ -189,19 +189,25 @@ def taken(
         ValueError: a parameter is not finite, or ``limit`` is not a positive whole number.
     """
     limits = limits or Limits()
-    found = choose(_options(rbm, question, limits, limit, threads))
+    seen: list[Enumerated | Elimination] = []
+
+    def looked_at() -> Iterator[Enumerated | Elimination]:
+        for option in _options(rbm, question, limits, limit, threads):
+            seen.append(option)
+            yield option
+
+    found = choose(looked_at())
     if found is not None:
         return found
-    enumerated = Enumerated(rbm, limit, threads, averages=question == "marginals")
-    other = eliminated(rbm, question, limits)
-    try:
-        refused = enumerated.refused
-    except ModelError:
-        if isinstance(other, Elimination):
-            raise other.refusal(INSTEAD) from None
-        raise
+    elimination = next((option for option in seen if isinstance(option, Elimination)), None)
+    enumerated = next((option for option in seen if isinstance(option, Enumerated)), None)
+    if enumerated is None:
+        if elimination is not None:
+            raise elimination.refusal(INSTEAD)
+        enumerated = Enumerated(rbm, limit, threads, averages=question == "marginals")  # which says why it is no way
+    refused = enumerated.refused
     assert refused is not None
-    raise refused if isinstance(other, str) else _both_refused(refused, other, raised)
+    raise refused if elimination is None else _both_refused(refused, elimination, raised)
 
 
 def eliminated_log_partition(rbm: RBM, limits: Limits, progress: bool | Progress | None) -> LogPartition:
