@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.domains import is_finite, log_measure, states_of
+from pgm_rbm.errors import ModelError
 from pgm_rbm.exact import costs, enumeration, joint
 from pgm_rbm.kernels import Kernels, Parameters, dtype_of, serves
 from pgm_rbm.layout import Layout
@@ -64,7 +65,7 @@ class Monitor:
         listed = len(layout.data_columns) == 1 and is_finite(kernels.layers[layout.visible[0]])
         single = listed and serves(kernels, f"free_energy_of_{layout.visible[0]}")
         if kind == "auto":
-            kind = "exact" if _within_reach(layout, x, limit) else "pseudo" if single else "none"
+            kind = "exact" if _within_reach(layout, parameters, x, limit) else "pseudo" if single else "none"
         elif kind == "exact":
             enumeration.make_plan(kernels, parameters, limit, threads)
         elif kind == "pseudo" and not single:
@@ -100,30 +101,25 @@ class Monitor:
         return {}
 
 
-def _within_reach(layout: Layout, x: npt.NDArray[Any], limit: int | None) -> bool:
+def _within_reach(layout: Layout, parameters: Parameters, x: npt.NDArray[Any], limit: int | None) -> bool:
     kernels, sizes = layout.kernels, layout.sizes
     if layout.given:
         return False
-    bits = {
-        layer: sizes[layer] * math.log2(len(states_of(unit)))
-        for layer, unit in kernels.layers.items()
-        if is_finite(unit)
-    }
-    if layout.two_sided:
-        if not bits:
+    try:
+        configurations = enumeration.layer_sum(kernels, parameters).configurations
+    except ModelError:  # there is no exact ln Z
+        return False
+    if not layout.two_sided:
+        # All hidden layers but one are enumerated for every row.
+        others = [layer for layer in kernels.hidden if layer != layout.averaged]
+        if layout.averaged is None or not all(is_finite(kernels.layers[layer]) for layer in others):
             return False
-        work = min(bits.values())
-    else:
-        # All layers but one are enumerated; and all hidden ones but one for every row.
-        if len(bits) < len(kernels.layers) - 1 or layout.averaged is None:
-            return False
-        work = sum(bits.values()) - (max(bits.values()) if len(bits) == len(kernels.layers) else 0.0)
-        beside = sum(bits.get(layer, math.inf) for layer in kernels.hidden if layer != layout.averaged)
+        beside = sum(sizes[layer] * math.log2(len(states_of(kernels.layers[layer]))) for layer in others)
         if beside > 10 or 2**beside * len(x) * layout.units > _POSTERIOR_WORK:
             return False
-    if work > math.log2(min(costs.allowed_configurations(limit), costs.DEFAULT_LIMIT)):
+    if configurations > min(costs.allowed_configurations(limit), costs.DEFAULT_LIMIT):
         return False
-    return 2.0**work * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
+    return configurations * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
 
 
 def pseudo_log_likelihood(
