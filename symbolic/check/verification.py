@@ -120,17 +120,24 @@ class Verification:
 def default_sizes(energy: Energy, *lines: Expr) -> dict[str, int]:
     """Small sizes that differ from each layer to the next, so that no two axes can be mistaken for each other.
 
-    A layer has every unit that the energy, or a line of a derivation, names by its number. Where there would be too
-    many configurations to sum over, sizes are smaller, and some may be equal.
+    A layer has every unit that the energy, or a line of a derivation, names by its number, and one more than the axes
+    that a parameter has over it, so that a wrong index finds a unit of its own. Where there would be too many
+    configurations to sum over, sizes are smaller, and some may be equal.
     """
     least = dict.fromkeys(energy.layers, 1)
+    usual_least = {
+        layer.name: 1 + parameter.layers.count(layer)
+        for parameter in energy.parameters.values()
+        for layer in parameter.layers
+        if parameter.layers.count(layer) > 1 and not isinstance(layer, KnownAxis)
+    }
     for layer, number in _numbered(energy.expression, *lines):
         least[layer.name] = max(least.get(layer.name, 1), number + 1)
     sizes: dict[str, int] = {}
     for usual, differ in (((2, 3), True), ((2, 3), False), ((2, 2), False), ((1, 2), False), ((1, 1), False)):
         sizes, before = {}, 0
         for position, name in enumerate(energy.layers):
-            size = max(least[name], usual[position % 2])
+            size = max(least[name], usual[position % 2], usual_least.get(name, 1) if differ else 1)
             before = sizes[name] = size + (differ and size == before)
         if _bits(energy, sizes) <= MOST_BITS:
             break

@@ -165,7 +165,9 @@ class World:
         Raises:
             CheckError: one of them has none.
         """
-        self.place(before, after)
+        # One after the other: an index that a wrong line has made up takes no unit from those that belong there.
+        self.place(before)
+        self.place(after)
         program = self.program
         logarithms = program.top.is_exact and any(map(program.has_logarithm, (before, after)))
         compiled = program.exp_of if logarithms else program.value

@@ -234,9 +234,10 @@ def test_every_mistake_is_refused(name: str) -> None:
 def _refused(case: Case, most: int, kinds_made: tuple[str, ...] = ()) -> int:
     """Make at most so many mistakes of a kind in each line, of all kinds if none are named; return how many."""
     energy = case.make()
-    checker = Checker({energy.layers[name]: size for name, size in default_sizes(energy).items()})
+    sizes = {energy.layers[name]: size for name, size in default_sizes(energy).items()}
     tried, seen = 0, set()
     for question, derivation in questions(energy):
+        checker = Checker(sizes)  # one for each derivation, as verify has
         for step in derivation.steps:
             if step in seen:
                 continue
