@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from sympy import Expr, exp, log
@@ -26,7 +26,7 @@ from symbolic.language.binders import ConfigSum
 from symbolic.language.energy import Energy
 from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State, axes_of
 from symbolic.language.probability import FreeEnergy, LogPartition
-from symbolic.units import lookup
+from symbolic.units import is_own, lookup
 
 __all__ = ["ARGUMENTS", "RESERVED", "Condition", "Function", "Program", "program"]
 
@@ -125,7 +125,7 @@ class Program:
 
 
 def program(energy: Energy) -> Program:
-    """All functions of an energy.
+    """All functions of an energy; remembered, so that a module for another target is only printed.
 
     Raises:
         LoweringError: the energy has no counterpart in generated code, or a name in it is one that the generated
@@ -136,6 +136,13 @@ def program(energy: Energy) -> Program:
     clash += [name for name in energy.parameters if name in ARGUMENTS or name in {f"n_{n}" for n in energy.layers}]
     if clash:
         raise LoweringError(f"the name {clash[0]} has a meaning of its own in generated code; choose another.")
+    if all(is_own(layer.unit) for layer in energy.layers.values()):
+        return _program(energy)
+    return _Writer(energy).program()  # a unit of another package may have changed
+
+
+@lru_cache(maxsize=32)
+def _program(energy: Energy) -> Program:
     return _Writer(energy).program()
 
 
