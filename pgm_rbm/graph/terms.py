@@ -178,7 +178,7 @@ def _terms(energy: Energy, given: Collection[str]) -> Iterator[_Term]:
         written = [written_out(factor) for factor in factors]
         states = sorted({s for factor in written for s in factor.atoms(State) if s.layer.name not in given}, key=str)
         for factor in written:
-            if factor.has(IndexSum):
+            if any(total.has(*states) for total in factor.atoms(IndexSum) if states):
                 raise ModelError(
                     f"the term {IndexSum(Mul(*factors), *binders)} of -E takes a function of a sum over units, which "
                     "would be one table over all of them. Enumerate a layer, or sample."
@@ -227,6 +227,8 @@ class _Values:
             return float(next(size for name, size in self.sizes.items() if Layer(name).size == node))
         if isinstance(node, (Delta, Indicator)):
             return np.equal(*map(self.of, node.args)).astype(np.float64)
+        if isinstance(node, IndexSum):
+            return self._summed(node)
         arguments = [self.of(argument) for argument in node.args]
         if isinstance(node, (Add, Mul)):
             return reduce(operator.add if isinstance(node, Add) else operator.mul, arguments)
@@ -234,6 +236,15 @@ class _Values:
             return np.power(np.float64(arguments[0]), arguments[1])
         name = type(node).__name__
         return getattr(runtime_numpy if name in runtime_numpy.__all__ else np, name)(np.float64(*arguments))
+
+    def _summed(self, total: IndexSum) -> Any:
+        """A sum that stands within a function, of parameters and known states."""
+        body, indices = total.open()
+        result: Any = 0.0
+        for place in np.ndindex(*(_length(index.layer, self.sizes) for index in indices)):
+            self.known.update(zip(indices, place, strict=True))
+            result = result + self.of(body)
+        return result
 
     def _place(self, index: Basic) -> Any:
         return int(index) if index.is_Integer else self.known[index]

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import networkx as nx
 import numpy as np
 import pytest
+from hypothesis import given
 
 from pgm_rbm import RBM, GraphModel
 from pgm_rbm.errors import ModelError, NoFiniteDomainError
 from symbolic import Energy, EnergyError, energies
+from tests.symbolic.test_properties_kernels import SIZES, ByHand, made_up, parameters_of, settings_for
 
 SEMI = energies.semi_restricted("spin", "{-1, 0, 2}")
 SQUARED = Energy.parse(
@@ -64,6 +66,18 @@ def test_the_graph_has_the_energy_of_every_configuration(name: str) -> None:
     energy = rbm.kernels.energy(**states, **rbm.parameters)
     found = [graph.energy(dict(zip(graph, row, strict=True))) for row in rows]
     np.testing.assert_allclose(found, energy, rtol=1e-12, atol=1e-12)
+
+
+@settings_for(60)
+@given(made_up())
+def test_any_energy_has_the_same_sum_as_a_graph(case: tuple[str, dict[str, str]]) -> None:
+    text, units = case
+    declared = {f"w{n}": () for n in range(20) if f"w{n}" in text and f"w{n}[" not in text}
+    energy = Energy.parse(text, visible={"v": units["v"]}, hidden={"h": units["h"]}, parameters=declared)
+    parameters = parameters_of(energy)
+    graph = GraphModel.from_energy(energy, parameters, SIZES)
+    expected = np.logaddexp.reduce(ByHand(text, units, parameters).log_weights(), axis=None)
+    assert float(graph.log_partition()) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_numbers_times_units_are_biases_and_weights() -> None:
