@@ -44,7 +44,7 @@ INSTEAD = (
 
 # Up to so many configurations times units, an enumeration takes less than a second on any machine, and no trial is
 # made: by products, or else by kernels.
-_SURELY_QUICK = {True: 2**28, False: 2**22}
+_SURELY_QUICK_PRODUCTS, _SURELY_QUICK_KERNELS = 2**28, 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class Enumerated:
 
     @property
     def quick(self) -> bool:
-        surely = _SURELY_QUICK[isinstance(self._task, ProductSum)]
+        surely = _SURELY_QUICK_PRODUCTS if isinstance(self._task, ProductSum) else _SURELY_QUICK_KERNELS
         return self._task.configurations * self.rbm._layout.units <= surely or self.seconds <= QUICK
 
     def way(self, question: str, taken: bool = False) -> Way:

@@ -125,7 +125,7 @@ def default_sizes(energy: Energy, *lines: Expr) -> dict[str, int]:
     configurations to sum over, sizes are smaller, and some may be equal.
     """
     least = dict.fromkeys(energy.layers, 1)
-    usual_least = {
+    doubled = {
         layer.name: 1 + parameter.layers.count(layer)
         for parameter in energy.parameters.values()
         for layer in parameter.layers
@@ -137,7 +137,7 @@ def default_sizes(energy: Energy, *lines: Expr) -> dict[str, int]:
     for usual, differ in (((2, 3), True), ((2, 3), False), ((2, 2), False), ((1, 2), False), ((1, 1), False)):
         sizes, before = {}, 0
         for position, name in enumerate(energy.layers):
-            size = max(least[name], usual[position % 2], usual_least.get(name, 1) if differ else 1)
+            size = max(least[name], usual[position % 2], doubled.get(name, 1) if differ else 1)
             before = sizes[name] = size + (differ and size == before)
         if _bits(energy, sizes) <= MOST_BITS:
             break
