@@ -6,7 +6,7 @@ import argparse
 import importlib
 
 from benchmarks.measure import show_machine
-from pgm_rbm.workers import thread_count
+from pgm_rbm.machine.workers import thread_count
 
 NAMES = ("derivation", "kernels", "arrays", "training", "exact", "structure")
 

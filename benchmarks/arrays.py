@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import console, paired, readable, show
-from pgm_rbm.kernels import pairwise_kernels
+from pgm_rbm.model.kernels import pairwise_kernels
 
 VISIBLE, HIDDEN = 784, 500
 ROWS = {"cpu": 256, "cuda": 16384}

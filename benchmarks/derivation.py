@@ -97,11 +97,11 @@ def _derivations(energy: Any) -> Iterator[Any]:
 
 def _forget() -> None:
     """Derivations are remembered by energy, so the memory is emptied."""
-    from symbolic.codegen import functions
+    from symbolic.codegen import program
     from symbolic.derivation import gradient, marginal, separation
     from symbolic.language import probability
 
-    modules: tuple[ModuleType, ...] = (functions, gradient, marginal, separation, probability)
+    modules: tuple[ModuleType, ...] = (program, gradient, marginal, separation, probability)
     for module in modules:
         for function in vars(module).values():
             if hasattr(function, "cache_clear") and function.__module__ == module.__name__:

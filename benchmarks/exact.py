@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import fma, plain_numpy
 from benchmarks.measure import Timing, paired, readable, show
 from pgm_rbm import RBM
-from pgm_rbm.workers import thread_count
+from pgm_rbm.machine.workers import thread_count
 
 # Visible and hidden units; rounds; rounds of plain NumPy, which takes minutes where there are none.
 SIZES = ((784, 16, 15, 3), (784, 20, 9, 1), (784, 24, 3, 0), (30, 28, 5, 0))

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import plain_numba, plain_numpy
 from benchmarks.measure import paired, readable, show
-from pgm_rbm.kernels import pairwise_kernels
+from pgm_rbm.model.kernels import pairwise_kernels
 
 ROWS, VISIBLE, HIDDEN = 256, 784, 500
 STATES = {"binary": (0, 1), "spin": (-1, 1)}

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks import plain_numpy
 from benchmarks.measure import paired, readable, show
 from pgm_rbm import RBM
-from pgm_rbm.workers import thread_count
+from pgm_rbm.machine.workers import thread_count
 
 ROWS, VISIBLE, HIDDEN, BATCH = 20_000, 784, 500, 100
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import MissingMatplotlibError
-from pgm_rbm.formats.whole_file import replacing
+from pgm_rbm.machine.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,27 +15,27 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.construction import checked_sizes, loose_sizes
-from pgm_rbm.domains import is_finite, is_plain
-from pgm_rbm.energy_model import States
 from pgm_rbm.errors import EnumerationLimitError, ModelError, NotPairwiseError
-from pgm_rbm.exact import configurations, enumeration, joint
-from pgm_rbm.exact.configurations import MostProbable
-from pgm_rbm.exact.enumeration import Expectations, Gradient
-from pgm_rbm.exact.shards import Executors, Progress, showing
-from pgm_rbm.exact.sums import lifted, require_domain
-from pgm_rbm.kernels import FloatArray, Kernels, Phase, checked_parameters, pairwise_kernels
-from pgm_rbm.learning.learner import LearningModel
-from pgm_rbm.partition import LogPartition
+from pgm_rbm.exact.enumeration import answers, configurations, multilayer
+from pgm_rbm.exact.enumeration.answers import Expectations, Gradient
+from pgm_rbm.exact.enumeration.configurations import MostProbable
+from pgm_rbm.exact.enumeration.shards import Executors, Progress, showing
+from pgm_rbm.exact.enumeration.sums import lifted, require_domain
+from pgm_rbm.learning.fit import LearningModel
+from pgm_rbm.model.domains import is_finite, is_plain
+from pgm_rbm.model.draw import require_drawable
+from pgm_rbm.model.kernels import FloatArray, Kernels, Phase, checked_parameters, pairwise_kernels
+from pgm_rbm.model.model import States
+from pgm_rbm.model.parameters import checked_sizes, loose_sizes
+from pgm_rbm.partition.result import LogPartition
 from pgm_rbm.sampling.gibbs import Given, clamps_from
-from pgm_rbm.sampling.layers import require_drawable
 from pgm_rbm.sampling.sampler import checked_given
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from pgm_rbm.exact.fisher import FisherInformation
-    from pgm_rbm.exact.ways import Tractability
+    from pgm_rbm.exact.enumeration.fisher import FisherInformation
+    from pgm_rbm.exact.tractability import Tractability
     from pgm_rbm.graph.bipartite import RBMGraph
     from pgm_rbm.graph.model import GraphModel
     from symbolic.derivation.trace import Derivation
@@ -323,8 +323,8 @@ class RBM(LearningModel):
             IntractableError: elimination was asked for, and the graph is too dense.
             ModelError: the model has no ln Z that can be found in this way; the message says why.
         """
-        from pgm_rbm.exact import report
-        from pgm_rbm.exact.ways import Limits
+        from pgm_rbm.exact import choice
+        from pgm_rbm.exact.tractability import Limits
 
         if method not in ("auto", "enumeration", "elimination"):
             raise ValueError(f"method must be 'auto', 'enumeration' or 'elimination'. Got {method!r}.")
@@ -338,11 +338,11 @@ class RBM(LearningModel):
                 raise ValueError(f"{name} has no meaning with method={other!r}: leave it out. Got {value!r}.")
         limits = Limits.of(memory_limit, time_limit)
         if method == "auto":
-            way = report.taken(self, "ln Z", limits=limits, limit=limit, threads=threads)
-            method = "enumeration" if isinstance(way, report.Enumerated) else "elimination"
+            way = choice.taken(self, "ln Z", limits=limits, limit=limit, threads=threads)
+            method = "enumeration" if isinstance(way, choice.Enumerated) else "elimination"
         if method == "elimination":
-            return report.eliminated_log_partition(self, limits, progress)
-        return enumeration.log_partition(
+            return choice.eliminated_log_partition(self, limits, progress)
+        return answers.log_partition(
             self._kernels,
             self._parameters,
             limit=limit,
@@ -368,9 +368,9 @@ class RBM(LearningModel):
             inputs = self._layout.data_states(rows.astype(np.float64))
             inputs = {layer: inputs[layer] for layer in self._layout.given}
             each = self._kernels.log_partition(inputs, **lifted(self._parameters))
-            return joint.log_probability(self._kernels, self._parameters, rows, 0.0, threads=threads) - each
+            return multilayer.log_probability(self._kernels, self._parameters, rows, 0.0, threads=threads) - each
         log_z = self.log_partition(limit=limit, threads=threads, progress=progress).value
-        return joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
+        return multilayer.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
 
     def log_likelihood(
         self,
@@ -399,7 +399,7 @@ class RBM(LearningModel):
         """
         rows = self._data(X, "X")
         model = self.expectations(limit=limit, threads=threads, progress=progress, executor=executor).phase
-        data = joint.data_phase(self._kernels, self._parameters, rows, threads=threads)
+        data = multilayer.data_phase(self._kernels, self._parameters, rows, threads=threads)
         return Gradient(self._existing(data), model)
 
     def _existing(self, phase: Phase) -> Phase:
@@ -431,11 +431,11 @@ class RBM(LearningModel):
         every_pair: bool,
     ) -> Expectations:
         """Averages, with those of pairs of units that have no edge if ``every_pair``."""
-        from pgm_rbm.exact import report
+        from pgm_rbm.exact import choice
 
-        way = report.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
-        if isinstance(way, report.Enumerated):
-            return enumeration.expectations(
+        way = choice.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
+        if isinstance(way, choice.Enumerated):
+            return answers.expectations(
                 self._kernels,
                 self._parameters,
                 limit=limit,
@@ -443,7 +443,7 @@ class RBM(LearningModel):
                 progress=progress,
                 executor=executor,
             )
-        from pgm_rbm.exact import sparse
+        from pgm_rbm.exact.elimination import sparse
 
         with showing(progress, "averages") as shown:
             return sparse.expectations(cast("RBMGraph", self.graph), every_pair=every_pair, progress=shown)
@@ -489,12 +489,12 @@ class RBM(LearningModel):
                 states weigh of themselves, such as Poisson units.
             EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
         """
-        from pgm_rbm.exact import report
+        from pgm_rbm.exact import choice
 
         self._require_two_sides("the entropy")
         if of == "joint":
-            way = report.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
-            if not isinstance(way, report.Enumerated):
+            way = choice.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
+            if not isinstance(way, choice.Enumerated):
                 return self.graph.entropy(progress=progress)
             return configurations.joint_entropy(
                 self._kernels, self._parameters, self._tempered, limit=limit, threads=threads, progress=progress
@@ -574,9 +574,9 @@ class RBM(LearningModel):
                     self._kernels, self._parameters, clamps, limit=limit, threads=threads, progress=progress
                 )
             except EnumerationLimitError as refused:
-                from pgm_rbm.exact import report
+                from pgm_rbm.exact import choice
 
-                report.require_elimination(self, "most probable", refused, _RAISED)
+                choice.require_elimination(self, "most probable", refused, _RAISED)
             best = self.graph.most_probable(chosen, progress=progress)
             states = np.array([best[node] for node in self.graph], dtype=self.dtype)
             return MostProbable(states[: self.n_visible], states[self.n_visible :], best.log_probability)
@@ -595,9 +595,9 @@ class RBM(LearningModel):
         try:
             return super()._exact_draws(n, seed, limit, threads, progress)
         except EnumerationLimitError as refused:
-            from pgm_rbm.exact import report
+            from pgm_rbm.exact import choice
 
-            report.require_elimination(self, "samples", refused, _RAISED, n)
+            choice.require_elimination(self, "samples", refused, _RAISED, n)
         drawn = self.graph.sample(n, seed=seed, progress=progress)
         return drawn[:, : self.n_visible].astype(self.dtype)
 
@@ -605,9 +605,9 @@ class RBM(LearningModel):
         try:
             return super()._term_b(steps, limit, threads)
         except EnumerationLimitError as refused:
-            from pgm_rbm.exact import report
+            from pgm_rbm.exact import choice
 
-            return report.eliminated_term_b(self, steps, limit, refused, _RAISED)
+            return choice.eliminated_term_b(self, steps, limit, refused, _RAISED)
 
     def fisher_information(
         self,
@@ -632,7 +632,7 @@ class RBM(LearningModel):
             EnumerationLimitError: more configurations, memory or time than allowed; nothing has been computed.
             ValueError: a parameter is not finite, or a limit not positive.
         """
-        from pgm_rbm.exact.fisher import fisher_information
+        from pgm_rbm.exact.enumeration.fisher import fisher_information
 
         self._require_two_sides("the Fisher information")
         return fisher_information(
@@ -660,9 +660,9 @@ class RBM(LearningModel):
         Raises:
             ValueError: a limit is no positive number, or a parameter is not finite.
         """
-        from pgm_rbm.exact import report
+        from pgm_rbm.exact import choice
 
-        return report.tractability(self, limit=limit, memory_limit=memory_limit, time_limit=time_limit)
+        return choice.tractability(self, limit=limit, memory_limit=memory_limit, time_limit=time_limit)
 
     # Files, graph and derivation ---------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ the state s with the weight μ(s). A Poisson unit, say, has μ(s) = 1 / s!, so t
 
 Another package adds units through the entry-point group ``pgm_rbm.units``: the entry point's name is the unit's, and
 its object is a :class:`Unit`, or for a family such as ``binomial(4)`` a function to one from the text in parentheses.
-The names of this table stay its own. :func:`pgm_rbm.testing.assert_unit` checks such a row.
+The names of this table stay its own. :func:`symbolic.testing.assert_unit` checks such a row.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import typer
 from pgm_rbm.cli.files import load_model, new_output, unreadable
 from pgm_rbm.cli.program import Force, RequestError, refusing
 from pgm_rbm.errors import ModelError
-from pgm_rbm.formats.whole_file import replacing
+from pgm_rbm.machine.files import replacing
 
 if TYPE_CHECKING:
     from pgm_rbm.rbm import RBM
@@ -113,7 +113,7 @@ def _from_graphml(source: Path) -> RBM:
 def _to_graphml(rbm: RBM, output: Path) -> None:
     import networkx as nx
 
-    from pgm_rbm.graph.variables import has_labels
+    from pgm_rbm.model.variables import has_labels
 
     with refusing(str(output)):
         graph = rbm.graph

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgm_rbm.cli.program import RequestError, refusing
-from pgm_rbm.formats.whole_file import replacing, require_place
+from pgm_rbm.machine.files import replacing, require_place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -254,7 +254,7 @@ def states(
     """
     import numpy as np
 
-    from pgm_rbm.domains import listed, outside
+    from pgm_rbm.model.domains import listed, outside
 
     values = table.values
     if model is not None and values.shape[1] != model[1]:

@@ -59,7 +59,7 @@ def partition(
             rbm = load_model(model)
             executor = None
             if cluster is not None:
-                from pgm_rbm.exact.cluster import MissingDaskError, dask_executor
+                from pgm_rbm.exact.enumeration.cluster import MissingDaskError, dask_executor
 
                 try:
                     executor = stack.enter_context(dask_executor(cluster))

@@ -72,7 +72,7 @@ def sample(
     """
     import numpy as np
 
-    from pgm_rbm.sampling.streams import resolve_seed
+    from pgm_rbm.machine.streams import resolve_seed
 
     if output is not None:
         new_output(output, force, ARRAY_ENDINGS)

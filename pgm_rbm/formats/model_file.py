@@ -19,7 +19,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from pgm_rbm.formats.whole_file import replacing
+from pgm_rbm.machine.files import replacing
 
 __all__ = ["VERSION", "ModelFileError", "read", "write"]
 

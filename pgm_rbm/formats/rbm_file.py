@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from pgm_rbm.formats import model_file
-from pgm_rbm.kernels import checked_parameters, dtype_of
 from pgm_rbm.learning.history import History
+from pgm_rbm.model.kernels import checked_parameters, dtype_of
 
 if TYPE_CHECKING:
-    from pgm_rbm.learning.learner import LearningModel
+    from pgm_rbm.learning.fit import LearningModel
     from pgm_rbm.rbm import RBM
     from symbolic.language.energy import Energy
 

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgm_rbm.exact.ways import Tractability, Way
+    from pgm_rbm.exact.elimination.order import colour_classes
+    from pgm_rbm.exact.tractability import Tractability, Way
     from pgm_rbm.graph.bipartite import RBMGraph, arrays_from_graph, bipartition
     from pgm_rbm.graph.model import Factor, GraphModel, MostProbableAssignment
-    from pgm_rbm.graph.structure import colour_classes
 
 __all__ = [
     "Factor",
@@ -30,9 +30,12 @@ _HOMES = {
     "RBMGraph": "bipartite",
     "arrays_from_graph": "bipartite",
     "bipartition": "bipartite",
-    "colour_classes": "structure",
 }
-_ELSEWHERE = {"Tractability": "pgm_rbm.exact.ways", "Way": "pgm_rbm.exact.ways"}
+_ELSEWHERE = {
+    "Tractability": "pgm_rbm.exact.tractability",
+    "Way": "pgm_rbm.exact.tractability",
+    "colour_classes": "pgm_rbm.exact.elimination.order",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pgm_rbm.errors import ModelError, NotBipartiteError
 from pgm_rbm.graph.model import Factor, GraphModel, _Couplings
-from pgm_rbm.graph.variables import canonical, finite_number, has_labels, kind_of
+from pgm_rbm.model.variables import canonical, finite_number, has_labels, kind_of
 
 __all__ = ["GraphArrays", "RBMGraph", "arrays_from_graph", "bipartition"]
 

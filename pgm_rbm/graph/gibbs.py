@@ -15,11 +15,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pgm_rbm.exact.elimination import LogTable
-from pgm_rbm.exact.shards import Progress
-from pgm_rbm.graph.structure import colour_classes
-from pgm_rbm.sampling.streams import Purpose, derive_key, uniforms
-from pgm_rbm.workers import workers
+from pgm_rbm.exact.elimination.order import colour_classes
+from pgm_rbm.exact.elimination.run import LogTable
+from pgm_rbm.exact.enumeration.shards import Progress
+from pgm_rbm.machine.streams import Purpose, derive_key, uniforms
+from pgm_rbm.machine.workers import workers
 
 __all__ = ["sample"]
 

@@ -27,12 +27,12 @@ from pgm_rbm.errors import (
     UnknownVariableError,
     ValueOutsideDomainError,
 )
-from pgm_rbm.exact import elimination
-from pgm_rbm.exact.elimination import Elimination
-from pgm_rbm.exact.shards import Progress, showing
-from pgm_rbm.exact.ways import Limits, Tractability
-from pgm_rbm.graph import tractability
-from pgm_rbm.graph.variables import (
+from pgm_rbm.exact.elimination import run
+from pgm_rbm.exact.elimination.run import Elimination
+from pgm_rbm.exact.enumeration.shards import Progress, showing
+from pgm_rbm.exact.tractability import Limits, Tractability
+from pgm_rbm.graph import choice
+from pgm_rbm.model.variables import (
     CATEGORICAL,
     Kind,
     canonical,
@@ -42,7 +42,7 @@ from pgm_rbm.graph.variables import (
     read_bias,
     read_states,
 )
-from pgm_rbm.partition import LogPartition
+from pgm_rbm.partition.result import LogPartition
 
 if TYPE_CHECKING:
     from symbolic import Energy
@@ -195,10 +195,10 @@ class GraphModel(nx.Graph):
             >>> round(float(model.log_partition()), 6)
             6.93983
         """
-        from pgm_rbm.graph import terms
+        from pgm_rbm.exact.elimination import of_energy
 
         model = cls()
-        terms.fill(model, energy, parameters, sizes, given or {})
+        of_energy.fill(model, energy, parameters, sizes, given or {})
         return model
 
     # -- building ----------------------------------------------------------------------------------------
@@ -598,7 +598,7 @@ class GraphModel(nx.Graph):
         """
         observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
         with showing(progress, "ln Z") as shown:
-            found = tractability.log_partition(self, observed, method, limits, threads=threads, progress=shown)
+            found = choice.log_partition(self, observed, method, limits, threads=threads, progress=shown)
         if found == -math.inf:
             raise _impossible(evidence)
         return found
@@ -790,7 +790,7 @@ class GraphModel(nx.Graph):
         with showing(progress, "entropy") as shown, self._possible(evidence):
             eliminated, tables, cardinalities = self._prepared("marginals", observed, limits)
             wanted = list(dict.fromkeys(scope for scope, _ in tables if scope))
-            log_z, found = elimination.marginals(
+            log_z, found = run.marginals(
                 tables, cardinalities, wanted, eliminated.plan, eliminated.segment, progress=shown
             )
         terms = [log_z]
@@ -837,10 +837,10 @@ class GraphModel(nx.Graph):
         with showing(progress, "most probable") as shown, self._possible(evidence):
             eliminated, tables, cardinalities = self._prepared("most probable", observed, limits)
             plan, search = eliminated.plan, eliminated.operations - eliminated.plan.operations
-            log_z = elimination.log_partition(tables, cardinalities, plan, progress=_stretch(shown, 0, search))
+            log_z = run.log_partition(tables, cardinalities, plan, progress=_stretch(shown, 0, search))
             if log_z == -math.inf:
-                raise elimination.Contradiction
-            states = elimination.most_probable(
+                raise run.Contradiction
+            states = run.most_probable(
                 tables, cardinalities, plan, eliminated.segment, progress=_stretch(shown, plan.operations, 0)
             )
         states |= observed
@@ -903,7 +903,7 @@ class GraphModel(nx.Graph):
             ((10000, 2), True)
         """
         from pgm_rbm.graph import gibbs
-        from pgm_rbm.sampling.streams import Purpose, generator, resolve_seed
+        from pgm_rbm.machine.streams import Purpose, generator, resolve_seed
 
         if method not in ("exact", "gibbs"):
             raise ValueError(f"method must be 'exact' or 'gibbs'. Got {method!r}.")
@@ -925,12 +925,12 @@ class GraphModel(nx.Graph):
                         f"Gibbs chains may never get past the zeros of factor {zero.name!r}. Use method='exact', or "
                         "give its zeros a small potential."
                     )
-                tables = elimination.condition(self.log_tables(), observed)
+                tables = run.condition(self.log_tables(), observed)
                 cardinalities = self._cardinalities(observed)
                 states = gibbs.sample(tables, cardinalities, count, sweeps, key, threads=threads, progress=shown)
             else:
                 eliminated, tables, cardinalities = self._prepared("samples", observed, limits, draws=count)
-                states = elimination.sample(
+                states = run.sample(
                     tables, cardinalities, count, uniforms, eliminated.plan, eliminated.segment, progress=shown
                 )
         drawn = np.empty((count, len(self)), dtype=np.result_type(np.int64, *map(self.domain, self.variables)))
@@ -961,11 +961,11 @@ class GraphModel(nx.Graph):
         Raises:
             UnknownVariableError, ValueOutsideDomainError: the evidence does not fit the model.
         """
-        return tractability.report(self, self._evidence(evidence), Limits.of(memory_limit, time_limit))
+        return choice.report(self, self._evidence(evidence), Limits.of(memory_limit, time_limit))
 
     def _elimination(
         self,
-        question: elimination.Question,
+        question: run.Question,
         observed: Mapping[Hashable, int],
         limits: Limits,
         *,
@@ -994,25 +994,25 @@ class GraphModel(nx.Graph):
     def _zero(self, observed: Mapping[Hashable, int]) -> Factor | None:
         """A factor with a potential of zero that the evidence leaves, if there is one."""
         for factor in self.factors:
-            ((_, table),) = elimination.condition([(factor.scope, factor.log_table)], observed)
+            ((_, table),) = run.condition([(factor.scope, factor.log_table)], observed)
             if (table == -math.inf).any():
                 return factor
         return None
 
     def _prepared(
         self,
-        question: elimination.Question,
+        question: run.Question,
         observed: Mapping[Hashable, int],
         limits: Limits,
         *,
         keep: Sequence[Hashable] = (),
         wanted: Sequence[tuple[Hashable, ...]] = (),
         draws: int = 1,
-    ) -> tuple[Elimination, list[elimination.LogTable], dict[Hashable, int]]:
+    ) -> tuple[Elimination, list[run.LogTable], dict[Hashable, int]]:
         """An elimination within the limits, the tables, and every free variable's number of states."""
         eliminated = self._elimination(question, observed, limits, keep=keep, wanted=wanted, draws=draws)
         eliminated.require(self._instead(observed))
-        return eliminated, elimination.condition(self.log_tables(), observed), self._cardinalities(observed)
+        return eliminated, run.condition(self.log_tables(), observed), self._cardinalities(observed)
 
     def _beliefs(
         self,
@@ -1033,7 +1033,7 @@ class GraphModel(nx.Graph):
             if any(frozenset(pair) not in met for pair in combinations(scope, 2))
         ]
         with self._possible(evidence):
-            return elimination.marginals(
+            return run.marginals(
                 [*tables, *blank], cardinalities, wanted, eliminated.plan, eliminated.segment, progress=progress
             )
 
@@ -1047,7 +1047,7 @@ class GraphModel(nx.Graph):
     ) -> FloatArray:
         eliminated, tables, cardinalities = self._prepared("ln Z", observed, limits, keep=keep)
         with self._possible(evidence):
-            logs = elimination.log_marginal(tables, cardinalities, keep, eliminated.plan, progress=progress)
+            logs = run.log_marginal(tables, cardinalities, keep, eliminated.plan, progress=progress)
         return _normalised(logs, evidence)
 
     def _coupled_pairs(self) -> list[tuple[Hashable, Hashable]]:
@@ -1119,7 +1119,7 @@ class GraphModel(nx.Graph):
         low, high = np.array(ends).reshape(-1, 2).T
         return low, high
 
-    def _spreads(self, observed: Mapping[Hashable, int]) -> Iterator[elimination.Spread]:
+    def _spreads(self, observed: Mapping[Hashable, int]) -> Iterator[run.Spread]:
         """How far the logarithms of each table range, once the evidence is gone."""
         low, high = self._extremes(observed)
         names, couplings = self.variables, self._couplings()
@@ -1133,7 +1133,7 @@ class GraphModel(nx.Graph):
         for u, v, spread in zip(couplings.first.tolist(), couplings.second.tolist(), reach.tolist(), strict=True):
             yield tuple(name for name in (names[u], names[v]) if name not in observed), spread
         for factor in self.factors:
-            ((scope, table),) = elimination.condition([(factor.scope, factor.log_table)], observed)
+            ((scope, table),) = run.condition([(factor.scope, factor.log_table)], observed)
             finite = table[table > -math.inf]
             yield scope, float(np.ptp(finite)) if finite.size else 0.0
 
@@ -1154,7 +1154,7 @@ class GraphModel(nx.Graph):
                 "sums. Scale them down."
             )
 
-    def log_tables(self) -> list[elimination.LogTable]:
+    def log_tables(self) -> list[run.LogTable]:
         """The model as a product of tables, in logs: exp of their sum at x is mu(x) exp(-E(x)).
 
         Returns:
@@ -1168,7 +1168,7 @@ class GraphModel(nx.Graph):
         names = self.variables
         kinds = [self._kind(name) for name in names]
         domains = [kind.domain.astype(np.float64) for kind in kinds]
-        tables: list[elimination.LogTable] = []
+        tables: list[run.LogTable] = []
         for name, kind, domain in zip(names, kinds, domains, strict=True):
             bias = np.asarray(self.bias(name))
             if bias.any() or kind.log_measure:
@@ -1195,7 +1195,7 @@ class GraphModel(nx.Graph):
         """Turns a contradiction into the error that shows the evidence."""
         try:
             yield
-        except elimination.Contradiction:
+        except run.Contradiction:
             raise _impossible(evidence) from None
 
     # -- checking what comes in --------------------------------------------------------------------------

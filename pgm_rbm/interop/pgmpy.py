@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pgm_rbm.errors import ModelError
 from pgm_rbm.graph.model import GraphModel
-from pgm_rbm.graph.variables import CATEGORICAL, Kind, kind_of
+from pgm_rbm.model.variables import CATEGORICAL, Kind, kind_of
 
 try:
     from pgmpy.factors.discrete import DiscreteFactor

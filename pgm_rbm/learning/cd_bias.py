@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact import costs, enumeration
-from pgm_rbm.exact.enumeration import Gradient
-from pgm_rbm.exact.shards import Cuts, Progress, each
-from pgm_rbm.exact.sums import KernelSum, lifted
-from pgm_rbm.kernels import Kernels, Parameters, Phase, checked_states, layer_sizes
-from pgm_rbm.workers import thread_count, workers
+from pgm_rbm.exact.enumeration import answers, cost
+from pgm_rbm.exact.enumeration.answers import Gradient
+from pgm_rbm.exact.enumeration.shards import Cuts, Progress, each
+from pgm_rbm.exact.enumeration.sums import KernelSum, lifted
+from pgm_rbm.machine.workers import thread_count, workers
+from pgm_rbm.model.kernels import Kernels, Parameters, Phase, checked_states, layer_sizes
 
 if TYPE_CHECKING:
     from pgm_rbm.rbm import RBM
@@ -122,7 +122,7 @@ def contrastive_divergence_bias(
     pairs = visible.configurations * hidden.configurations
     allowed = DEFAULT_LIMIT if limit is None else int(limit)
     if pairs > allowed:
-        from pgm_rbm.graph.structure import format_bytes, format_seconds
+        from pgm_rbm.exact.elimination.order import format_bytes, format_seconds
 
         seconds, memory = _seconds(kernels, parameters, pairs, thread_count(threads)), _BYTES_PER_PAIR * pairs
         raise EnumerationLimitError(
@@ -135,7 +135,7 @@ def contrastive_divergence_bias(
             seconds=seconds,
             memory=memory,
         )
-    gradient = enumeration.gradient(kernels, rbm.parameters, rows, limit=allowed, threads=threads)
+    gradient = answers.gradient(kernels, rbm.parameters, rows, limit=allowed, threads=threads)
     every_v, every_h = (
         visible.numbered(np.arange(visible.configurations)),
         hidden.numbered(np.arange(hidden.configurations)),
@@ -167,8 +167,8 @@ def _seconds(kernels: Kernels, parameters: Parameters, pairs: int, threads: int)
     sizes = layer_sizes(kernels, parameters)
     zeros = [np.zeros((_TRIAL, sizes[layer])) for layer in kernels.layers]
     kernels.energy(*zeros, **parameters)
-    taken = costs.quickest(lambda: kernels.energy(*zeros, **parameters), threads)
-    return costs.extended(taken, pairs, _TRIAL * threads)
+    taken = cost.quickest(lambda: kernels.energy(*zeros, **parameters), threads)
+    return cost.extended(taken, pairs, _TRIAL * threads)
 
 
 def _log_weights(

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of
-from pgm_rbm.layout import Layout
-from pgm_rbm.learning.optimisers import optimiser_from, optimiser_settings
-from pgm_rbm.learning.trainer import Settings, TrainingState
+from pgm_rbm.learning.loop import Settings, TrainingState
+from pgm_rbm.learning.updates import optimiser_from, optimiser_settings
+from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of
+from pgm_rbm.model.layout import Layout
 from pgm_rbm.sampling.gibbs import Chains
 
 __all__ = ["pack", "unpack"]

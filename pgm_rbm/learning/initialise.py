@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import ends, has_conditions, is_quadratic
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters
-from pgm_rbm.layout import Layout
-from pgm_rbm.sampling.layers import resting
-from pgm_rbm.sampling.streams import Purpose, generator
+from pgm_rbm.machine.streams import Purpose, generator
+from pgm_rbm.model.domains import ends, has_conditions, is_quadratic
+from pgm_rbm.model.draw import resting
+from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters
+from pgm_rbm.model.layout import Layout
 
 __all__ = ["matching_visible_bias", "small_weights"]
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import is_finite, log_measure, states_of
 from pgm_rbm.errors import ModelError
-from pgm_rbm.exact import costs, enumeration, joint
-from pgm_rbm.kernels import Kernels, Parameters, dtype_of, serves
-from pgm_rbm.layout import Layout
-from pgm_rbm.sampling.streams import Purpose, generator
+from pgm_rbm.exact.enumeration import answers, cost, multilayer
+from pgm_rbm.machine.streams import Purpose, generator
+from pgm_rbm.model.domains import is_finite, log_measure, states_of
+from pgm_rbm.model.kernels import Kernels, Parameters, dtype_of, serves
+from pgm_rbm.model.layout import Layout
 
 __all__ = ["EXACT_WORK", "MONITORS", "Monitor", "pseudo_log_likelihood"]
 
@@ -67,7 +67,7 @@ class Monitor:
         if kind == "auto":
             kind = "exact" if _within_reach(layout, parameters, x, limit) else "pseudo" if single else "none"
         elif kind == "exact":
-            enumeration.make_plan(kernels, parameters, limit, threads)
+            answers.make_plan(kernels, parameters, limit, threads)
         elif kind == "pseudo" and not single:
             raise ValueError(
                 "monitor='pseudo' needs one visible layer of units with finitely many states, with all hidden units "
@@ -82,12 +82,12 @@ class Monitor:
         """The measures by their names in an `EpochRecord`."""
         if self.kind == "exact":
             # That it may be enumerated has been found out at the start.
-            log_z = enumeration.log_partition(
-                self._kernels, self._parameters, limit=costs.MOST, threads=self._threads
-            ).value
+            log_z = answers.log_partition(self._kernels, self._parameters, limit=cost.MOST, threads=self._threads).value
             return {
                 f"{prefix}log_likelihood": float(
-                    joint.log_probability(self._kernels, self._parameters, rows, log_z, threads=self._threads).mean()
+                    multilayer.log_probability(
+                        self._kernels, self._parameters, rows, log_z, threads=self._threads
+                    ).mean()
                 )
                 for prefix, rows in self._data.items()
             }
@@ -106,7 +106,7 @@ def _within_reach(layout: Layout, parameters: Parameters, x: npt.NDArray[Any], l
     if layout.given:
         return False
     try:
-        configurations = enumeration.layer_sum(kernels, parameters).configurations
+        configurations = answers.layer_sum(kernels, parameters).configurations
     except ModelError:  # there is no exact ln Z
         return False
     if not layout.two_sided:
@@ -117,7 +117,7 @@ def _within_reach(layout: Layout, parameters: Parameters, x: npt.NDArray[Any], l
         beside = sum(sizes[layer] * math.log2(len(states_of(kernels.layers[layer]))) for layer in others)
         if beside > 10 or 2**beside * len(x) * layout.units > _POSTERIOR_WORK:
             return False
-    if configurations > min(costs.allowed_configurations(limit), costs.DEFAULT_LIMIT):
+    if configurations > min(cost.allowed_configurations(limit), cost.DEFAULT_LIMIT):
         return False
     return configurations * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgm_rbm import progress
 from pgm_rbm.learning.history import EpochRecord
-from pgm_rbm.learning.trainer import StepProgress
+from pgm_rbm.learning.loop import StepProgress
+from pgm_rbm.machine import progress
 
 __all__ = ["progress_bar"]
 

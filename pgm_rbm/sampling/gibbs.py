@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.domains import describe, dimension, is_finite, outside, states_of
 from pgm_rbm.errors import UnknownVariableError, ValueOutsideDomainError
-from pgm_rbm.kernels import FloatArray, Kernels, Parameters, dtype_of, layer_sizes
-from pgm_rbm.layout import Layout, States
-from pgm_rbm.sampling.layers import draw_layer, layer_key, resting
-from pgm_rbm.sampling.streams import Purpose, generator
-from pgm_rbm.workers import row_blocks, workers
+from pgm_rbm.machine.streams import Purpose, generator
+from pgm_rbm.machine.workers import row_blocks, workers
+from pgm_rbm.model.domains import describe, dimension, is_finite, outside, states_of
+from pgm_rbm.model.draw import draw_layer, layer_key, resting
+from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of, layer_sizes
+from pgm_rbm.model.layout import Layout, States
 
 __all__ = ["Chains", "Clamp", "Given", "clamps_from", "run_chains", "start_chains"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pgm_rbm.energy_model import EnergyModel, States, checked_count
-from pgm_rbm.exact import configurations
-from pgm_rbm.exact.shards import Progress
+from pgm_rbm.exact.enumeration import configurations
+from pgm_rbm.exact.enumeration.shards import Progress
+from pgm_rbm.machine.streams import resolve_seed
+from pgm_rbm.model.model import EnergyModel, States, checked_count
 from pgm_rbm.sampling.gibbs import Chains, Given, clamps_from, run_chains, start_chains
-from pgm_rbm.sampling.streams import resolve_seed
 
 __all__ = ["SamplingModel", "checked_given"]
 

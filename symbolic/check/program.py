@@ -4,7 +4,7 @@ An *environment* is a list with a slot for each thing an expression speaks of: i
 hold rows of cells, parameters hold tables. A *cell* is a number in every form it is needed in (its remainder in each
 field of :data:`symbolic.check.finite_field.FIELDS`, or one real number) with the plain number at its end; the cell of a
 state that is a vector holds the cells of its components. Compiled functions of one program serve many worlds
-(:mod:`symbolic.check.world`), each with an environment of its own.
+(:mod:`symbolic.check.small_model`), each with an environment of its own.
 
 Derivatives are compiled from the rules of differentiation, node by node; SymPy's ``diff`` is not used.
 """
@@ -53,7 +53,7 @@ from symbolic.units import lookup
 
 if TYPE_CHECKING:
     from symbolic.check.reals import Reals
-    from symbolic.check.world import World
+    from symbolic.check.small_model import World
 
 __all__ = ["BY", "WORLD", "Program", "Row", "free_names", "unbound"]
 

@@ -11,7 +11,7 @@ from sympy import Expr
 
 from symbolic.check.program import Program
 from symbolic.check.reals import REALS
-from symbolic.check.world import RealWorld, World, shown_state, stand_ins
+from symbolic.check.small_model import RealWorld, World, shown_state, stand_ins
 from symbolic.errors import CheckError, SymbolicError, UnboundError
 from symbolic.language.binders import UnitSum
 from symbolic.language.layers import Entry, KnownAxis, Layer, State

@@ -98,7 +98,7 @@ class ForeignArrays:
             ArgumentError: one is no array of a library that follows the standard, or not of the common dtype, float32
                 or float64; or two libraries or two devices are mixed.
         """
-        from symbolic.codegen.runtime_array_api import namespace
+        from symbolic.codegen.runtime.array_api import namespace
 
         first = next(iter(arrays), "")
         for name, array in arrays.items():
@@ -127,7 +127,7 @@ class ForeignArrays:
 
     def filled(self, rows: int, value: float, like: Any) -> Any:
         """``rows`` equal numbers in the library, dtype and device of ``like``."""
-        from symbolic.codegen.runtime_array_api import repeated
+        from symbolic.codegen.runtime.array_api import repeated
 
         return repeated(value, (rows,), like)
 
@@ -153,10 +153,10 @@ class ForeignArrays:
             fine: ``"fine_"`` for numbers of float64 in any case.
             one_by_one: whether the units are drawn one after the other, each from streams of its own.
         """
-        from symbolic.codegen import runtime_array_api
-        from symbolic.codegen.runtime import row_streams
-        from symbolic.codegen.runtime_numpy import fine_uniform
-        from symbolic.codegen.runtime_sums import unit_streams
+        from symbolic.codegen.runtime import array_api
+        from symbolic.codegen.runtime.numpy import fine_uniform
+        from symbolic.codegen.runtime.streams import row_streams
+        from symbolic.codegen.runtime.sums import unit_streams
 
         if hasattr(rng, "shape") and not isinstance(rng, np.integer):
             self.check({"the states": like, "rng": rng})
@@ -164,24 +164,24 @@ class ForeignArrays:
             return {f"{fine}uniform": rng}
         key, first = key_of(rng), row_number(first_row, rows)
         if not fine:
-            return {"uniform": runtime_array_api.uniforms(key, first, (rows, units), like)}
+            return {"uniform": array_api.uniforms(key, first, (rows, units), like)}
         if not one_by_one:
-            return {"fine_uniform": runtime_array_api.fine_uniforms(key, first, (rows, units), like)}
+            return {"fine_uniform": array_api.fine_uniforms(key, first, (rows, units), like)}
         streams = row_streams(key, first, rows)
         columns = [fine_uniform(unit_streams(streams, unit), 1) for unit in range(units)]
         numbers = np.concatenate([np.empty((rows, 0)), *columns], axis=1)
-        return {"fine_uniform": runtime_array_api._moved(numbers, like)}
+        return {"fine_uniform": array_api._moved(numbers, like)}
 
     def joined(self, parts: list[Any]) -> Any:
         """One array of the parts' rows."""
-        from symbolic.codegen.runtime_array_api import namespace
+        from symbolic.codegen.runtime.array_api import namespace
 
         xp = namespace(parts[0])
         return xp.concat(parts) if hasattr(xp, "concat") else xp.concatenate(parts)
 
     def reshaped(self, array: Any, shape: tuple[int, ...]) -> Any:
         """The array in another shape."""
-        from symbolic.codegen.runtime_array_api import namespace
+        from symbolic.codegen.runtime.array_api import namespace
 
         return namespace(array).reshape(array, shape)
 

@@ -26,9 +26,9 @@ __all__ = ["TARGETS", "Kernels", "compile_energy", "generate", "kernels_from_sou
 
 # Each target's module has a function ``emit`` from a program to source.
 _EMITTERS = {
-    "numba": "symbolic.codegen.numba_target",
-    "numpy": "symbolic.codegen.numpy_target",
-    "array-api": "symbolic.codegen.array_api_target",
+    "numba": "symbolic.codegen.targets.numba",
+    "numpy": "symbolic.codegen.targets.numpy",
+    "array-api": "symbolic.codegen.targets.array_api",
 }
 TARGETS = tuple(_EMITTERS)
 
@@ -53,7 +53,7 @@ def generate(energy: Energy, target: str = "numba") -> str:
         LoweringError: a derived expression has no counterpart in generated code.
         SymbolicError: there is no such target.
     """
-    from symbolic.codegen.functions import program
+    from symbolic.codegen.program import program
 
     _checked_target(target)
     source: str = importlib.import_module(_EMITTERS[target]).emit(program(energy))

@@ -261,7 +261,7 @@ def _own_sources() -> str:
 def _runtimes() -> str:
     """The hash of the modules that generated ones import from."""
     root = Path(__file__).resolve().parent
-    return _hash_of_files(root, root.glob("runtime*.py"))
+    return _hash_of_files(root, (root / "runtime").glob("*.py"))
 
 
 def _hash_of_files(root: Path, paths: Iterable[Path]) -> str:

@@ -185,7 +185,7 @@ class Derivation:
 
     def lecture(self) -> Lecture:
         """This derivation as a lecture, ready to be written."""
-        from symbolic.lecture.compose import lecture_of_derivation
+        from symbolic.lecture.lesson.lesson import lecture_of_derivation
 
         return lecture_of_derivation(self)
 

@@ -423,6 +423,6 @@ class Energy:
         """The whole lesson: the energy, the gradient as Term A − Term B, free energy, conditionals and a worked
         example.
         """
-        from symbolic.lecture.compose import lecture_of_energy
+        from symbolic.lecture.lesson.lesson import lecture_of_energy
 
         return lecture_of_energy(self)

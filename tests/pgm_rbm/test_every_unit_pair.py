@@ -9,8 +9,8 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError, NoFiniteDomainError
-from pgm_rbm.existence import existence_of
-from pgm_rbm.layout import Layout
+from pgm_rbm.model.convergence import existence_of
+from pgm_rbm.model.layout import Layout
 from symbolic.units import FAMILIES, TABLE
 
 FINITE = ("binary", "spin", "{-1, 0, 1}", "binomial(3)", "integer(2)", "potts(3)", "categorical(3)")

@@ -8,10 +8,11 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from pgm_rbm.exact import calibration, elimination, tables
-from pgm_rbm.exact.calibration import WORKS, Pace, pace, preparation
-from pgm_rbm.exact.elimination import Elimination, _in_logs
-from pgm_rbm.exact.ways import Limits
+from pgm_rbm.exact.elimination import pace as paces
+from pgm_rbm.exact.elimination import run, tables
+from pgm_rbm.exact.elimination.pace import WORKS, Pace, pace, preparation
+from pgm_rbm.exact.elimination.run import Elimination, _in_logs
+from pgm_rbm.exact.tractability import Limits
 from pgm_rbm.graph.model import GraphModel
 
 
@@ -45,8 +46,8 @@ def test_steps_between_and_beyond_those_that_were_tried():
 def even(monkeypatch):
     """A machine on which every step takes a second whatever it does, and reading the model nothing."""
     cost = dict(zip(WORKS, (1.0, 10.0, 100.0, 1000.0, 10_000.0, 1e5, 1e6), strict=True))
-    monkeypatch.setattr(calibration, "pace", lambda work: Pace((0.0, 60.0), (cost[work], cost[work])))
-    monkeypatch.setattr(calibration, "preparation", lambda: 0.0)
+    monkeypatch.setattr(paces, "pace", lambda work: Pace((0.0, 60.0), (cost[work], cost[work])))
+    monkeypatch.setattr(paces, "preparation", lambda: 0.0)
 
 
 def seconds(eliminated):
@@ -74,7 +75,7 @@ def test_steps_that_are_computed_again_are_counted_again(even):
     whole = asked(model, "samples")
     tight = model._elimination("samples", {}, Limits(memory=whole.plan.way_back(0).memory))
     calls = []
-    elimination.sample(
+    run.sample(
         model.log_tables(),
         model._cardinalities({}),
         1,
@@ -98,8 +99,8 @@ def products_in_logs(monkeypatch, model, plan):
         found.append(in_logs)
         return values, in_logs
 
-    monkeypatch.setattr(elimination, "product", product)
-    elimination.log_partition(model.log_tables(), model._cardinalities({}), plan)
+    monkeypatch.setattr(run, "product", product)
+    run.log_partition(model.log_tables(), model._cardinalities({}), plan)
     return np.array(found)
 
 
@@ -149,7 +150,7 @@ def test_a_plan_beyond_all_floats_is_answered():
 
 
 def test_nothing_is_tried_where_there_is_no_doubt(monkeypatch):
-    monkeypatch.setattr(calibration, "pace", lambda work: pytest.fail("a trial was made"))
+    monkeypatch.setattr(paces, "pace", lambda work: pytest.fail("a trial was made"))
     model = ising(nx.grid_2d_graph(4, 4), 0.4)
     model.marginals()
     assert asked(model, "marginals").fits

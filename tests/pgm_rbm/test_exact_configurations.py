@@ -9,9 +9,9 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError, UnknownVariableError, ValueOutsideDomainError
-from pgm_rbm.exact import sums
-from pgm_rbm.kernels import states_of
+from pgm_rbm.exact.enumeration import sums
 from pgm_rbm.learning.cd_bias import contrastive_divergence_bias
+from pgm_rbm.model.kernels import states_of
 from tests.pgm_rbm import naive
 
 UNITS = [("binary", "binary"), ("spin", "spin"), ("binary", "spin"), ("spin", "binary")]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
-from pgm_rbm.exact import configurations, enumeration
-from pgm_rbm.exact.sums import KernelSum, domain_of
+from pgm_rbm.exact.enumeration import answers, configurations
+from pgm_rbm.exact.enumeration.sums import KernelSum, domain_of
 
 RNG = np.random.default_rng(0)
 PARAMETERS = {"w": RNG.normal(0, 0.5, (3, 2)), "a": RNG.normal(size=3), "b": RNG.normal(size=2)}
@@ -80,8 +80,8 @@ def test_finite_units_beside_units_with_a_closed_form() -> None:
     logs += (mean**2).sum(axis=1) / 2 + 1.5 * math.log(2 * math.pi)
     log_z = np.logaddexp.reduce(logs)
     p = np.exp(logs - log_z)
-    assert isinstance(enumeration.layer_sum(kernels, PARAMETERS), KernelSum)
-    found = enumeration.expectations(kernels, PARAMETERS)
+    assert isinstance(answers.layer_sum(kernels, PARAMETERS), KernelSum)
+    found = answers.expectations(kernels, PARAMETERS)
     assert found.log_partition == pytest.approx(log_z, rel=1e-13)
     np.testing.assert_allclose(found.phase["b"], p @ h, atol=1e-13)
     np.testing.assert_allclose(found.phase["a"], p @ mean, atol=1e-13)
@@ -107,10 +107,10 @@ def test_infinite_domains_are_refused_by_type() -> None:
     kernels = GaussianKernels()
     found = r"finitely many states.*Got (gaussian units in layer v|v \(gaussian\))"
     for ask in (
-        lambda: enumeration.make_plan(kernels, PARAMETERS, layer="v"),
+        lambda: answers.make_plan(kernels, PARAMETERS, layer="v"),
         lambda: configurations.layer_entropy(kernels, PARAMETERS, "v"),
         lambda: configurations.most_probable_of_layer(kernels, PARAMETERS, "v"),
-        lambda: enumeration.log_partition(GaussianKernels("gaussian"), PARAMETERS),
+        lambda: answers.log_partition(GaussianKernels("gaussian"), PARAMETERS),
     ):
         with pytest.raises(NoFiniteDomainError, match=found):
             ask()
@@ -120,4 +120,4 @@ def test_infinite_domains_are_refused_by_type() -> None:
 
 def test_many_states_count_towards_the_limit() -> None:
     with pytest.raises(EnumerationLimitError, match=r"hidden, 2 integer\(99\) units.*100\*\*2 configurations"):
-        enumeration.make_plan(GaussianKernels("integer(99)"), PARAMETERS, limit=9999)
+        answers.make_plan(GaussianKernels("integer(99)"), PARAMETERS, limit=9999)

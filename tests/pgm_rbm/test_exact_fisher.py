@@ -7,7 +7,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact import costs, fisher
+from pgm_rbm.exact.enumeration import cost, fisher
 from tests.pgm_rbm import naive
 from tests.pgm_rbm.test_exact_configurations import joint
 
@@ -96,7 +96,7 @@ def test_who_sets_a_limit_has_time_and_memory_lifted(monkeypatch: pytest.MonkeyP
     whole = rbm.fisher_information().matrix
     for name in ("SECONDS", "MEMORY"):
         with monkeypatch.context() as patch:
-            patch.setattr(costs, name, 0)
+            patch.setattr(cost, name, 0)
             with pytest.raises(EnumerationLimitError, match="Pass limit=32 to run it all the same"):
                 rbm.fisher_information()
             np.testing.assert_array_equal(rbm.fisher_information(limit=32).matrix, whole)
@@ -169,7 +169,7 @@ def test_what_does_not_go_with_the_natural_gradient_is_refused() -> None:
         RBM(5, 3, seed=1).fit(x, "cd", optimizer="natural")
     with pytest.raises(EnumerationLimitError):
         RBM(30, 3, seed=1).fit(np.zeros((4, 30)), "exact", optimizer="natural")
-    from pgm_rbm.learning.optimisers import NaturalGradient
+    from pgm_rbm.learning.updates import NaturalGradient
 
     with pytest.raises(ValueError, match="damping must be positive"):
         NaturalGradient(0.0)

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact import fisher, shards, sums
+from pgm_rbm.exact.enumeration import fisher, shards, sums
 from symbolic import energies
 from tests.pgm_rbm import naive
 
@@ -124,11 +124,11 @@ def test_an_exact_step_of_training_is_left_as_if_it_had_not_begun() -> None:
     def interrupt_in_the_step_after(done: int, total: int, record: object) -> None:
         steps.append(done)
         if len(steps) == 5:
-            monkeypatch.setattr(enumeration, "gradient", interrupting)
+            monkeypatch.setattr(answers, "gradient", interrupting)
 
-    from pgm_rbm.exact import enumeration
+    from pgm_rbm.exact.enumeration import answers
 
-    real = enumeration.gradient
+    real = answers.gradient
 
     def interrupting(*arguments: object, **named: object) -> object:
         found = real(*arguments, **named)  # type: ignore[arg-type]

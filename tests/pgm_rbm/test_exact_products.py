@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from pgm_rbm import RBM
-from pgm_rbm.exact import product_loops, products
-from pgm_rbm.exact.products import Problem, tables_of
-from pgm_rbm.exact.reduction import Part
-from pgm_rbm.exact.shards import run
-from pgm_rbm.exact.sums import ProductSum
+from pgm_rbm.exact.enumeration import product_loops, products
+from pgm_rbm.exact.enumeration.products import Problem, tables_of
+from pgm_rbm.exact.enumeration.reduction import Part
+from pgm_rbm.exact.enumeration.shards import run
+from pgm_rbm.exact.enumeration.sums import ProductSum
 
 BINARY, SPIN, TERNARY, UNEVEN, POSITIVE = (0.0, 1.0), (-1.0, 1.0), (0.0, 1.0, 2.0), (-1.0, 0.0, 2.0, 5.0), (1.0, 2.0)
 DOMAINS = {"binary": BINARY, "spin": SPIN, "0..2": TERNARY, "uneven": UNEVEN, "1..2": POSITIVE}

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from pgm_rbm import RBM
-from pgm_rbm.exact import shards as shards_module
-from pgm_rbm.exact import sums
-from pgm_rbm.exact.enumeration import layer_sum
-from pgm_rbm.exact.reduction import Part, Reduction, added, batches
-from pgm_rbm.exact.shards import Cuts, run, showing
-from pgm_rbm.exact.sums import KernelSum, ProductSum, lifted, problem_of
+from pgm_rbm.exact.enumeration import shards as shards_module
+from pgm_rbm.exact.enumeration import sums
+from pgm_rbm.exact.enumeration.answers import layer_sum
+from pgm_rbm.exact.enumeration.reduction import Part, Reduction, added, batches
+from pgm_rbm.exact.enumeration.shards import Cuts, run, showing
+from pgm_rbm.exact.enumeration.sums import KernelSum, ProductSum, lifted, problem_of
 from symbolic import energies
 from tests.pgm_rbm import naive
 

@@ -13,9 +13,10 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError, IntractableError, ModelError, NoFiniteDomainError
-from pgm_rbm.exact import report, sparse
-from pgm_rbm.exact.elimination import Elimination
-from pgm_rbm.exact.report import Enumerated
+from pgm_rbm.exact import choice
+from pgm_rbm.exact.choice import Enumerated
+from pgm_rbm.exact.elimination import sparse
+from pgm_rbm.exact.elimination.run import Elimination
 from symbolic import Energy, energies
 
 # Sums of some hundred terms in float64, taken in another order.
@@ -53,8 +54,8 @@ MASKS = {
 def test_every_answer_is_that_of_enumeration(name: str, units: tuple[str, str]) -> None:
     rbm = model(MASKS[name], units)
     states = rbm.run_chains(7, 5, seed=0).visible
-    assert isinstance(report.taken(rbm, "marginals"), Enumerated)
-    assert isinstance(report.taken(rbm, "marginals", limit=1), Elimination)
+    assert isinstance(choice.taken(rbm, "marginals"), Enumerated)
+    assert isinstance(choice.taken(rbm, "marginals", limit=1), Elimination)
     enumerated, eliminated = rbm.moments(), rbm.moments(limit=1)
     for which in ("v", "h", "vh"):
         np.testing.assert_allclose(getattr(eliminated, which), getattr(enumerated, which), **CLOSE)

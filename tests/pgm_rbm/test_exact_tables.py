@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from pgm_rbm.exact import tables
+from pgm_rbm.exact.elimination import tables
 
 # A product of a few float64 numbers and a sum of some thousand, in another order.
 RELATIVE = 1e-13

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pgm_rbm.exact.ways import Limits, Tractability, Way, choose
+from pgm_rbm.exact.tractability import Limits, Tractability, Way, choose
 
 
 @dataclass

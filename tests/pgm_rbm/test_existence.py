@@ -12,7 +12,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError
-from pgm_rbm.existence import Existence
+from pgm_rbm.model.convergence import Existence
 from symbolic import Energy, energies
 
 Arrays = dict[str, np.ndarray]
@@ -192,7 +192,7 @@ def test_forms_are_positive_in_all_states_of_others(name: str, listed: bool, mon
     """Accepted and refused as the lowest eigenvalue in all corners says, where few states are listed and where the
     worst are searched for; the search finds them in models of this size."""
     if not listed:
-        monkeypatch.setattr("pgm_rbm.existence._LISTED", 0)
+        monkeypatch.setattr("pgm_rbm.model.convergence._LISTED", 0)
     energy, sizes, form, states = FORMS[name]
     start = zeros(energy, sizes)
     model = RBM.from_energy(energy, sizes, start, target="numpy")

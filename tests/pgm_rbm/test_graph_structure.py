@@ -8,7 +8,7 @@ import math
 import networkx as nx
 import pytest
 
-from pgm_rbm.graph.structure import (
+from pgm_rbm.exact.elimination.order import (
     Segment,
     colour_classes,
     format_bytes,

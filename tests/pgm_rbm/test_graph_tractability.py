@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pgm_rbm import RBM
+from pgm_rbm.graph.choice import Layers, layers
 from pgm_rbm.graph.model import GraphModel
-from pgm_rbm.graph.tractability import Layers, layers
 from tests.pgm_rbm import brute_force
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pgm_rbm.errors import ValueOutsideDomainError
-from pgm_rbm.kernels import (
+from pgm_rbm.model.kernels import (
     checked_dtype,
     checked_parameters,
     checked_states,

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pgm_rbm import RBM, workers
+from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact import costs
-from pgm_rbm.learning import trainer
+from pgm_rbm.exact.enumeration import cost
+from pgm_rbm.learning import loop
 from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.learning.initialise import matching_visible_bias
+from pgm_rbm.learning.loop import Settings
 from pgm_rbm.learning.monitor import pseudo_log_likelihood
-from pgm_rbm.learning.optimisers import SGD, Adam, NaturalGradient, optimiser_from, optimiser_settings
-from pgm_rbm.learning.trainer import Settings
+from pgm_rbm.learning.updates import SGD, Adam, NaturalGradient, optimiser_from, optimiser_settings
+from pgm_rbm.machine import workers
 from pgm_rbm.sampling import Purpose, derive_key, generator
 from tests.pgm_rbm import naive
 
@@ -27,7 +28,7 @@ TARGETS = ["numpy", "numba"]
 def many_small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the work of these small models into several blocks and pieces, as that of large ones is."""
     monkeypatch.setattr(workers, "_VALUES", 1)
-    monkeypatch.setattr(trainer, "_PIECE", 7)
+    monkeypatch.setattr(loop, "_PIECE", 7)
 
 
 def data(rows: int, columns: int = 8, seed: int = 0) -> np.ndarray:
@@ -340,8 +341,8 @@ def test_exact_learning_of_a_large_model_is_refused_before_it_starts() -> None:
 
 
 def test_exact_learning_that_takes_too_long_in_all_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "SURE", 0)
-    monkeypatch.setattr(costs, "estimate", lambda task, threads: costs.Estimate(1, 25.0, 1))
+    monkeypatch.setattr(cost, "SURE", 0)
+    monkeypatch.setattr(cost, "estimate", lambda task, threads: cost.Estimate(1, 25.0, 1))
     x = data(50)
     fits = [
         {"algorithm": "exact", "epochs": 5, "batch_size": 10, "monitor": "none"},
@@ -366,7 +367,7 @@ def test_exact_learning_that_takes_too_long_in_all_is_refused_before_it_starts(m
 
 
 def test_natural_gradients_count_with_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pgm_rbm.exact import fisher
+    from pgm_rbm.exact.enumeration import fisher
 
     monkeypatch.setattr(fisher, "expected_seconds", lambda kernels, parameters, threads: 100.0)
     x = data(50)

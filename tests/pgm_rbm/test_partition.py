@@ -11,15 +11,15 @@ import pickle
 import numpy as np
 import pytest
 
-from pgm_rbm import partition
-from pgm_rbm.partition import LogPartition
+from pgm_rbm.partition import result
+from pgm_rbm.partition.result import LogPartition
 
 FOUND = LogPartition(2.5, "ais", standard_error=0.25)
 EXACT = LogPartition(-1e5, "elimination")
 
 
 def test_the_example_in_the_docstring():
-    assert doctest.testmod(partition).failed == 0
+    assert doctest.testmod(result).failed == 0
 
 
 def test_its_parts():

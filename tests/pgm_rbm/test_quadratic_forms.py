@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pgm_rbm.quadratic_forms import sign_on_cone
+from pgm_rbm.model.quadratic_forms import sign_on_cone
 
 
 def is_copositive(form: np.ndarray) -> bool:

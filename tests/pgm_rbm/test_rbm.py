@@ -10,8 +10,8 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import NoFiniteDomainError, NotBipartiteError, UnknownVariableError, ValueOutsideDomainError
-from pgm_rbm.exact.enumeration import EnumerationLimitError
-from pgm_rbm.kernels import states_of
+from pgm_rbm.exact.enumeration.answers import EnumerationLimitError
+from pgm_rbm.model.kernels import states_of
 from tests.pgm_rbm import naive
 
 W, A, B = naive.random_parameters(4, 3, seed=40)

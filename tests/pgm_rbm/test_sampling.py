@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pgm_rbm.kernels import Kernels, pairwise_kernels
+from pgm_rbm.model.kernels import Kernels, pairwise_kernels
 from pgm_rbm.sampling import Chains, Clamp, Purpose, derive_key, generator, resolve_seed, run_chains, start_chains
 from tests.pgm_rbm import naive
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sympy import Abs, Expr, Rational, Symbol, cos, exp, log, sin
 
-from pgm_rbm.testing import assert_unit
 from symbolic.language.functions import neg, nonzero, pos, softplus
+from symbolic.testing import assert_unit
 from symbolic.units import Interval, Potential, Sampler, Unit, lookup, uniform_number
 
 SPECIAL: dict[str, dict[str, list[Callable[[Expr], Expr]]]] = {
@@ -208,7 +208,7 @@ import re
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError
-from pgm_rbm.testing import assert_unit
+from symbolic.testing import assert_unit
 from symbolic.errors import EnergyError
 from symbolic import Energy
 from symbolic.units import known_units, lookup

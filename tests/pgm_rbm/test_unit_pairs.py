@@ -13,8 +13,8 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError, ValueOutsideDomainError
-from pgm_rbm.existence import Existence
-from pgm_rbm.layout import Layout
+from pgm_rbm.model.convergence import Existence
+from pgm_rbm.model.layout import Layout
 
 FINITE = ("binary", "spin", "binomial(3)", "integer(2)", "{-1, 0, 1}")
 BOUNDED = (*FINITE, "uniform")

@@ -16,7 +16,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 import pgm_rbm
-from pgm_rbm.workers import check_cancelled, workers
+from pgm_rbm.machine.workers import check_cancelled, workers
 
 
 def blas_threads() -> list[int]:
@@ -53,7 +53,7 @@ def test_a_library_that_is_loaded_later_is_held_too() -> None:
     # Numba loads SciPy's BLAS at the first product it compiles, which is after the first use of the pool.
     code = """if True:
         from threadpoolctl import ThreadpoolController
-        from pgm_rbm.workers import workers
+        from pgm_rbm.machine.workers import workers
         with workers(1):
             pass
         import scipy.linalg.cython_blas

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sympy import Expr, Rational, Symbol, cos, sin
 
-from pgm_rbm.testing import assert_sampler
 from symbolic.language.functions import neg, nonzero, pos
+from symbolic.testing import assert_sampler
 from symbolic.units import Potential, lookup
 
 s = Symbol("s", real=True)

@@ -15,8 +15,8 @@ from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
 from symbolic import Energy, SymbolicError, energies
 from symbolic.check.finite_field import FIELDS, P, Q, S
 from symbolic.check.mutants import mutants, mutations
+from symbolic.check.small_model import World
 from symbolic.check.verification import Checker, default_sizes, difference, worlds
-from symbolic.check.world import World
 from symbolic.energies import deep
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum

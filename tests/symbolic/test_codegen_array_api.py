@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from symbolic import ArgumentError, Energy
-from symbolic.codegen import runtime, runtime_array_api, runtime_numpy
 from symbolic.codegen.build import Kernels, compile_energy, ready_made
+from symbolic.codegen.runtime import array_api, numpy, streams
 from symbolic.energies import pairwise
 
 LIBRARIES = [
@@ -225,7 +225,7 @@ def test_einsum(name: str, subscripts: str) -> None:
     size = dict(zip("abcd", (2, 3, 4, 5), strict=True))
     rng = np.random.default_rng(1)
     left, right = (rng.normal(size=[size[letter] for letter in part]) for part in subscripts.split("->")[0].split(","))
-    result = runtime_array_api.einsum(subscripts, xp.asarray(left), xp.asarray(right))
+    result = array_api.einsum(subscripts, xp.asarray(left), xp.asarray(right))
     np.testing.assert_allclose(to_numpy(result), np.einsum(subscripts, left, right), rtol=1e-13, atol=1e-13)
 
 
@@ -235,8 +235,8 @@ def test_stable_functions_are_those_of_numpy(name: str, dtype: type) -> None:
     xp = library(name)
     x = np.array([-np.inf, -4e7, -90, -1, -1e-9, 0, 1e-9, 1, 90, 4e7, np.inf, np.nan], dtype)
     for function in ("softplus", "sigmoid", "log2cosh"):
-        value = to_numpy(getattr(runtime_array_api, function)(xp.asarray(x)))
-        expected = getattr(runtime_numpy, function)(x)
+        value = to_numpy(getattr(array_api, function)(xp.asarray(x)))
+        expected = getattr(numpy, function)(x)
         assert value.dtype == dtype
         # Another library's exp and log1p may differ by some units in the last place.
         np.testing.assert_allclose(value, expected, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
@@ -246,12 +246,12 @@ def test_stable_functions_are_those_of_numpy(name: str, dtype: type) -> None:
 def test_log_sum_exp_over_blocks(name: str) -> None:
     xp = library(name)
     x = np.random.default_rng(1).normal(size=1000) * 300 + 5000
-    ours, theirs = runtime.LogSumExp(), runtime_array_api.LogSumExp()
+    ours, theirs = streams.LogSumExp(), array_api.LogSumExp()
     for piece in np.array_split(x, 7):
         ours.add(piece)
         theirs.add(xp.asarray(piece))
     assert theirs.value == pytest.approx(ours.value, rel=1e-14)
-    empty = runtime_array_api.LogSumExp()
+    empty = array_api.LogSumExp()
     empty.add(xp.asarray(np.array([-math.inf])))
     assert empty.value == -math.inf
 
@@ -260,4 +260,4 @@ def test_the_generated_module_imports_no_array_library() -> None:
     source = ready_made("pairwise", target="array-api").source
     assert "numpy" not in source.lower()
     assert "xp = namespace(" in source
-    assert importlib.import_module("symbolic.codegen.runtime_array_api").namespace(np.zeros(1)).sum is np.sum
+    assert importlib.import_module("symbolic.codegen.runtime.array_api").namespace(np.zeros(1)).sum is np.sum

@@ -8,10 +8,10 @@ import pytest
 from sympy import exp, log
 
 from symbolic import Energy, Layer, Parameter, Sum, sigmoid, softplus
-from symbolic.codegen.functions import program
 from symbolic.codegen.ir import Axis, Const, Contract, Draw, Load, Map, Node, Reduce, walk
 from symbolic.codegen.lower import ROW, Lowering, LoweringError
 from symbolic.codegen.passes import as_matmul, optimise
+from symbolic.codegen.program import program
 from symbolic.energies import lecture, pairwise
 
 V, H = Axis("i", "v"), Axis("j", "h")

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from numba import njit
 
-from symbolic.codegen import runtime, runtime_array_api, runtime_numba, runtime_numpy, runtime_stable
+from symbolic.codegen.runtime import array_api, numba, numpy, special, streams
+from symbolic.codegen.runtime.streams import row_streams
 
-exp, tanh = runtime_numba.exp, runtime_numba.tanh
-softplus, sigmoid, log2cosh = runtime_numba.softplus, runtime_numba.sigmoid, runtime_numba.log2cosh
+exp, tanh = numba.exp, numba.tanh
+softplus, sigmoid, log2cosh = numba.softplus, numba.sigmoid, numba.log2cosh
 FUSED: dict[str, Any] = {"error_model": "numpy", "fastmath": {"reassoc", "nsz", "contract"}, "cache": True}
 
 
@@ -38,9 +39,9 @@ def compiled(x: np.ndarray) -> dict[str, np.ndarray]:
 
 def with_numpy(x: np.ndarray) -> dict[str, np.ndarray]:
     return {
-        "softplus": runtime_numpy.softplus(x),
-        "sigmoid": runtime_numpy.sigmoid(x),
-        "log2cosh": runtime_numpy.log2cosh(x),
+        "softplus": numpy.softplus(x),
+        "sigmoid": numpy.sigmoid(x),
+        "log2cosh": numpy.log2cosh(x),
     }
 
 
@@ -89,17 +90,17 @@ def test_functions_reach_their_limits(dtype: type, evaluate: Callable[[np.ndarra
 def test_interpreted_functions_are_those_of_numpy() -> None:
     x = np.linspace(-3, 3, 7)
     for name, values in with_numpy(x).items():
-        np.testing.assert_array_equal(getattr(runtime_numba, name)(x), values)
-    streams = runtime.row_streams(5, 2, 1)
-    expected = runtime_numpy.uniform(streams, 4, np.float32)[0, 3]
-    assert runtime_numba.uniform(streams[0][0], streams[1][0], 3, np.float32(0)) == expected
+        np.testing.assert_array_equal(getattr(numba, name)(x), values)
+    streams = row_streams(5, 2, 1)
+    expected = numpy.uniform(streams, 4, np.float32)[0, 3]
+    assert numba.uniform(streams[0][0], streams[1][0], 3, np.float32(0)) == expected
 
 
 # Random bits
 
 
 def uniforms(key: int, first_row: int, rows: int, units: int, dtype: type = np.float64) -> np.ndarray:
-    return runtime_numpy.uniform(runtime.row_streams(key, first_row, rows), units, dtype)
+    return numpy.uniform(row_streams(key, first_row, rows), units, dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -159,7 +160,7 @@ def test_neighbouring_small_keys_are_unrelated() -> None:
 def test_no_two_rows_have_one_stream() -> None:
     seen = set()
     for key in (0, 1, 2**32, 2**63, 2**64 - 1):
-        first, second = runtime.row_streams(key, 0, 20_000)
+        first, second = row_streams(key, 0, 20_000)
         seen |= {(key, *pair) for pair in zip(first.tolist(), second.tolist(), strict=True)}
         pairs = {pair[1:] for pair in seen if pair[0] == key}
         assert len(pairs) == 20_000
@@ -183,7 +184,7 @@ def test_rows_are_numbered_beyond_32_bits() -> None:
 
 
 def test_configurations_are_all_there_in_order() -> None:
-    blocks = list(runtime.configurations(((2, (-1, 1)), (1, (0, 1))), np.float64))
+    blocks = list(streams.configurations(((2, (-1, 1)), (1, (0, 1))), np.float64))
     v = np.concatenate([block[0] for block in blocks])
     h = np.concatenate([block[1] for block in blocks])
     expected = list(itertools.product((-1, 1), (-1, 1), (0, 1)))
@@ -191,16 +192,16 @@ def test_configurations_are_all_there_in_order() -> None:
 
 
 def test_configurations_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = next(runtime.configurations(((5, (0, 1)),), np.float32))[0]
-    monkeypatch.setattr(runtime, "_BLOCK_VALUES", 7 * 5)
-    blocks = [block for (block,) in runtime.configurations(((5, (0, 1)),), np.float32)]
+    whole = next(streams.configurations(((5, (0, 1)),), np.float32))[0]
+    monkeypatch.setattr(streams, "_BLOCK_VALUES", 7 * 5)
+    blocks = [block for (block,) in streams.configurations(((5, (0, 1)),), np.float32)]
     assert [len(block) for block in blocks] == [7, 7, 7, 7, 4]
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
 
 
 def test_too_many_configurations_are_refused_with_their_number() -> None:
     with pytest.raises(ValueError, match=r"2\^25 configurations, and at most 16,777,216"):
-        next(runtime.configurations(((25, (0, 1)),), np.float64))
+        next(streams.configurations(((25, (0, 1)),), np.float64))
 
 
 def test_log_sum_exp_over_blocks_neither_overflows_nor_depends_on_them() -> None:
@@ -208,12 +209,12 @@ def test_log_sum_exp_over_blocks_neither_overflows_nor_depends_on_them() -> None
     x = rng.normal(size=1000) * 300 + 5000
     exact = np.logaddexp.reduce(np.sort(x))
     for pieces in (1, 7, 1000):
-        total = runtime.LogSumExp()
+        total = streams.LogSumExp()
         for piece in np.array_split(x, pieces):
             total.add(piece)
         # Rounding of the logarithm alone is one unit in the last place of 6000.
         assert total.value == pytest.approx(exact, rel=1e-14)
-    total = runtime.LogSumExp()
+    total = streams.LogSumExp()
     total.add(np.array([-np.inf, -np.inf]))
     assert total.value == -np.inf
     total.add(np.array([1.0, -np.inf]))
@@ -258,7 +259,7 @@ def _looped(calls: list[str], signature: str, loop: str) -> Any:
     """A compiled loop, as generated modules write them, that stores the value of each call."""
     lines = [f"            out[{k}, i, j] = {call}" for k, call in enumerate(calls)]
     source = "\n".join([f"def made({signature}):", "    real = out.dtype.type", *loop.splitlines(), *lines])
-    scope: dict[str, Any] = {name: getattr(runtime_numba, name) for name in runtime_numba.__all__}
+    scope: dict[str, Any] = {name: getattr(numba, name) for name in numba.__all__}
     exec(source, scope)
     return njit(error_model="numpy", fastmath={"reassoc", "nsz", "contract"}, nogil=True)(scope["made"])
 
@@ -274,7 +275,7 @@ def test_functions_of_many_states_are_those_of_numpy(dtype: type) -> None:
     calls = [call.replace("x)", "x[i, j])").replace("-x,", "-x[i, j],") for call in CALLS]
     _looped(calls, "x, out", _ROWS_AND_UNITS)(x, out)
     wide = x.astype(np.float64)
-    names = {name: getattr(runtime_numpy, name) for name in runtime_numpy.__all__} | {"real": float, "abs": np.abs}
+    names = {name: getattr(numpy, name) for name in numpy.__all__} | {"real": float, "abs": np.abs}
     for call, values in zip(CALLS, out, strict=True):
         expected = eval(call, {**names, "x": wide})
         # Both are within a few units in the last place of the exact value. lnmills crosses 0 at x = −0.3, and terms of
@@ -311,7 +312,7 @@ DRAWS = [
 def test_draws_from_many_states_are_those_of_numpy(dtype: type) -> None:
     rows, units, key, first_row = 40, 60, 77, 5
     x = (np.random.default_rng(3).normal(size=(rows, units)) * 2).astype(dtype)
-    streams = runtime.row_streams(key, first_row, rows)
+    streams = row_streams(key, first_row, rows)
     calls = [
         f"draw_{call.replace('(', '(s0[i], s1[i], j, x[i, j], ', 1)}".replace("x)", "x[i, j])")
         .replace("x,", "x[i, j],")
@@ -320,7 +321,7 @@ def test_draws_from_many_states_are_those_of_numpy(dtype: type) -> None:
     ]
     out = np.empty((len(DRAWS), rows, units), dtype)
     _looped(calls, "s0, s1, x, out", _ROWS_AND_UNITS)(*streams, x, out)
-    names = {name: getattr(runtime_numpy, name) for name in runtime_numpy.__all__} | {"real": float, "abs": np.abs}
+    names = {name: getattr(numpy, name) for name in numpy.__all__} | {"real": float, "abs": np.abs}
     for call, values in zip(DRAWS, out, strict=True):
         expected = eval(f"draw_{call.replace('(', '(streams, ', 1)}", {**names, "x": x, "streams": streams})
         assert expected.dtype == dtype
@@ -331,18 +332,18 @@ def test_draws_from_many_states_are_those_of_numpy(dtype: type) -> None:
 
 
 def test_draws_called_from_python_are_those_of_the_row() -> None:
-    streams = runtime.row_streams(9, 0, 1)
+    streams = row_streams(9, 0, 1)
     like = np.float64(0)
-    expected = runtime_numpy.draw_gamma(streams, np.full((1, 4), 2.0), 1.5)[0, 3]
-    assert runtime_numba.draw_gamma(streams[0][0], streams[1][0], 3, like, 2.0, 1.5) == expected
-    assert runtime_numba.fine_uniform(streams[0][0], streams[1][0], 3) == runtime_numpy.fine_uniform(streams, 4)[0, 3]
+    expected = numpy.draw_gamma(streams, np.full((1, 4), 2.0), 1.5)[0, 3]
+    assert numba.draw_gamma(streams[0][0], streams[1][0], 3, like, 2.0, 1.5) == expected
+    assert numba.fine_uniform(streams[0][0], streams[1][0], 3) == numpy.fine_uniform(streams, 4)[0, 3]
 
 
 def test_draws_of_arrays_are_those_of_numpy() -> None:
     x = np.random.default_rng(4).normal(size=(5, 6))
-    u = runtime_array_api.fine_uniforms(3, 2, x.shape, x)
-    streams = runtime.row_streams(3, 2, 5)
-    np.testing.assert_array_equal(u, runtime_numpy.fine_uniform(streams, 6))
+    u = array_api.fine_uniforms(3, 2, x.shape, x)
+    streams = row_streams(3, 2, 5)
+    np.testing.assert_array_equal(u, numpy.fine_uniform(streams, 6))
     for name, arguments in {
         "finite": (x, 0.0, -x, -1, 0, 1),
         "gaussian": (x, 0.5),
@@ -351,29 +352,29 @@ def test_draws_of_arrays_are_those_of_numpy() -> None:
         "two_sided": (x, x, 1.0, -x, 1.0),
         "uniform": (x,),
     }.items():
-        drawn = getattr(runtime_array_api, f"draw_{name}")(u, *arguments)
-        np.testing.assert_array_equal(drawn, getattr(runtime_numpy, f"draw_{name}")(streams, *arguments))
+        drawn = getattr(array_api, f"draw_{name}")(u, *arguments)
+        np.testing.assert_array_equal(drawn, getattr(numpy, f"draw_{name}")(streams, *arguments))
 
 
 def test_the_normal_quantile_keeps_its_bound() -> None:
     # Down to 5.6e-17, half a step of 53 bits; the same polynomials by both ways of reckoning.
     p = np.concatenate([np.geomspace(5.6e-17, 0.5, 4001)[:-1], np.linspace(0.001, 0.999, 4001)])
     wanted = [NormalDist().inv_cdf(x) for x in p]
-    np.testing.assert_allclose(runtime_stable.normal_quantile(np, p), wanted, rtol=0, atol=2e-12)
+    np.testing.assert_allclose(special.normal_quantile(np, p), wanted, rtol=0, atol=2e-12)
 
     @njit
     def each(p: np.ndarray) -> np.ndarray:
         out = np.empty_like(p)
         for i in range(p.size):
-            out[i] = runtime_numba._normal(p[i])
+            out[i] = numba._normal(p[i])
         return out
 
     np.testing.assert_allclose(each(p), wanted, rtol=0, atol=2e-12)
 
 
 def test_fine_numbers_are_uniform_and_unrelated() -> None:
-    streams = runtime.row_streams(1, 0, 400)
-    numbers = [runtime_numpy.fine_uniform(streams, 500, step) for step in range(4)]
+    streams = row_streams(1, 0, 400)
+    numbers = [numpy.fine_uniform(streams, 500, step) for step in range(4)]
     for one in numbers:
         assert one.min() > 0
         assert one.max() < 1

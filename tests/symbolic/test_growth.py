@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from symbolic import Energy, energies
-from symbolic.codegen.couplings import couplings
 from symbolic.derivation.growth import growth
+from symbolic.numeric.growth import couplings
 
 
 def shown(energy: Energy) -> tuple[set[str], set[str]]:

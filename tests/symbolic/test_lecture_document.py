@@ -11,9 +11,9 @@ import pytest
 from symbolic import Derivation, Energy, Layer, Parameter, Sum, energies
 from symbolic.errors import SymbolicError
 from symbolic.lecture import document
-from symbolic.lecture.compose import lecture_of_derivation, lecture_of_energy
-from symbolic.lecture.couplings import coupled
 from symbolic.lecture.document import DerivationBlock, Equation, Figure, Lecture, Slide, Table, walk
+from symbolic.lecture.lesson.edges import coupled
+from symbolic.lecture.lesson.lesson import lecture_of_derivation, lecture_of_energy
 from symbolic.notation import latex
 from tests.symbolic.models import biased_energy, lecture_energy
 

@@ -12,8 +12,8 @@ import pytest
 
 from symbolic import energies
 from symbolic.errors import SymbolicError
-from symbolic.lecture.compose import lecture_of_derivation, lecture_of_energy
 from symbolic.lecture.document import Lecture, Meta, Section, Slide
+from symbolic.lecture.lesson.lesson import lecture_of_derivation, lecture_of_energy
 from symbolic.lecture.writers import html
 from symbolic.notation import mathml
 from tests.symbolic.models import biased_energy

@@ -11,7 +11,7 @@ from symbolic import Energy, Layer, Parameter, Sum
 from symbolic.errors import CheckError
 from symbolic.language.layers import Configuration
 from symbolic.language.probability import LogPartition, Probability
-from symbolic.lecture.worked_example import Exact, WorkedExample
+from symbolic.lecture.lesson.worked_example import Exact, WorkedExample
 from tests.symbolic.models import biased_energy, lecture_energy
 
 

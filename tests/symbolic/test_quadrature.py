@@ -16,8 +16,8 @@ from symbolic.check.limits import Limit, limit_at_zero
 from symbolic.check.program import Program
 from symbolic.check.quadrature import CONTEXT, by_mpmath, over_states, points_of_domain, weight
 from symbolic.check.reals import REALS
+from symbolic.check.small_model import RealWorld
 from symbolic.check.verification import worlds
-from symbolic.check.world import RealWorld
 from symbolic.errors import CheckError
 from symbolic.language import functions
 from symbolic.language.layers import Parameter

@@ -17,7 +17,7 @@ from sympy import Add, Expr, Mul, Rational, S, Symbol, cos, lambdify, sin
 
 from symbolic import Energy
 from symbolic.check.verification import Checker
-from symbolic.codegen import runtime_array_api, runtime_numpy
+from symbolic.codegen.runtime import array_api, numpy
 from symbolic.derivation.serialise import derivation_from_json, derivation_to_json
 from symbolic.errors import EnergyError, NotSeparableError, SymbolicError
 from symbolic.language import functions
@@ -148,7 +148,7 @@ CANCELLING = {
 }
 
 
-@pytest.mark.parametrize("module", [runtime_numpy, runtime_array_api], ids=["numpy", "array-api"])
+@pytest.mark.parametrize("module", [numpy, array_api], ids=["numpy", "array-api"])
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_are_accurate_in_fields_up_to_ten_thousand(name: str, module: Any) -> None:
     points = points_of(name)
@@ -172,7 +172,7 @@ def test_rows_are_right_in_float32(name: str) -> None:
     for what, expression in quantities(name).items():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            values = lambdify(x, expression, modules=runtime(runtime_numpy))(points.astype(np.float32))
+            values = lambdify(x, expression, modules=runtime(numpy))(points.astype(np.float32))
         values = values + np.float32(0) * points.astype(np.float32)
         assert values.dtype == np.float32
         if (name, what) in CANCELLING:
@@ -193,7 +193,7 @@ def test_a_row_has_a_sampler_whose_arguments_are_numbers(name: str) -> None:
     phi = Potential(tuple((part, c.subs(x, Rational(2, 5))) for part, c in ROWS.get(name, _FALLING)), s)
     assert isinstance(unit.sampler, Sampler)
     assert all(argument.is_number for argument in unit.sampler.arguments(phi))
-    assert unit.sampler.name == "two_states" or hasattr(runtime_numpy, f"draw_{unit.sampler.name}")
+    assert unit.sampler.name == "two_states" or hasattr(numpy, f"draw_{unit.sampler.name}")
 
 
 def test_means_and_variances_of_rows_are_derived() -> None:
@@ -247,7 +247,7 @@ def test_functions_of_states() -> None:
     assert [nonzero(k) for k in (-2, 0, 3)] == [1, 0, 1]
     values = np.array([-2.0, 0.0, 3.0])
     for function in (pos, neg, nonzero):
-        for module in (runtime_numpy, runtime_array_api):
+        for module in (numpy, array_api):
             np.testing.assert_array_equal(
                 getattr(module, function.__name__)(values), [float(function.at(k)) for k in (-2, 0, 3)]
             )

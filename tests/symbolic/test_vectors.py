@@ -14,8 +14,8 @@ from symbolic import Energy, EnergyError, EnergySyntaxError, Layer, NotSeparable
 from symbolic.check.mutants import mutants, mutations
 from symbolic.check.verification import Checker
 from symbolic.codegen.build import Kernels
-from symbolic.codegen.runtime import row_streams
-from symbolic.codegen.runtime_places import draw_heisenberg
+from symbolic.codegen.runtime.streams import row_streams
+from symbolic.codegen.runtime.vectors import draw_heisenberg
 from symbolic.derivation.trace import Derivation
 from symbolic.energies import pairwise
 from symbolic.language.binders import IndexBinder, UnitSum

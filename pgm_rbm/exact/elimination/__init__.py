@@ -1,0 +1,1 @@
+"""Exact answers by summing out one variable of a graph after another."""

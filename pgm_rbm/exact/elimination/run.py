@@ -1,0 +1,832 @@
+"""Exact answers by variable elimination: ln Z, marginals, the most probable configuration and samples.
+
+A model is a list of ``(scope, log_table)``: the names of the variables that the table's axes stand for, and
+the logarithms of its potentials, ``-inf`` for a potential of zero. The variables are summed out one at a time
+(Koller & Friedman, Probabilistic Graphical Models, 2009, chapters 9 and 10). The tables that hold variable x when its
+turn comes are multiplied to C(x, s), where s are the other variables in them, and the message m(s) = Σ_x C(x, s) takes
+their place. Parts that share no variable factor by themselves: each ends in a number, and the numbers multiply.
+
+The way back goes through the variables from the last to the first and needs, for each, only
+
+    p(x | s) = C(x, s) / m(s).
+
+Drawing x from it gives independent samples; p(x, s) = p(x | s) p(s) gives every marginal; and with max in place of Σ,
+the largest entry gives the most probable configuration. Probabilities are at most 1 and never divided by one another,
+so the way back needs no logarithms however large the potentials are; the way forward uses them where it
+must (:mod:`pgm_rbm.exact.elimination.tables`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgm_rbm.errors import IntractableError
+from pgm_rbm.exact.elimination.order import (
+    EliminationPlan,
+    Segment,
+    WayBack,
+    format_bytes,
+    format_seconds,
+    plan_elimination,
+)
+from pgm_rbm.exact.elimination.tables import (
+    LOWEST,
+    Scope,
+    Table,
+    align,
+    from_logs,
+    from_potentials,
+    log_sum_exp,
+    product,
+    reductions,
+    size_of,
+)
+from pgm_rbm.exact.enumeration.shards import Progress
+from pgm_rbm.exact.tractability import QUICK, Limits, Way
+from pgm_rbm.machine.workers import workers
+
+__all__ = [
+    "Contradiction",
+    "Elimination",
+    "LogTable",
+    "Question",
+    "Spread",
+    "condition",
+    "log_marginal",
+    "log_partition",
+    "marginals",
+    "most_probable",
+    "plan",
+    "sample",
+]
+
+FloatArray = NDArray[np.float64]
+LogTable = tuple[tuple[Hashable, ...], FloatArray]
+
+Spread = tuple[tuple[Hashable, ...], float]
+"""A table's scope, and how far the largest of its logarithms is from the smallest that is finite."""
+
+Question = Literal["ln Z", "marginals", "most probable", "samples"]
+
+# Tables of one variable are multiplied once and for all while their product has at most so many entries.
+_MERGED = 512
+_REPORTS = 200
+# What no machine exceeds, all passes and the way back included.
+_MOST_SECONDS_A_STEP = 2e-3
+_MOST_SECONDS_AN_ENTRY = 2e-7
+_MOST_SECONDS_A_DRAW = 1e-5
+
+
+class Contradiction(Exception):
+    """Every assignment has potential zero, so that nothing has a probability."""
+
+
+def condition(tables: Iterable[LogTable], evidence: Mapping[Hashable, int]) -> list[LogTable]:
+    """Slice every table at the observed states.
+
+    Args:
+        tables: (scope, log_table) pairs.
+        evidence: variable -> index of its observed state.
+
+    Returns:
+        Tables over the variables that are left; a table whose whole scope is observed becomes a number of
+        shape ().
+    """
+    if not evidence:
+        return list(tables)
+    sliced: list[LogTable] = []
+    for scope, table in tables:
+        if any(name in evidence for name in scope):
+            where = tuple(evidence.get(name, slice(None)) for name in scope)
+            scope, table = tuple(name for name in scope if name not in evidence), np.asarray(table[where])
+        sliced.append((scope, table))
+    return sliced
+
+
+def plan(
+    scopes: Iterable[Sequence[Hashable]],
+    cardinalities: Mapping[Hashable, int],
+    keep: Sequence[Hashable] = (),
+) -> EliminationPlan:
+    """The order in which this module sums variables out, and its cost; no table is needed.
+
+    Args:
+        scopes: the variables of each table.
+        cardinalities: number of states of every variable.
+        keep: variables that are not summed out.
+    """
+    fixed = {name for name, size in cardinalities.items() if size == 1}
+    return plan_elimination(
+        [[name for name in scope if name not in fixed] for scope in scopes],
+        {name: size for name, size in cardinalities.items() if name not in fixed},
+        [name for name in keep if name not in fixed],
+    )
+
+
+class Enumerable(Protocol):
+    """An enumeration that may do in place of an elimination."""
+
+    @property
+    def detail(self) -> str:
+        """What is enumerated, in words."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long it is expected to take."""
+        ...
+
+    @property
+    def exceeded(self) -> tuple[str, str]:
+        """The argument that limits it, and the limit in words."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Elimination:
+    """An elimination that is asked for: the order it goes by and what it would cost. No table has been computed.
+
+    Attributes:
+        plan: the order.
+        question: what it is to answer; ``"ln Z"`` is also the joint marginal of variables that are kept.
+        limits: bytes and seconds that it may take.
+        draws: how many samples.
+        variables, tables: how many of each the model is read from.
+        spreads: gives the spread of every table.
+        planning: seconds that it took to find the order, which are spent again with every answer.
+    """
+
+    plan: EliminationPlan
+    question: Question
+    limits: Limits
+    draws: int = 1
+    variables: int = 0
+    tables: int = 0
+    spreads: Callable[[], Iterable[Spread]] = field(default=lambda: (), repr=False)
+    planning: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        scopes: Sequence[Sequence[Hashable]],
+        cardinalities: Mapping[Hashable, int],
+        keep: Sequence[Hashable] = (),
+        *,
+        question: Question = "ln Z",
+        limits: Limits | None = None,
+        draws: int = 1,
+        spreads: Callable[[], Iterable[Spread]] | None = None,
+    ) -> Elimination:
+        """Plan an elimination; arguments as for :func:`plan`, and the attributes."""
+        begin = time.perf_counter()
+        found = plan(scopes, cardinalities, keep)
+        planning = time.perf_counter() - begin
+        given = spreads or (lambda: ())
+        return cls(found, question, limits or Limits(), draws, len(cardinalities), len(scopes), given, planning)
+
+    @cached_property
+    def _way(self) -> WayBack:
+        return self.plan.way_back(self.limits.memory - self._drawn)
+
+    @property
+    def segment(self) -> Segment:
+        """How the way back is divided."""
+        return self._way.segment
+
+    @property
+    def _drawn(self) -> int:
+        """Bytes that samples take: one draw, as the most probable configuration is, counts as none."""
+        return 2 * 8 * self.variables * self.draws if self.draws > 1 else 0
+
+    @property
+    def memory(self) -> int:
+        """Bytes at the peak."""
+        if self.question == "ln Z" or not self.plan.complete:
+            return self.plan.memory
+        return self._way.memory + self._drawn
+
+    @property
+    def operations(self) -> int:
+        """Table entries that are computed, forwards and back."""
+        if self.question == "ln Z" or not self.plan.complete:
+            return self.plan.operations
+        forward = int(self.segment.forward([0, *itertools.accumulate(self.plan.sizes)]))
+        return forward + (self.plan.operations if self.question in ("marginals", "most probable") else 0)
+
+    @cached_property
+    def seconds(self) -> float:
+        """How long it is expected to take on this machine; infinite where no order was found."""
+        from pgm_rbm.exact.elimination.pace import pace, preparation
+
+        if not self.plan.complete:
+            return math.inf
+        bits = np.log2(np.array(self.plan.sizes, dtype=np.float64))
+        in_logs = _in_logs(self.plan, self.spreads())
+
+        def steps(work: str) -> FloatArray:
+            found = pace(work)(bits) if len(bits) else bits
+            return np.where(in_logs, pace(f"{work} in logs")(bits), found) if in_logs.any() else found
+
+        def forward(each: FloatArray) -> float:
+            return self.segment.forward([0.0, *np.cumsum(each).tolist()])
+
+        reading = (self.variables + self.tables) * preparation()
+        total = self.planning + reading
+        if self.question == "ln Z":
+            return total + float(steps("sum").sum())
+        if self.question == "marginals":
+            return total + forward(steps("sum")) + float(steps("marginals").sum())
+        back = float((pace("point")(bits) + (self.draws - 1) * pace("draw")(bits)).sum())
+        if self.question == "samples":
+            return total + forward(steps("sum")) + back
+        # ln Z and the largest potential are two eliminations, each with tables of its own
+        return total + reading + float(steps("sum").sum()) + forward(pace("maximum")(bits)) + back
+
+    @property
+    def _at_most(self) -> float:
+        """More seconds than it takes on any machine."""
+        steps, entries = len(self.plan.order), float(min(self.operations, 10**300))
+        drawn = _MOST_SECONDS_A_DRAW * steps * self.draws
+        read = _MOST_SECONDS_A_STEP * (self.variables + self.tables)
+        return read + _MOST_SECONDS_A_STEP * steps + _MOST_SECONDS_AN_ENTRY * entries + drawn
+
+    def takes_at_most(self, seconds: float) -> bool:
+        """Whether it is expected to take no longer; found out without a trial where there is no doubt."""
+        return self.plan.complete and (self._at_most <= seconds or self.seconds <= seconds)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is within the limits."""
+        return self.plan.complete and self.memory <= self.limits.memory and self.takes_at_most(self.limits.seconds)
+
+    @property
+    def quick(self) -> bool:
+        """Whether it takes a second at most."""
+        return self.takes_at_most(QUICK)
+
+    @property
+    def needs(self) -> str:
+        """What it would take, in words."""
+        bound = "" if self.plan.complete else "at least "
+        took = "" if self.seconds == math.inf else f" and about {format_seconds(self.seconds)} on this machine"
+        return (
+            f"an induced width of {bound}{self.plan.induced_width}, that is {bound}{format_bytes(self.memory)} of "
+            f"tables{took}"
+        )
+
+    @property
+    def exceeded(self) -> tuple[str, str]:
+        """The argument that limits it, and the limit in words; no argument where no limit would do."""
+        if not self.plan.complete:
+            return "", "no order was found whose tables any machine could hold"
+        if self.memory > self.limits.memory:
+            return "memory_limit", f"memory_limit allows {format_bytes(int(self.limits.memory))}"
+        return "time_limit", f"time_limit allows {format_seconds(self.limits.seconds)}"
+
+    def refusal(self, instead: str, *, besides: Enumerable | None = None) -> IntractableError:
+        """The error for an elimination that does not fit.
+
+        Args:
+            instead: what the caller can do besides raising the limit.
+            besides: an enumeration that would do as well and does not fit either.
+        """
+        argument, limit = self.exceeded
+        arguments = [argument] if argument else []
+        more = ""
+        if besides is not None and besides.seconds < math.inf:
+            raised, other = besides.exceeded
+            more = f" Enumerating {besides.detail}, would take about {format_seconds(besides.seconds)}; {other}."
+            arguments += [raised] if raised not in arguments else []
+        remedy = f"pass a larger {' or '.join(arguments)}, or {instead}" if arguments else instead
+        return IntractableError(
+            f"Exact elimination needs {self.needs}; {limit}.{more} {remedy[0].upper()}{remedy[1:]}.",
+            induced_width=self.plan.induced_width,
+            memory=self.memory,
+            memory_limit=self.limits.memory,
+            seconds=self.seconds,
+            time_limit=self.limits.seconds,
+        )
+
+    def way(self, question: str, taken: bool = False) -> Way:
+        """Its line of a report."""
+        detail = f"{len(self.plan.order):,} variables" if self.plan.complete else "all variables"
+        return Way(
+            "elimination",
+            question,
+            self.operations,
+            self.memory,
+            self.seconds,
+            self.fits,
+            detail,
+            bounded=self.plan.complete,
+            taken=taken,
+        )
+
+    def require(self, instead: str) -> Elimination:
+        """Itself, if it fits.
+
+        Raises:
+            IntractableError: names the induced width, memory, time, the limit, and what to do.
+        """
+        if not self.fits:
+            raise self.refusal(instead)
+        return self
+
+
+# The logarithms of a message range over about half of what its tables would allow, since their extremes do not meet.
+_MEETING = 0.5
+
+
+def _in_logs(plan: EliminationPlan, spreads: Iterable[Spread]) -> NDArray[np.bool_]:
+    """Which steps are expected to form their products in logs.
+
+    The logarithms of a message over s range over no more than those of the tables that hold some of s range over
+    together: what else went into the message does not depend on s.
+    """
+    last = len(plan.order)
+    place = {name: step for step, name in enumerate(plan.order)}
+    # by step, what the tables that come to it range over together, by the last step that each is over
+    held: list[dict[int, float]] = [{} for _ in plan.order]
+    for scope, spread in spreads:
+        steps = [place.get(name, last) for name in scope]
+        if steps and min(steps) < last:
+            here = held[min(steps)]
+            here[max(steps)] = here.get(max(steps), 0.0) + spread
+    found = np.zeros(last, dtype=bool)
+    for step, target in enumerate(plan.targets):
+        found[step] = _MEETING * sum(held[step].values()) > -LOWEST
+        if target < last:
+            for end, spread in held[step].items():
+                if end > step:
+                    held[target][end] = held[target].get(end, 0.0) + spread
+        held[step] = {}
+    return found
+
+
+def log_partition(
+    tables: Sequence[LogTable],
+    cardinalities: Mapping[Hashable, int],
+    chosen: EliminationPlan,
+    *,
+    progress: Progress | None = None,
+) -> float:
+    """ln of the sum, over all assignments, of the product of the tables.
+
+    Args:
+        tables: (scope, log_table) pairs; an entry is finite or ``-inf``.
+        cardinalities: number of states of every variable, also of those in no table.
+        chosen: the plan for these scopes.
+        progress: called with (table entries computed, table entries in all).
+
+    Returns:
+        ln Z; ``-inf`` when every assignment has potential zero.
+    """
+    with workers(1):
+        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, chosen.operations))
+        try:
+            run.forward()
+        except Contradiction:
+            return -math.inf
+        return run.constant()
+
+
+def log_marginal(
+    tables: Sequence[LogTable],
+    cardinalities: Mapping[Hashable, int],
+    keep: Sequence[Hashable],
+    chosen: EliminationPlan,
+    *,
+    progress: Progress | None = None,
+) -> FloatArray:
+    """The logarithm of the unnormalised joint marginal of the variables in ``keep``.
+
+    Args:
+        tables: (scope, log_table) pairs.
+        cardinalities: number of states of every variable.
+        keep: variables to keep, each once; the result's axes follow this order.
+        chosen: the plan for these scopes and ``keep``.
+        progress: as for :func:`log_partition`.
+
+    Returns:
+        Array of shape ``[cardinalities[name] for name in keep]``; its log-sum-exp is ln Z.
+
+    Raises:
+        Contradiction: every assignment has potential zero.
+    """
+    free = [name for name in keep if cardinalities[name] > 1]
+    with workers(1):
+        run = _Sum(tables, cardinalities, [*chosen.order, *free], _Meter(progress, chosen.operations))
+        kept = run.forward(len(chosen.order))
+        total, _ = product(kept, tuple(range(len(chosen.order), len(run.order))), run.sizes, logs=True)
+    return np.asarray(total.reshape([cardinalities[name] for name in keep]) + run.constant())
+
+
+def marginals(
+    tables: Sequence[LogTable],
+    cardinalities: Mapping[Hashable, int],
+    wanted: Iterable[tuple[Hashable, ...]],
+    chosen: EliminationPlan,
+    segment: Segment | None = None,
+    *,
+    progress: Progress | None = None,
+) -> tuple[float, dict[tuple[Hashable, ...], FloatArray]]:
+    """The marginals over many scopes, by one way forward and one back.
+
+    Args:
+        tables: (scope, log_table) pairs.
+        cardinalities: number of states of every variable.
+        wanted: scopes, each of one variable or within a scope that ``chosen`` was made for.
+        chosen: the plan for these scopes.
+        segment: how the way back is divided, so that few enough messages are held; not at all by default.
+        progress: as for :func:`log_partition`.
+
+    Returns:
+        ln Z, and for every wanted scope an array with an axis for each of its variables, in their order, that sums to
+        one.
+
+    Raises:
+        Contradiction: every assignment has potential zero.
+    """
+    segment = segment or Segment(0, len(chosen.order))
+    meter = _Meter(progress, _forward(chosen, segment) + sum(chosen.sizes))
+    with workers(1):
+        run = _Sum(tables, cardinalities, chosen.order, meter)
+        place = {name: step for step, name in enumerate(run.order)}
+        asked: dict[int, dict[Scope, list[tuple[Hashable, ...]]]] = {}
+        found: dict[tuple[Hashable, ...], FloatArray] = {}
+        for names in wanted:
+            scope = tuple(sorted(place[name] for name in names if name in place))
+            if scope:
+                asked.setdefault(scope[0], {}).setdefault(scope, []).append(names)
+            else:
+                found[names] = np.ones([1] * len(names))
+
+        def keep(scope: Scope, belief: FloatArray) -> None:
+            belief = belief / belief.sum()
+            for names in asked[scope[0]][scope]:
+                places = [place[name] for name in names if name in place]
+                axes = [scope.index(step) for step in places]
+                found[names] = np.ascontiguousarray(
+                    belief.transpose(axes).reshape([cardinalities[name] for name in names])
+                )
+
+        _Beliefs(run, {step: set(scopes) for step, scopes in asked.items()}, keep).back(segment)
+        return run.constant(), found
+
+
+def most_probable(
+    tables: Sequence[LogTable],
+    cardinalities: Mapping[Hashable, int],
+    chosen: EliminationPlan,
+    segment: Segment | None = None,
+    *,
+    progress: Progress | None = None,
+) -> dict[Hashable, int]:
+    """The assignment with the largest potential.
+
+    Among several, each variable takes the first of its best states given those that are summed out after it.
+
+    Args:
+        tables, cardinalities, chosen, segment, progress: as for :func:`marginals`.
+
+    Returns:
+        Variable -> index of its state.
+
+    Raises:
+        Contradiction: every assignment has potential zero.
+    """
+    segment = segment or Segment(0, len(chosen.order))
+    with workers(1):
+        run = _Max(tables, cardinalities, chosen.order, _Meter(progress, _forward(chosen, segment)))
+        found = [0] * len(run.order)
+
+        def choose(step: int, inputs: Sequence[Table]) -> None:
+            total = np.zeros(run.sizes[step])
+            for table in inputs:
+                where: tuple[Any, ...] = (slice(None), *(found[axis] for axis in table.scope[1:]))
+                total += table.array(True)[where]
+            found[step] = int(total.argmax())
+
+        run.back(segment, choose)
+    chosen_states = dict.fromkeys(cardinalities, 0)
+    chosen_states.update(zip(run.order, found, strict=True))
+    return chosen_states
+
+
+def sample(
+    tables: Sequence[LogTable],
+    cardinalities: Mapping[Hashable, int],
+    n: int,
+    uniforms: Callable[[Hashable], FloatArray],
+    chosen: EliminationPlan,
+    segment: Segment | None = None,
+    *,
+    progress: Progress | None = None,
+) -> dict[Hashable, NDArray[np.intp]]:
+    """Independent assignments, each drawn with its probability.
+
+    Args:
+        tables, cardinalities, chosen, segment, progress: as for :func:`marginals`.
+        n: how many.
+        uniforms: gives for a variable the n numbers in [0, 1) that its states are chosen by.
+
+    Returns:
+        Variable -> indices of its states, shape (n,).
+
+    Raises:
+        Contradiction: every assignment has potential zero.
+    """
+    segment = segment or Segment(0, len(chosen.order))
+    with workers(1):
+        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, _forward(chosen, segment)))
+        drawn: list[NDArray[np.intp]] = [np.zeros(0, np.intp)] * len(run.order)
+
+        def draw(step: int, inputs: Sequence[Table]) -> None:
+            logs = np.zeros((run.sizes[step], n))
+            for table in inputs:
+                shape = table.values.shape
+                where = np.zeros(n, np.intp)
+                for axis, length in zip(table.scope[1:], shape[1:], strict=True):
+                    where *= length
+                    where += drawn[axis]
+                values = table.values.reshape(shape[0], -1)[:, where]
+                if not table.in_logs:
+                    with np.errstate(divide="ignore"):
+                        np.log(values, out=values)
+                logs += values
+            cumulative = np.exp(logs - logs.max(axis=0)).cumsum(axis=0)
+            total = cumulative[-1]
+            # the product may round up to the total, which no state lies at
+            level = np.minimum(uniforms(run.order[step]) * total, np.nextafter(total, 0.0))
+            drawn[step] = (cumulative[:-1] <= level).sum(axis=0)
+
+        run.back(segment, draw)
+    states = {name: np.zeros(n, np.intp) for name in cardinalities}
+    states.update(zip(run.order, drawn, strict=True))
+    return states
+
+
+def _forward(chosen: EliminationPlan, segment: Segment) -> int:
+    """Table entries that are computed on the way forward."""
+    return int(segment.forward([0, *itertools.accumulate(chosen.sizes)]))
+
+
+class _Meter:
+    """Tells how far a run is, now and then."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total = progress, max(total, 1)
+        self.done = 0
+        self.next = 0.0
+
+    def add(self, entries: int) -> None:
+        self.done += entries
+        if self.progress is not None and self.done >= self.next:
+            self.next = self.done + self.total / _REPORTS
+            self.progress(min(self.done, self.total), self.total)
+
+    def end(self) -> None:
+        if self.progress is not None:
+            self.progress(self.total, self.total)
+
+
+_Waiting = dict[int, dict[Scope, Table]]
+
+
+class _Run:
+    """The tables sorted into one bucket for each variable, and the way through them forwards and back.
+
+    Variables are known by their position in the order, so that every scope is sorted by time of elimination: a step's
+    own variable is axis 0 of all its tables, and what is left after its sum is sorted already. What waits is kept as
+    step -> scope -> message; messages of one scope are multiplied as they come.
+    """
+
+    in_logs = False
+
+    def __init__(
+        self,
+        tables: Sequence[LogTable],
+        cardinalities: Mapping[Hashable, int],
+        order: Sequence[Hashable],
+        meter: _Meter,
+    ) -> None:
+        self.order = tuple(order)
+        self.sizes = [cardinalities[name] for name in order]
+        self.meter = meter
+        self.shifts: list[float] = []
+        self.contradicts = False
+        self.factors: list[list[Table]] = [[] for _ in order]
+        place = {name: step for step, name in enumerate(order)}
+        pending: dict[int, list[tuple[Scope, FloatArray]]] = {}
+        for scope, table in tables:
+            axes = [axis for axis, name in enumerate(scope) if name in place]
+            if len(axes) < len(scope):  # what is not in the order has one state
+                table = np.asarray(table).reshape([table.shape[axis] for axis in axes])
+            if not axes:
+                self._shift(float(table))
+                continue
+            steps = [place[scope[axis]] for axis in axes]
+            by_time = sorted(range(len(steps)), key=steps.__getitem__)
+            logs = np.asarray(table, dtype=np.float64).transpose(by_time)
+            pending.setdefault(min(steps), []).append((tuple(sorted(steps)), logs))
+        for step, parts in pending.items():
+            self._put(step, parts)
+        self.clusters, self.senders = self._follow_scopes()
+        # fresh memory is slow to touch, and the products of the large steps need much of it
+        self.scratch = np.empty(max((size_of(cluster, self.sizes) for cluster in self.clusters), default=0))
+
+    def _put(self, step: int, parts: list[tuple[Scope, FloatArray]]) -> None:
+        """Multiply the step's small tables, so that they are not multiplied again at every visit."""
+        while parts:
+            scope, logs = parts.pop()
+            fresh = False
+            rest = []
+            for other, values in reversed(parts):
+                union = scope if set(other) <= set(scope) else tuple(sorted({*scope, *other}))
+                if size_of(union, self.sizes) > _MERGED:
+                    rest.append((other, values))
+                    continue
+                logs = align(scope, logs, union, self.sizes) + align(other, values, union, self.sizes)
+                scope, fresh = union, True
+            parts = rest[::-1]
+            table, shift = from_logs(scope, logs if fresh else np.array(logs, order="C"), keep=self.in_logs)
+            self._shift(shift)
+            self.factors[step].append(table)
+
+    def _shift(self, value: float) -> None:
+        self.shifts.append(value)
+        self.contradicts |= value == -math.inf
+
+    def _follow_scopes(self) -> tuple[list[Scope], dict[Scope, int]]:
+        """Every step's cluster, and the first step that sends a message of a given scope."""
+        arriving: dict[int, set[Scope]] = {}
+        clusters: list[Scope] = []
+        first: dict[Scope, int] = {}
+        for step in range(len(self.order)):
+            scopes = {table.scope for table in self.factors[step]} | arriving.pop(step, set())
+            cluster = tuple(sorted({step}.union(*scopes))) if len(scopes) != 1 else next(iter(scopes))
+            clusters.append(cluster)
+            if len(cluster) > 1:
+                rest = cluster[1:]
+                first.setdefault(rest, step)
+                arriving.setdefault(rest[0], set()).add(rest)
+        return clusters, first
+
+    def constant(self) -> float:
+        """ln of all that was taken out of the tables: ln Z once everything is summed out."""
+        return math.fsum(self.shifts) if not self.contradicts else -math.inf
+
+    def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
+        """What a step sends, relative to its largest entry, and the logarithm of that."""
+        raise NotImplementedError
+
+    def joined(self, first: Table, second: Table) -> tuple[Table, float]:
+        """The product of two messages of one scope."""
+        values, in_logs = product((first, second), first.scope, self.sizes, logs=self.in_logs)
+        if in_logs:
+            return from_logs(first.scope, values, keep=self.in_logs)
+        return from_potentials(first.scope, values)
+
+    def forward(self, stop: int | None = None) -> list[Table]:
+        """Go through the steps before ``stop``, and give what is left: the tables over the others."""
+        stop = len(self.order) if stop is None else stop
+        waiting: _Waiting = {}
+        self._check()
+        self._advance(waiting, 0, stop, count=True)
+        self.meter.end()
+        rest = range(stop, len(self.order))
+        return [table for step in rest for table in (*self.factors[step], *waiting.get(step, {}).values())]
+
+    def _check(self) -> None:
+        if self.contradicts:
+            raise Contradiction
+
+    def _advance(
+        self, waiting: _Waiting, start: int, stop: int, *, count: bool, held: dict[int, list[Table]] | None = None
+    ) -> None:
+        """Go through steps; what arrives at each is left in ``held``, and what they send in ``waiting``."""
+        for step in range(start, stop):
+            arrived = waiting.pop(step, None)
+            inputs = self.factors[step] if arrived is None else [*self.factors[step], *arrived.values()]
+            if held is not None:
+                held[step] = list(arrived.values()) if arrived is not None else []
+            message, shift = self.message(step, inputs)
+            self.meter.add(size_of(self.clusters[step], self.sizes))
+            if shift == -math.inf:
+                self.contradicts = True
+                raise Contradiction
+            if count:
+                self.shifts.append(shift)
+            scope = message.scope
+            if not scope:
+                continue
+            target = waiting.setdefault(scope[0], {})
+            if scope in target:
+                target[scope], shift = self.joined(target[scope], message)
+                if shift == -math.inf:
+                    self.contradicts = True
+                    raise Contradiction
+                if count:
+                    self.shifts.append(shift)
+            else:
+                target[scope] = message
+
+    def back(self, segment: Segment, visit: Callable[[int, Sequence[Table]], None]) -> None:
+        """Forward through all steps, and then back: ``visit`` gets each step, last first, with its tables."""
+        self._check()
+        self._back(segment, {}, visit, count=True)
+        self.meter.end()
+
+    def _back(
+        self, segment: Segment, waiting: _Waiting, visit: Callable[[int, Sequence[Table]], None], *, count: bool
+    ) -> None:
+        if not segment.parts:
+            held: dict[int, list[Table]] = {}
+            self._advance(waiting, segment.start, segment.stop, count=count, held=held)
+            waiting.clear()
+            for step in reversed(range(segment.start, segment.stop)):
+                visit(step, [*self.factors[step], *held.pop(step)])
+            return
+        starts = []
+        for part in segment.parts[:-1]:
+            starts.append({step: dict(messages) for step, messages in waiting.items()})
+            self._advance(waiting, part.start, part.stop, count=count)
+        self._back(segment.parts[-1], waiting, visit, count=count)
+        for part in reversed(segment.parts[:-1]):
+            self._back(part, starts.pop(), visit, count=False)
+
+
+class _Sum(_Run):
+    """Messages are sums."""
+
+    def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
+        cluster = self.clusters[step]
+        total, in_logs = product(inputs, cluster, self.sizes, scratch=self.scratch)
+        if in_logs:
+            return from_logs(cluster[1:], log_sum_exp(total))
+        return from_potentials(cluster[1:], np.asarray(total.sum(axis=0)))
+
+
+class _Max(_Run):
+    """Messages are maxima, in logs."""
+
+    in_logs = True
+
+    def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
+        cluster = self.clusters[step]
+        total, _ = product(inputs, cluster, self.sizes, logs=True, scratch=self.scratch)
+        return from_logs(cluster[1:], np.asarray(total.max(axis=0)), keep=True)
+
+
+class _Beliefs:
+    """The way back that finds marginals.
+
+    Args:
+        run: the way forward.
+        asked: step -> scopes whose marginals are wanted; the step is the first of each scope.
+        keep: called with each of them and its table.
+    """
+
+    def __init__(self, run: _Sum, asked: Mapping[int, set[Scope]], keep: Callable[[Scope, FloatArray], None]) -> None:
+        self.run, self.asked, self.keep = run, asked, keep
+        self.separators: dict[Scope, FloatArray] = {}
+
+    def back(self, segment: Segment) -> None:
+        self.run.back(segment, self._visit)
+
+    def _visit(self, step: int, inputs: Sequence[Table]) -> None:
+        run, cluster = self.run, self.run.clusters[step]
+        rest = cluster[1:]
+        total, in_logs = product(inputs, cluster, run.sizes, scratch=run.scratch)
+        above: Any = self.separators[rest] if rest else 1.0
+        if in_logs:
+            top = np.asarray(total.max(axis=0))
+            np.copyto(top, 0.0, where=top == -math.inf)
+            total -= top
+            np.exp(total, out=total)
+        sums = np.asarray(total.sum(axis=0))
+        if float(sums.min()) > 0.0:
+            total *= np.divide(above, sums, out=sums)
+        else:  # where the sum is zero, so is the probability of the rest
+            total *= np.divide(above, sums, out=np.zeros_like(sums), where=sums > 0.0)
+        run.meter.add(total.size)
+        if rest and run.senders[rest] == step:  # on the way back, the last that needs it
+            del self.separators[rest]
+        below = {table.scope for table in inputs[len(run.factors[step]) :]}
+        asked = self.asked.get(step, set())
+        wanted = below | asked
+        if wanted:
+            for scope, belief in reductions(total, cluster, wanted, run.sizes):
+                if scope in asked:
+                    self.keep(scope, belief)
+                if scope in below:
+                    self.separators[scope] = belief.copy() if belief.size == total.size else belief

@@ -1,0 +1,1 @@
+"""Exact answers by going through all configurations of some layers."""

@@ -1,0 +1,66 @@
+"""How long exact learning would take, found out before it starts."""
+
+from __future__ import annotations
+
+import math
+
+from pgm_rbm.errors import EnumerationLimitError
+from pgm_rbm.exact.enumeration import cost, fisher
+from pgm_rbm.exact.enumeration.answers import layer_sum
+from pgm_rbm.machine.workers import thread_count
+from pgm_rbm.model.kernels import Kernels, Parameters, layer_sizes
+
+__all__ = ["require_time"]
+
+
+def require_time(
+    kernels: Kernels,
+    parameters: Parameters,
+    *,
+    steps: int,
+    measures: int,
+    natural: bool = False,
+    threads: int | None = None,
+) -> None:
+    """Raise if exact steps and measures are expected to take longer than one enumeration may where no limit is given.
+
+    Args:
+        kernels, parameters: the model.
+        steps: how many exact gradients there will be.
+        measures: how many times ln Z will be found to measure the model.
+        natural: whether every step finds the Fisher information too.
+        threads: how many threads there will be.
+
+    Raises:
+        EnumerationLimitError: they are; nothing has begun.
+    """
+    asked = [(steps, layer_sum(kernels, parameters, averages=True))] if steps else []
+    asked += [(measures, layer_sum(kernels, parameters))] if measures else []
+    weights = math.prod(layer_sizes(kernels, parameters).values())
+    if not asked or (not natural and sum(many * task.configurations * weights for many, task in asked) <= cost.SURE):
+        return
+    count = thread_count(threads)
+    found = [cost.estimate(task, count) for _, task in asked]
+    each = [one.seconds for one in found]
+    if natural:
+        each[0] += fisher.expected_seconds(kernels, parameters, count)
+    seconds = sum(many * one for (many, _), one in zip(asked, each, strict=True))
+    if seconds <= cost.SECONDS:
+        return
+    from pgm_rbm.exact.elimination.order import format_seconds
+
+    names = ("steps",) * bool(steps) + ("measures of the model",) * bool(measures)
+    parts = " and ".join(
+        f"{many} exact {name} of about {format_seconds(one)}"
+        for (many, _), name, one in zip(asked, names, each, strict=True)
+    )
+    most = max(task.configurations for _, task in asked)
+    raise EnumerationLimitError(
+        f"fit would take about {format_seconds(seconds)} on {count} thread{'s' if count > 1 else ''}, for {parts}, and "
+        f"it stops at {format_seconds(cost.SECONDS)} where no limit is given. Pass limit={most} to run it all the "
+        f"same; or fewer epochs or larger batches; or algorithm='pcd' with monitor='pseudo', which need no ln Z.",
+        configurations=most,
+        limit=cost.DEFAULT_LIMIT,
+        seconds=seconds,
+        memory=max(one.memory for one in found),
+    )

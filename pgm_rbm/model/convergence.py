@@ -1,0 +1,437 @@
+"""Whether a model has a Z: for units with infinitely many states, not all parameters do.
+
+Which terms of the energy decide is derived by :mod:`symbolic.derivation.growth`; here they are looked at with numbers.
+Three things can go wrong. A unit alone may not be normalisable given the others, such as an exponential one whose rate
+falls to zero in some state of its neighbours. Units of Gaussian kind, of one layer or of any number of them, may form a
+quadratic form that is not positive in every direction in which they can run away. And units of lighter kind, counts
+and rates, may be driven to infinity by other unbounded ones: what multiplies their states with each other's, and any
+product of three unbounded states, must not be positive.
+
+How far the answer goes:
+
+* It is *complete* (but for parameters on the boundary itself, and for rounding) where nothing that is looked at depends
+  on the states of bounded units, or where bounded units are independent of each other given the unbounded ones and act
+  on single units' own sums alone, or where all states of the bounded units are few enough to be listed (1024). Then
+  their worst states are found: the ones that they take when that unit runs away.
+* Otherwise the worst states are *searched for*: from those that single units call for, the bounded units are drawn, in
+  turn, given that the unbounded ones have run far in the direction in which the form is lowest, again and again. What
+  is refused has no Z; of what is accepted it is not proved, unless a bound over all states has shown it.
+* Forms in which rectified units repel each other are looked at as `quadratic_forms` says. What it leaves
+  open is refused, and so is a product of unbounded states that several terms multiply if the largest values of these
+  together would be positive.
+* Inputs that a model is given are tried at rest and in random states. Functions of unbounded states other than powers,
+  pos, neg and nonzero are not looked at.
+
+What is missed becomes a `DivergentError` of the kernels, or of a draw that is no longer finite.
+
+Where the energy is linear in its parameters, the parameters with a finite Z form a convex set (ln Z is convex in them),
+so a step that leaves the set from within can be shortened until it does not; that is how training stays inside. Towards
+a boundary at which Z grows beyond all bounds, ln Z itself holds the likelihood back, so shortened steps lose nothing in
+the end. A boundary of the third kind, where a weight must not be positive and zero is allowed, has no such barrier;
+there the weight is set to zero instead, the nearest point of the set.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgm_rbm.errors import DivergentError
+from pgm_rbm.machine.workers import workers
+from pgm_rbm.model.domains import dimension, ends, is_bounded, is_finite, states_of
+from pgm_rbm.model.draw import draw_layer, resting
+from pgm_rbm.model.kernels import FloatArray, Parameters, layer_axes, parameter_shapes
+from pgm_rbm.model.layout import Layout, States
+from pgm_rbm.model.quadratic_forms import sign_on_cone
+
+if TYPE_CHECKING:
+    from symbolic.language.energy import Energy
+    from symbolic.numeric.growth import Barred, Couplings
+
+__all__ = ["Existence", "existence_of", "starting_values"]
+
+# How far unbounded units run; its square times a weight is far above any bias, and its fourth power is finite.
+_FAR = 1e15
+_LISTED = 1024
+_STARTS = 8
+_SWEEPS = 6
+# Values of arrays that are made at a time.
+_VALUES = 2**22
+
+
+def existence_of(layout: Layout, energy: Energy | None) -> Existence | None:
+    """What there is to check about a model; None where Z is finite whatever the parameters.
+
+    Args:
+        layout: the model's layers.
+        energy: its energy; None for the pairwise one.
+
+    Raises:
+        DivergentError: the energy has a Z for no parameters, or for none that couple some of its layers.
+    """
+    layers = layout.kernels.layers
+    if all(is_bounded(unit) for unit in layers.values()):
+        return None
+    if energy is None:
+        from symbolic import energies
+
+        energy = energies.pairwise(*layers.values())
+    found = Existence(layout, energy)
+    signs: dict[str, int] = {}
+    for barred in found.couplings.barred:
+        opposed = barred.parameter is not None and signs.setdefault(barred.parameter, barred.sign) != barred.sign
+        if barred.is_impossible or opposed:
+            raise DivergentError(_impossible(layers, barred))
+    return found if found.has_conditions else None
+
+
+def _impossible(layers: Mapping[str, str], barred: Barred) -> str:
+    units = " and ".join(dict.fromkeys(layers[layer] for layer in barred.layers))
+    several = len({layers[layer] for layer in barred.layers}) > 1
+    return (
+        f"{units} units cannot be coupled{'' if several else ' to each other'}: Z is infinite for every weight but "
+        f"zero in {barred.text}, since they grow faster with each other than their own energies hold them back. Choose "
+        f"binary, spin or other bounded units on one side."
+    )
+
+
+@dataclass(frozen=True)
+class Existence:
+    """The conditions under which a model has a Z.
+
+    Attributes:
+        layout: its layers.
+        energy: its energy.
+    """
+
+    layout: Layout
+    energy: Energy
+
+    @cached_property
+    def couplings(self) -> Couplings:
+        """The terms of the energy that decide."""
+        from symbolic.numeric.growth import couplings
+
+        return couplings(self.energy)
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether Z is infinite for some parameters."""
+        found = self.couplings
+        return bool(found.barred or found.conditional or not found.is_diagonal)
+
+    @cached_property
+    def _bounded(self) -> tuple[str, ...]:
+        """Layers that are summed out of Z and whose states lie between two numbers."""
+        layers = self.layout.kernels.layers
+        return tuple(one for one, unit in layers.items() if is_bounded(unit) and one not in self.layout.given)
+
+    def project(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Set weights that must not be positive and are to zero, in place; and those that must not be negative."""
+        for barred in self.couplings.barred:
+            if barred.parameter is not None:
+                bound = np.minimum if barred.sign < 0 else np.maximum
+                bound(parameters[barred.parameter], 0, out=parameters[barred.parameter])
+
+    def turn(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Give weights that must keep a sign that sign, in place."""
+        for barred in self.couplings.barred:
+            if barred.parameter is not None:
+                value = parameters[barred.parameter]
+                np.multiply(np.abs(value), barred.sign, out=value)
+
+    def problem(self, parameters: Parameters) -> str | None:
+        """Why Z is infinite, as the second half of a sentence; None where nothing was found.
+
+        The module says where that is complete and where it is a search.
+        """
+        raised = {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
+        for name, value in raised.items():
+            if not np.isfinite(value).all():
+                return f"parameter {name} holds NaN or infinity"
+        with workers(1):  # one result, whatever the number of threads
+            return self._problem(raised)
+
+    def _problem(self, parameters: Parameters) -> str | None:
+        for barred in self.couplings.barred:
+            if found := self._driven(barred, parameters):
+                return found
+        for layer in self.couplings.conditional:
+            if self.couplings.are_normalisable(layer, parameters, self.layout.sizes):
+                continue
+            if found := self._alone(layer, parameters):
+                return found
+        return None if self.couplings.is_diagonal else self._together(parameters)
+
+    def require(self, parameters: Parameters) -> None:
+        """Raise unless the model has a Z.
+
+        Raises:
+            DivergentError: it has none; the message says why and what would do.
+        """
+        found = self.problem(parameters)
+        if found:
+            raise DivergentError(f"the model has no Z: {found}.")
+
+    def _driven(self, barred: Barred, parameters: Parameters) -> str | None:
+        """Products of unbounded states whose coefficient is positive."""
+        excess = self.couplings.excess(barred, parameters, self.layout.sizes)
+        if not (excess > 0).any():
+            return None
+        layers = self.layout.kernels.layers
+        units = " and a ".join(layers[layer] for layer in barred.layers)
+        if len(barred.layers) == 1:
+            units = f"{units} unit and another"
+        sign = "positive" if barred.sign <= 0 else "negative"
+        name = barred.parameter
+        if name is None or parameters[name].shape != excess.shape:
+            where = f"the coefficient of {units} unit in {barred.text} comes to {float(excess.max()):.3g}"
+            return f"{where} and makes them drive each other to infinity; it must not be positive"
+        place = tuple(int(k) for k in np.argwhere(excess > 0)[0])
+        shown = f"{name}[{', '.join(map(str, place))}] = {float(parameters[name][place]):.3g}"
+        return f"{shown} makes a {units} unit drive each other to infinity; weights between them must not be {sign}"
+
+    # The worst states of bounded units
+
+    def _listed(self) -> States | None:
+        """All states of the bounded units, if they are few."""
+        units = {layer: self.layout.kernels.layers[layer] for layer in self._bounded}
+        if not all(is_finite(unit) for unit in units.values()):
+            return None
+        count = math.prod(len(states_of(unit)) ** self.layout.sizes[layer] for layer, unit in units.items())
+        if count > _LISTED:
+            return None
+        found: States = {}
+        columns = [states_of(unit) for layer, unit in units.items() for _ in range(self.layout.sizes[layer])]
+        every = np.array(list(product(*columns))).reshape(count, len(columns))
+        start = 0
+        for layer in units:
+            found[layer] = np.ascontiguousarray(every[:, start : start + self.layout.sizes[layer]])
+            start += self.layout.sizes[layer]
+        return found
+
+    def _random(self, rows: int) -> States:
+        """Random extreme states of the bounded layers, and of the given ones; these at rest in the first row."""
+        rng = np.random.default_rng(0)
+        found: States = {}
+        for layer in (*self._bounded, *self.layout.given):
+            unit, size = self.layout.kernels.layers[layer], self.layout.sizes[layer]
+            if dimension(unit) > 1:
+                vectors = rng.normal(size=(rows, size, dimension(unit)))
+                vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+                found[layer] = vectors.reshape(rows, -1)
+            elif is_finite(unit):
+                found[layer] = rng.choice(states_of(unit), size=(rows, size))
+            elif is_bounded(unit):
+                found[layer] = rng.choice(ends(unit), size=(rows, size))
+            else:
+                found[layer] = resting(self.layout, layer, rows, np.float64)
+            if layer in self.layout.given:
+                found[layer][0] = resting(self.layout, layer, 1, np.float64)
+        return found
+
+    def _worst(self, parameters: Parameters, open_states: States, sweeps: int) -> States:
+        """States of all layers, with bounded ones as they are when unbounded ones have run as far as is said."""
+        rows = len(next(iter(open_states.values())))
+        held = {**open_states, **self._random(rows)}
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            for sweep in range(sweeps):
+                for place, layer in enumerate(self._bounded):
+                    key = sweep * len(self._bounded) + place
+                    held[layer] = draw_layer(self.layout, parameters, layer, held, key, 0)
+        return held
+
+    def _at_rest(self, rows: int) -> States:
+        """The unbounded layers at rest."""
+        layers = self.layout.kernels.layers
+        return {
+            one: resting(self.layout, one, rows, np.float64)
+            for one, unit in layers.items()
+            if not is_bounded(unit) and one not in self.layout.given
+        }
+
+    # Units alone
+
+    def _alone(self, layer: str, parameters: Parameters) -> str | None:
+        """Each unit of a layer given all others, with these in the states that are worst for it."""
+        unit = self.layout.kernels.layers[layer]
+        for held in self._around(layer, parameters):
+            try:
+                with warnings.catch_warnings(), np.errstate(all="ignore"):
+                    warnings.simplefilter("ignore")
+                    self._mean(layer, held, parameters)
+            except DivergentError as error:
+                return f"the {unit} units of layer {layer} are not normalisable given the others ({error})"
+        return None
+
+    def _mean(self, layer: str, held: States, parameters: Parameters) -> FloatArray:
+        kernels = self.layout.kernels
+        own = kernels.methods.get(f"mean_of_{layer}") == "single-site"
+        found: FloatArray = kernels.mean(layer, held if own else self.layout.around(layer, held), **parameters)
+        return found
+
+    def _around(self, layer: str, parameters: Parameters) -> Iterator[States]:
+        """States of all layers that are tried: bounded ones at their worst for each unit, unbounded ones at rest."""
+        if not self._bounded and not self.layout.given:
+            yield self._at_rest(1)
+            return
+        if (every := self._listed()) is not None and not self.layout.given:
+            yield {**self._at_rest(len(next(iter(every.values())))), **every}
+            return
+        size = self.layout.sizes[layer]
+        signs = [
+            sign for sign, end in zip((-1, 1), ends(self.layout.kernels.layers[layer]), strict=True) if np.isinf(end)
+        ]
+        starts = 1 if self._is_settled_at_once else _STARTS
+        step = max(1, _VALUES // (self.layout.units * len(signs) * starts))
+        for first in range(0, size, step):
+            units = np.arange(first, min(first + step, size))
+            rows = len(units) * len(signs) * starts
+            far = self._at_rest(rows)
+            for k, sign in enumerate(np.repeat(signs, starts)):
+                far[layer][k * len(units) + np.arange(len(units)), units] = sign * _FAR
+            held = self._worst(parameters, far, 1 if self._is_settled_at_once else _SWEEPS)
+            yield {**held, **self._at_rest(rows)}
+
+    @cached_property
+    def _is_settled_at_once(self) -> bool:
+        """Whether bounded units are independent of each other given the unbounded ones, so that one draw settles
+        them."""
+        from symbolic.derivation.separation import separate
+        from symbolic.errors import NotSeparableError
+
+        if self.layout.given:
+            return False
+        layers = [self.energy.layers[layer] for layer in self._bounded]
+        try:
+            separate(self.energy.function, layers)
+        except NotSeparableError:
+            return False
+        return True
+
+    # Units of Gaussian kind together
+
+    def _together(self, parameters: Parameters) -> str | None:
+        """Whether the form of all units of Gaussian kind is positive, with bounded ones in their worst states."""
+        found, sizes = self.couplings, self.layout.sizes
+        rays, exclusive = found.rays(sizes), found.exclusive(sizes)
+        if not found.varies:
+            return self._refused(found.form(parameters, self._at_rest(1), sizes)[0], rays, exclusive)
+        fixed, bound = found.fixed(parameters, sizes)
+        if _is_far_inside(fixed, bound):
+            return None
+        if (every := self._listed()) is not None and not self.layout.given:
+            rows = len(next(iter(every.values())))
+            return self._of_rows({**self._at_rest(rows), **every}, parameters, rays, exclusive)[0]
+        # Single units call for states, and then the directions in which the form is lowest, again and again.
+        directions = np.eye(len(rays))[np.linspace(0, len(rays) - 1, _STARTS).astype(int)]
+        for _ in range(_SWEEPS):
+            held = self._worst(parameters, self._run(directions), 1 if self._is_settled_at_once else _SWEEPS)
+            problem, directions = self._of_rows(held, parameters, rays, exclusive)
+            if problem is not None:
+                return problem
+        return None
+
+    def _run(self, directions: npt.NDArray[np.float64]) -> States:
+        """The unbounded layers far out in these directions."""
+        states = self._at_rest(len(directions))
+        for coordinate, place in self.couplings.places(self.layout.sizes).items():
+            far = _FAR * coordinate.sign * directions[:, place]
+            name = coordinate.layer.name
+            states[name] = states[name] + far if coordinate.side else far
+        return states
+
+    def _of_rows(
+        self, states: States, parameters: Parameters, rays: npt.NDArray[np.bool_], exclusive: Any
+    ) -> tuple[str | None, npt.NDArray[np.float64]]:
+        """The first problem in rows of states, and for each row the direction in which the form is lowest."""
+        rows, n = len(next(iter(states.values()))), len(rays)
+        step = max(1, _VALUES // n**2)
+        directions = np.zeros((rows, n))
+        for first in range(0, rows, step):
+            some = {name: value[first : first + step] for name, value in states.items()}
+            forms = self.couplings.form(parameters, some, self.layout.sizes)
+            if not _are_definite(forms):
+                for form in forms:
+                    if problem := self._refused(form, rays, exclusive):
+                        return problem, directions
+            directions[first : first + step] = np.linalg.eigh(forms)[1][:, :, 0]
+        directions[:, rays] = np.abs(directions[:, rays])
+        return None, directions
+
+    def _refused(self, form: npt.NDArray[np.float64], rays: npt.NDArray[np.bool_], exclusive: Any) -> str | None:
+        """What is said of a form that is not positive, or could not be shown to be."""
+        verdict = sign_on_cone(form, rays, exclusive)
+        return None if verdict.positive else self._message(verdict.positive, verdict.value)
+
+    def _message(self, positive: bool | None, value: float) -> str:
+        layers = dict.fromkeys(coordinate.layer for coordinate in self.couplings.coordinates)
+        names = [f"{layer.name} ({layer.unit})" for layer in layers]
+        whose = f"layers {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"layer {names[0]}"
+        smaller = "make the weights between them smaller" if len(names) > 1 else "make the weights within it smaller"
+        shown = (
+            "is not positive definite on their states"
+            if positive is False
+            else ("is not positive definite, and could not be shown to be so on their states")
+        )
+        return f"the quadratic form of {whose} {shown} (as low as {value:.3g} relative to the precisions); {smaller}"
+
+
+def _are_definite(forms: npt.NDArray[np.float64]) -> bool:
+    try:
+        np.linalg.cholesky(forms)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _is_far_inside(fixed: npt.NDArray[np.float64], bound: npt.NDArray[np.float64]) -> bool:
+    """Whether a form is positive definite whatever is added whose elements are no larger than a bound: its lowest
+    eigenvalue is above the bound's largest, both relative to the diagonal."""
+    diagonal = np.diagonal(fixed)
+    if not (diagonal > 0).all():
+        return False
+    scale = 1 / np.sqrt(diagonal)
+    lowest, largest = (array * scale[:, None] * scale for array in (fixed, bound))
+    return bool(np.linalg.eigvalsh(lowest)[0] > np.linalg.eigvalsh(largest)[-1])
+
+
+def starting_values(layout: Layout, energy: Energy | None) -> dict[str, float]:
+    """For every parameter with fewer than two axes the value of 0, 1 and −1 to start from.
+
+    It is the first combination with which the model exists when all other parameters are zero: 0 for a bias, 1 for a
+    deviation or a precision, −1 for the bias that makes a rate positive. All are 0 where none does.
+    """
+    names = [name for name, axes in layout.kernels.parameters.items() if len(layer_axes(axes)) < 2]
+    plain = dict.fromkeys(names, 0.0)
+    kernels = layout.kernels.sized(**dict.fromkeys(layout.kernels.sizes, 2))
+    small = Layout(kernels, dict.fromkeys(layout.sizes, 2))
+    shapes = parameter_shapes(layout.kernels, small.sizes)
+    existence = existence_of(small, energy)
+    for values in product((0.0, 1.0, -1.0), repeat=min(len(names), 6)):
+        chosen = plain | dict(zip(names, values, strict=False))
+        parameters = {name: np.full(shape, chosen.get(name, 0.0)) for name, shape in shapes.items()}
+        if _exists(small, parameters, existence):
+            return chosen
+    return plain
+
+
+def _exists(layout: Layout, parameters: dict[str, npt.NDArray[np.float64]], existence: Existence | None) -> bool:
+    held = {layer: resting(layout, layer, 1, np.float64) for layer in layout.sizes}
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if not np.isfinite(layout.kernels.energy(**held, **parameters)).all():
+                return False
+        except DivergentError:
+            return False
+        return existence is None or existence.problem(parameters) is None

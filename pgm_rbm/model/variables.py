@@ -1,0 +1,184 @@
+"""What one variable of a graph can be: its values, what each weighs of itself, and whether they are labels.
+
+Units are those of the table of units, by their names. Two names that stand for the same values are the same kind of
+variable, "binary" and "{0, 1}" say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgm_rbm.errors import ModelError, NoFiniteDomainError
+from pgm_rbm.model import domains
+from symbolic.errors import EnergyError
+
+__all__ = ["Kind", "canonical", "finite_number", "has_labels", "kind_of", "read_bias", "read_states", "same_kind"]
+
+FloatArray = NDArray[np.float64]
+
+CATEGORICAL = "categorical"
+"""Units whose number of states stands in the attribute ``states``; ``potts(q)`` has it in its name."""
+
+# The table's own units that have been asked for, with whether their values are labels: they do not change, and graphs
+# ask many times for each variable.
+_KNOWN: dict[str, tuple[str, bool]] = {CATEGORICAL: (CATEGORICAL, True)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values of a variable.
+
+    Attributes:
+        values: in increasing order, the order of the axes of tables.
+        log_measure: ln μ of each value, such as ln of a binomial coefficient; empty where every μ is 1.
+        labels: whether the values are labels, which nothing calculates with.
+    """
+
+    values: tuple[float, ...]
+    log_measure: tuple[float, ...] = ()
+    labels: bool = False
+
+    @cached_property
+    def domain(self) -> NDArray[Any]:
+        """The values as an array: int64 where all are whole numbers, else float64. Read-only."""
+        whole = all(value == int(value) for value in self.values)
+        array = np.array(self.values, dtype=np.int64 if whole else np.float64)
+        array.setflags(write=False)
+        return array
+
+    @property
+    def described(self) -> str:
+        """The values as messages name them."""
+        shown = self.domain.tolist()
+        return str(shown) if len(shown) <= 8 else f"{shown[0]}, {shown[1]}, ..., {shown[-1]}"
+
+
+def canonical(name: Hashable, units: Any) -> str:
+    """The name by which the table of units knows these units; "categorical" stays as it is.
+
+    Raises:
+        ModelError: there are no such units.
+    """
+    return _named(name, units)[0]
+
+
+def _named(name: Hashable, units: Any) -> tuple[str, bool]:
+    """The canonical name of units, and whether their values are labels or directions."""
+    if isinstance(units, str) and units in _KNOWN:
+        return _KNOWN[units]
+    from symbolic.units import is_own, lookup
+
+    try:
+        canonical_name = lookup(units).name
+    except EnergyError as error:
+        raise ModelError(f"units of {name!r}: {error} Labels may also be categorical, with states=k.") from None
+    found = canonical_name, not domains.is_plain(canonical_name)
+    if is_own(canonical_name):
+        _KNOWN[units] = found
+    return found
+
+
+def kind_of(name: Hashable, attributes: Mapping[str, Any]) -> Kind:
+    """What a variable with these attributes can be.
+
+    Raises:
+        NoFiniteDomainError: its values cannot be listed.
+        ModelError: there are no such units, or the number of states is missing.
+    """
+    units = canonical(name, attributes.get("units", "binary"))
+    if units == CATEGORICAL:
+        return _categorical(read_states(name, attributes.get("states"))["states"])
+    if not domains.is_finite(units):
+        raise NoFiniteDomainError(
+            f"{name!r} has units {units!r}, whose values cannot be listed: they are {domains.describe(units)}. Tables, "
+            f"this energy and exact inference on a graph need units with finitely many values: binary, spin, "
+            f"{{a, b, ...}}, integer(N), binomial(N), potts(q), or categorical with states=k."
+        )
+    return _finite(units)
+
+
+@cache
+def _categorical(states: int) -> Kind:
+    return Kind(tuple(map(float, range(states))), labels=True)
+
+
+@cache
+def _finite(units: str) -> Kind:
+    values = domains.states_of(units)
+    measure = domains.log_measure(units, np.array(values))
+    even = measure is None or not measure.any()
+    return Kind(values, () if measure is None or even else tuple(measure.tolist()), not domains.is_plain(units))
+
+
+def has_labels(name: Hashable, attributes: Mapping[str, Any]) -> bool:
+    """Whether a variable's values are no numbers to calculate with, but labels or directions."""
+    return _named(name, attributes.get("units", "binary"))[1]
+
+
+def same_kind(name: Hashable, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two sets of attributes describe variables that can be the same one."""
+    units = [canonical(name, one.get("units", "binary")) for one in (first, second)]
+    if units[0] == units[1] != CATEGORICAL:
+        return True
+    if any(one != CATEGORICAL and not domains.is_finite(one) for one in units):
+        return False
+    return kind_of(name, first) == kind_of(name, second)
+
+
+def read_states(name: Hashable, states: Any) -> dict[str, Any]:
+    """The attributes ``states`` and, where labels are given, ``labels`` of a categorical variable.
+
+    Raises:
+        ModelError: they are neither a number nor a sequence of different labels.
+    """
+    if isinstance(states, Integral) and not isinstance(states, bool) and int(states) >= 1:
+        return {"states": int(states)}
+    if isinstance(states, Sequence) and not isinstance(states, str) and len(states):
+        labels = tuple(states)
+        if len(set(labels)) < len(labels):
+            raise ModelError(f"states of {name!r} must be labels that differ. Got {list(labels)!r}.")
+        return {"states": len(labels), "labels": labels}
+    raise ModelError(
+        f"states of the categorical variable {name!r} must be a number of states or a sequence of labels. "
+        f"Got {states!r}."
+    )
+
+
+def read_bias(name: Hashable, attributes: Mapping[str, Any], bias: Any) -> float | FloatArray:
+    """A bias, checked: a number, or of a variable with labels an array with a number for each; zero for None.
+
+    Raises:
+        ModelError: it is something else.
+    """
+    if not has_labels(name, attributes):
+        return 0.0 if bias is None else finite_number(bias, f"bias of {name!r}")
+    states = len(kind_of(name, attributes).values)
+    if bias is None:
+        return np.zeros(states)
+    array = np.array(bias, dtype=np.float64)
+    if array.shape != (states,) or not np.isfinite(array).all():
+        raise ModelError(
+            f"bias of the categorical variable {name!r} must be {states} finite numbers. Got {array.tolist()}."
+        )
+    return array
+
+
+def finite_number(value: Any, what: str) -> float:
+    """A finite number as a float.
+
+    Raises:
+        ModelError: it is none.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ModelError(f"{what} must be a finite number. Got {value!r}.")
+    return float(value)

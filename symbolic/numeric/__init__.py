@@ -1,0 +1,1 @@
+"""Expressions of an energy computed on arrays at once, without generating a module."""
