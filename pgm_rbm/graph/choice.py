@@ -19,11 +19,12 @@ from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact.elimination import run
 from pgm_rbm.exact.elimination.run import Elimination, Question
 from pgm_rbm.exact.enumeration.cost import Estimate, estimate
-from pgm_rbm.exact.enumeration.shards import Progress
 from pgm_rbm.exact.tractability import QUICK, Tractability, Way, choose
 from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.progress import Progress
 from pgm_rbm.machine.quantities import format_bytes, format_count, format_seconds
 from pgm_rbm.machine.workers import thread_count
+from pgm_rbm.model.model import Model
 from pgm_rbm.model.variables import kind_of
 from pgm_rbm.partition.result import LogPartition
 
@@ -149,12 +150,12 @@ class Layers(_Enumeration):
 
     @cached_property
     def cost(self) -> Estimate:
-        from pgm_rbm.exact.enumeration.answers import layer_sum
+        from pgm_rbm.exact.enumeration.plan import task_of
 
         weights = len(self.large) * len(self.small)
         if self.configurations > _HOPELESS_CONFIGURATIONS:
             return Estimate(self.configurations * len(self.large), math.inf, 8 * weights)
-        cost = estimate(layer_sum(self.kernels, self.arrays()[0], "h"), thread_count(self.threads))
+        cost = estimate(task_of(Model.of(self.kernels, self.arrays()[0]), "h"), thread_count(self.threads))
         return replace(cost, memory=cost.memory + 8 * weights)
 
     @property
@@ -196,9 +197,8 @@ class Layers(_Enumeration):
         from pgm_rbm.exact.enumeration import answers
 
         parameters, constant = self.arrays()
-        found = answers.log_partition(
-            self.kernels, parameters, limit=self.configurations, threads=self.threads, progress=progress
-        )
+        budget = Budget(self.configurations, threads=self.threads, progress=progress)
+        found = answers.log_partition(Model.of(self.kernels, parameters), budget)
         return float(found) + constant
 
 

@@ -29,10 +29,10 @@ from pgm_rbm.errors import (
 )
 from pgm_rbm.exact.elimination import run
 from pgm_rbm.exact.elimination.run import Elimination
-from pgm_rbm.exact.enumeration.shards import Progress, showing
 from pgm_rbm.exact.tractability import Tractability
 from pgm_rbm.graph import choice
 from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.progress import Progress, showing
 from pgm_rbm.model.variables import (
     CATEGORICAL,
     Kind,

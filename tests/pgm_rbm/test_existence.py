@@ -12,7 +12,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError
-from pgm_rbm.model.convergence import Existence
+from pgm_rbm.model.convergence import Convergence
 from symbolic import Energy, energies
 
 Arrays = dict[str, np.ndarray]
@@ -354,7 +354,7 @@ def test_mixed_signs_between_rectified_units() -> None:
     for _ in range(60):
         w = rng.normal(size=(3, 3)) * rng.choice([0.4, 0.8, 2.0])
         form = np.block([[np.eye(3), -w], [-w.T, np.eye(3)]])
-        found = Existence(rbm._layout, rbm.symbolic_energy).problem(rbm.parameters | {"w": w}) is None
+        found = Convergence(rbm._layout, rbm.symbolic_energy).problem(rbm.parameters | {"w": w}) is None
         assert found == is_copositive(form)
         outcomes.append(found)
     assert 10 < sum(outcomes) < 50

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pgm_rbm.errors import IntractableError
 from pgm_rbm.exact.enumeration.answers import Expectations
-from pgm_rbm.exact.enumeration.shards import Progress
 from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.progress import Progress
 from pgm_rbm.machine.quantities import format_seconds
 from pgm_rbm.model.kernels import Phase
 
