@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import plain_numpy
 from benchmarks.measure import Timing, paired, readable, seconds, show
 from pgm_rbm import GraphModel
-from pgm_rbm.exact.elimination.order import format_bytes
+from pgm_rbm.machine.quantities import format_bytes
 
 QUESTIONS: dict[str, Callable[[GraphModel], Any]] = {
     "ln Z": lambda model: model.log_partition(method="elimination"),

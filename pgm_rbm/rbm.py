@@ -324,7 +324,7 @@ class RBM(LearningModel):
             ModelError: the model has no ln Z that can be found in this way; the message says why.
         """
         from pgm_rbm.exact import choice
-        from pgm_rbm.exact.tractability import Limits
+        from pgm_rbm.machine.budget import Budget
 
         if method not in ("auto", "enumeration", "elimination"):
             raise ValueError(f"method must be 'auto', 'enumeration' or 'elimination'. Got {method!r}.")
@@ -336,7 +336,7 @@ class RBM(LearningModel):
         ):
             if value is not None and method == other:
                 raise ValueError(f"{name} has no meaning with method={other!r}: leave it out. Got {value!r}.")
-        limits = Limits.of(memory_limit, time_limit)
+        limits = Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         if method == "auto":
             way = choice.taken(self, "ln Z", limits=limits, limit=limit, threads=threads)
             method = "enumeration" if isinstance(way, choice.Enumerated) else "elimination"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -315,6 +312,7 @@ def _fit(
     from rich.console import Console
 
     from pgm_rbm.learning.progress import describe, progress_bar
+    from pgm_rbm.machine.interrupts import HeldInterrupts
 
     last, saved, begun = time.monotonic(), False, False
     watched = not quiet and Console(stderr=True).is_terminal
@@ -330,7 +328,7 @@ def _fit(
     try:
         with (
             progress_bar() if watched else nullcontext(None) as bar,
-            _interrupts_noted() as interrupted,
+            HeldInterrupts() as interrupts,
             warnings.catch_warnings(),
         ):
             # Where training diverges, the error at its end says so better than warnings on the way.
@@ -341,7 +339,7 @@ def _fit(
                 begun = True
                 if bar is not None:
                     bar(done, total, record)
-                if interrupted():
+                if interrupts.came:
                     raise KeyboardInterrupt
 
             rbm.fit(rows, epochs=epochs, resume=resume, callbacks=heard, progress=progress, **settings)
@@ -355,32 +353,6 @@ def _fit(
             raise RequestError(str(error)) from error
         kept = f"{output} holds an earlier epoch." if saved else "Nothing was written."
         raise Failed(f"training did not succeed: {error} A lower --learning-rate may help. {kept}") from error
-
-
-@contextmanager
-def _interrupts_noted() -> Iterator[Callable[[], bool]]:
-    """Take note of the first interrupt, for a place where the model is whole, rather than raise it anywhere: in a
-    weak reference's callback, Python would drop it. A second one is raised at once.
-
-    What is yielded says whether one has come.
-    """
-    came = False
-
-    def take_note(number: int, frame: Any) -> None:
-        nonlocal came
-        if came:
-            raise KeyboardInterrupt
-        came = True
-
-    previous = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or previous is not signal.default_int_handler:
-        yield lambda: False
-        return
-    signal.signal(signal.SIGINT, take_note)
-    try:
-        yield lambda: came
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def _report(rbm: RBM, output: Path, rows: int, held_out: int | None, as_json: bool) -> None:

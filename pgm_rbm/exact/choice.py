@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
-from pgm_rbm.exact.elimination.order import format_seconds
 from pgm_rbm.exact.elimination.run import Elimination, Question
 from pgm_rbm.exact.elimination.sparse import edges_of
 from pgm_rbm.exact.enumeration import answers
-from pgm_rbm.exact.enumeration.cost import SECONDS
 from pgm_rbm.exact.enumeration.shards import Progress
 from pgm_rbm.exact.enumeration.sums import LayerSum, ProductSum
-from pgm_rbm.exact.tractability import QUICK, Limits, Tractability, Way, choose
+from pgm_rbm.exact.tractability import QUICK, Tractability, Way, choose
+from pgm_rbm.machine.budget import CONFIGURATIONS, SECONDS, Budget
+from pgm_rbm.machine.quantities import format_seconds
 from pgm_rbm.model.domains import is_finite
 from pgm_rbm.model.kernels import Phase
 from pgm_rbm.partition.result import LogPartition
@@ -134,7 +134,7 @@ def graph_of(rbm: RBM) -> GraphModel | str:
         return str(error).rstrip(".")
 
 
-def eliminated(rbm: RBM, question: Question, limits: Limits, draws: int = 1) -> Elimination | str:
+def eliminated(rbm: RBM, question: Question, limits: Budget, draws: int = 1) -> Elimination | str:
     """What an elimination would take; marginals are those of the pairs that have a weight, too."""
     if question == "marginals" and not rbm._has_arrays_of_graph:
         return "averages of -dE/dtheta are summed on the graph of the pairwise energy only"
@@ -146,7 +146,7 @@ def eliminated(rbm: RBM, question: Question, limits: Limits, draws: int = 1) -> 
 
 
 def _options(
-    rbm: RBM, question: Question, limits: Limits, limit: int | None, threads: int | None
+    rbm: RBM, question: Question, limits: Budget, limit: int | None, threads: int | None
 ) -> Iterator[Enumerated | Elimination]:
     """What ``"auto"`` chooses from; the graph is looked at where enumeration is not quick."""
     enumerated = Enumerated(rbm, limit, threads, averages=question == "marginals")
@@ -169,7 +169,7 @@ def taken(
     rbm: RBM,
     question: Question,
     *,
-    limits: Limits | None = None,
+    limits: Budget | None = None,
     limit: int | None = None,
     threads: int | None = None,
     raised: str = "Pass a larger {} for that.",
@@ -188,7 +188,7 @@ def taken(
         ModelError: there is no way.
         ValueError: a parameter is not finite, or ``limit`` is not a positive whole number.
     """
-    limits = limits or Limits()
+    limits = limits or Budget()
     seen: list[Enumerated | Elimination] = []
 
     def looked_at() -> Iterator[Enumerated | Elimination]:
@@ -210,7 +210,7 @@ def taken(
     raise refused if elimination is None else _both_refused(refused, elimination, raised)
 
 
-def eliminated_log_partition(rbm: RBM, limits: Limits, progress: bool | Progress | None) -> LogPartition:
+def eliminated_log_partition(rbm: RBM, limits: Budget, progress: bool | Progress | None) -> LogPartition:
     """ln Z by elimination.
 
     Raises:
@@ -234,7 +234,7 @@ def require_elimination(
     Raises:
         EnumerationLimitError: it does not, either; arguments as for `taken`.
     """
-    other = eliminated(rbm, question, Limits(), draws)
+    other = eliminated(rbm, question, Budget(), draws)
     if isinstance(other, str):
         raise refused
     if not other.fits:
@@ -250,7 +250,7 @@ def eliminated_term_b(
         EnumerationLimitError: that exceeds the limits, too; arguments as for `taken`.
     """
     require_elimination(rbm, "marginals", refused, raised)
-    other = eliminated(rbm, "marginals", Limits())
+    other = eliminated(rbm, "marginals", Budget())
     assert isinstance(other, Elimination)
     seconds = steps * other.seconds
     if limit is None and seconds > SECONDS:
@@ -285,7 +285,7 @@ def tractability(
     """The report of `RBM.tractability`; arguments as there."""
     from pgm_rbm.graph.choice import OTHER_QUESTIONS
 
-    limits = Limits.of(memory_limit, time_limit)
+    limits = Budget.of(memory_limit=memory_limit, time_limit=time_limit)
     ways: list[Way] = []
     notes: list[str] = []
     method = "sampling"
@@ -310,7 +310,7 @@ def tractability(
     enumerated = Enumerated(rbm, limit)
     try:
         enumerated.refused  # noqa: B018
-        most = answers.DEFAULT_LIMIT if limit is None else limit
+        most = CONFIGURATIONS if limit is None else limit
         notes.append(f"Enumeration is within the limits up to limit={most} configurations.")
     except ModelError as error:
         notes.append(f"No layer can be enumerated: {error}")

@@ -5,58 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-import numpy as np
+from pgm_rbm.exact.elimination.order import EliminationPlan
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.quantities import format_bytes, format_count, format_seconds
 
-from pgm_rbm.exact.elimination.order import EliminationPlan, format_bytes, format_count, format_seconds
-from pgm_rbm.exact.enumeration.cost import MEMORY, SECONDS
-
-__all__ = ["Limits", "Option", "Tractability", "Way", "choose"]
+__all__ = ["Option", "Tractability", "Way", "choose"]
 
 QUICK = 1.0
 """Seconds: where a way takes no longer than this, nothing quicker is looked for."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an exact method may cost.
-
-    Attributes:
-        memory: bytes.
-        seconds: as estimated.
-    """
-
-    memory: float = MEMORY
-    seconds: float = SECONDS
-
-    @classmethod
-    def of(cls, memory_limit: Any = None, time_limit: Any = None) -> Limits:
-        """Limits as callers give them, None for the default; infinity for no limit.
-
-        Raises:
-            ValueError: one is no positive number.
-        """
-        return cls(
-            _positive("memory_limit", memory_limit, MEMORY, "bytes"),
-            _positive("time_limit", time_limit, SECONDS, "seconds"),
-        )
-
-    def allow(self, memory: float, seconds: float) -> bool:
-        """Whether so many bytes and seconds are within the limits."""
-        return memory <= self.memory and seconds <= self.seconds
-
-    def __str__(self) -> str:
-        memory = f"{format_bytes(int(self.memory))} of memory" if self.memory < math.inf else "any memory"
-        return f"{memory} and {format_seconds(self.seconds) if self.seconds < math.inf else 'any time'}"
-
-
-def _positive(name: str, value: Any, default: float, of: str) -> float:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not value > 0:
-        raise ValueError(f"{name} must be a positive number of {of}, or None for {default:,.0f}. Got {value!r}.")
-    return value if isinstance(value, int) else float(value)
 
 
 @dataclass(frozen=True)
@@ -144,7 +102,7 @@ class Tractability:
     method: str
     ways: tuple[Way, ...]
     notes: tuple[str, ...]
-    limits: Limits
+    limits: Budget
     variables: int
     plan: EliminationPlan | None
     advice: str

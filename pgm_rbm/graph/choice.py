@@ -17,11 +17,12 @@ import numpy as np
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact.elimination import run
-from pgm_rbm.exact.elimination.order import format_bytes, format_count, format_seconds
 from pgm_rbm.exact.elimination.run import Elimination, Question
 from pgm_rbm.exact.enumeration.cost import Estimate, estimate
 from pgm_rbm.exact.enumeration.shards import Progress
-from pgm_rbm.exact.tractability import QUICK, Limits, Tractability, Way, choose
+from pgm_rbm.exact.tractability import QUICK, Tractability, Way, choose
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.quantities import format_bytes, format_count, format_seconds
 from pgm_rbm.machine.workers import thread_count
 from pgm_rbm.model.variables import kind_of
 from pgm_rbm.partition.result import LogPartition
@@ -55,7 +56,7 @@ class _Enumeration:
 
     model: GraphModel
     observed: Mapping[Hashable, int]
-    limits: Limits
+    limits: Budget
     threads: int | None
 
     @property
@@ -83,7 +84,7 @@ class _Enumeration:
 
     @property
     def fits(self) -> bool:
-        return self.limits.allow(self.cost.memory, self.cost.seconds)
+        return self.limits.allows(self.cost.memory, self.cost.seconds)
 
     @property
     def quick(self) -> bool:
@@ -239,7 +240,7 @@ class _JointTable(_Enumeration):
 
 
 def layers(
-    model: GraphModel, observed: Mapping[Hashable, int], limits: Limits | None = None, threads: int | None = None
+    model: GraphModel, observed: Mapping[Hashable, int], limits: Budget | None = None, threads: int | None = None
 ) -> Layers | str:
     """The model's two layers, or the reason why it has none that can be enumerated."""
     from pgm_rbm.graph.bipartite import bipartition
@@ -263,7 +264,7 @@ def layers(
     return Layers(
         model,
         observed,
-        limits or Limits(),
+        limits or Budget(),
         threads,
         sides[small],
         sides[1 - small],
@@ -276,7 +277,7 @@ def log_partition(
     model: GraphModel,
     observed: Mapping[Hashable, int],
     method: str,
-    limits: Limits,
+    limits: Budget,
     *,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -318,7 +319,7 @@ def _options(
     eliminated: Elimination,
     model: GraphModel,
     observed: Mapping[Hashable, int],
-    limits: Limits,
+    limits: Budget,
     threads: int | None = None,
 ) -> Iterator[Elimination | Layers]:
     """What ``"auto"`` chooses from; layers are looked for where elimination is not quick."""
@@ -328,7 +329,7 @@ def _options(
         yield found
 
 
-def report(model: GraphModel, observed: Mapping[Hashable, int], limits: Limits) -> Tractability:
+def report(model: GraphModel, observed: Mapping[Hashable, int], limits: Budget) -> Tractability:
     """What every way would cost; nothing is computed but an elimination order and trials."""
     eliminated = model._elimination("ln Z", observed, limits)
     found = layers(model, observed, limits)

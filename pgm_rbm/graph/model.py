@@ -30,8 +30,9 @@ from pgm_rbm.errors import (
 from pgm_rbm.exact.elimination import run
 from pgm_rbm.exact.elimination.run import Elimination
 from pgm_rbm.exact.enumeration.shards import Progress, showing
-from pgm_rbm.exact.tractability import Limits, Tractability
+from pgm_rbm.exact.tractability import Tractability
 from pgm_rbm.graph import choice
+from pgm_rbm.machine.budget import Budget
 from pgm_rbm.model.variables import (
     CATEGORICAL,
     Kind,
@@ -596,7 +597,7 @@ class GraphModel(nx.Graph):
             >>> print(f"{ising.log_partition():.6f}")
             11.771470
         """
-        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        observed, limits = self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         with showing(progress, "ln Z") as shown:
             found = choice.log_partition(self, observed, method, limits, threads=threads, progress=shown)
         if found == -math.inf:
@@ -655,7 +656,7 @@ class GraphModel(nx.Graph):
                 :meth:`log_partition`.
         """
         names = self._names(variables)
-        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        observed, limits = self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         free = [name for name in names if name not in observed]
         if joint or len(free) < 2:
             with showing(progress, "marginals") as shown:
@@ -703,7 +704,7 @@ class GraphModel(nx.Graph):
             >>> model.marginals({"a": 1})["c"].round(4)
             array([0.3303, 0.6697])
         """
-        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        observed, limits = self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         wanted = [(name,) for name in self.variables if name not in observed]
         with showing(progress, "marginals") as shown:
             _, found = self._beliefs(wanted, observed, evidence, limits, shown)
@@ -746,7 +747,7 @@ class GraphModel(nx.Graph):
             array([[0.3655, 0.1345],
                    [0.1345, 0.3655]])
         """
-        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        observed, limits = self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         asked = self._coupled_pairs() if pairs is None else [self._pair(pair) for pair in pairs]
         free = {pair: tuple(name for name in pair if name not in observed) for pair in asked}
         wanted = dict.fromkeys(names for names in free.values() if names)
@@ -786,7 +787,7 @@ class GraphModel(nx.Graph):
             >>> round(coins.entropy() / log(2), 12)
             3.0
         """
-        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        observed, limits = self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         with showing(progress, "entropy") as shown, self._possible(evidence):
             eliminated, tables, cardinalities = self._prepared("marginals", observed, limits)
             wanted = list(dict.fromkeys(scope for scope, _ in tables if scope))
@@ -833,7 +834,7 @@ class GraphModel(nx.Graph):
             >>> best.assignment, round(best.log_probability, 4)
             ({'a': 1, 'b': 1}, -0.4938)
         """
-        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        observed, limits = self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         with showing(progress, "most probable") as shown, self._possible(evidence):
             eliminated, tables, cardinalities = self._prepared("most probable", observed, limits)
             plan, search = eliminated.plan, eliminated.operations - eliminated.plan.operations
@@ -911,7 +912,7 @@ class GraphModel(nx.Graph):
             raise ValueError(f"steps are made by Gibbs chains: leave them out, or use method='gibbs'. Got {steps!r}.")
         count = _whole("n", n, 1, "samples")
         key = resolve_seed(seed)
-        observed, limits = self._evidence(evidence), Limits.of(memory_limit, time_limit)
+        observed, limits = self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
         column = {name: place for place, name in enumerate(self.variables)}
 
         def uniforms(name: Hashable) -> FloatArray:
@@ -961,13 +962,15 @@ class GraphModel(nx.Graph):
         Raises:
             UnknownVariableError, ValueOutsideDomainError: the evidence does not fit the model.
         """
-        return choice.report(self, self._evidence(evidence), Limits.of(memory_limit, time_limit))
+        return choice.report(
+            self, self._evidence(evidence), Budget.of(memory_limit=memory_limit, time_limit=time_limit)
+        )
 
     def _elimination(
         self,
         question: run.Question,
         observed: Mapping[Hashable, int],
-        limits: Limits,
+        limits: Budget,
         *,
         keep: Sequence[Hashable] = (),
         wanted: Sequence[tuple[Hashable, ...]] = (),
@@ -1003,7 +1006,7 @@ class GraphModel(nx.Graph):
         self,
         question: run.Question,
         observed: Mapping[Hashable, int],
-        limits: Limits,
+        limits: Budget,
         *,
         keep: Sequence[Hashable] = (),
         wanted: Sequence[tuple[Hashable, ...]] = (),
@@ -1019,7 +1022,7 @@ class GraphModel(nx.Graph):
         wanted: Sequence[tuple[Hashable, ...]],
         observed: Mapping[Hashable, int],
         evidence: Mapping[Hashable, Any] | None,
-        limits: Limits,
+        limits: Budget,
         progress: Progress | None,
     ) -> tuple[float, dict[tuple[Hashable, ...], FloatArray]]:
         """ln Z and the marginals over scopes of free variables."""
@@ -1042,7 +1045,7 @@ class GraphModel(nx.Graph):
         keep: Sequence[Hashable],
         observed: Mapping[Hashable, int],
         evidence: Mapping[Hashable, Any] | None,
-        limits: Limits,
+        limits: Budget,
         progress: Progress | None,
     ) -> FloatArray:
         eliminated, tables, cardinalities = self._prepared("ln Z", observed, limits, keep=keep)

@@ -122,7 +122,7 @@ def contrastive_divergence_bias(
     pairs = visible.configurations * hidden.configurations
     allowed = DEFAULT_LIMIT if limit is None else int(limit)
     if pairs > allowed:
-        from pgm_rbm.exact.elimination.order import format_bytes, format_seconds
+        from pgm_rbm.machine.quantities import format_bytes, format_seconds
 
         seconds, memory = _seconds(kernels, parameters, pairs, thread_count(threads)), _BYTES_PER_PAIR * pairs
         raise EnumerationLimitError(

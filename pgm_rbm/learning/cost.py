@@ -7,6 +7,7 @@ import math
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.enumeration import cost, fisher
 from pgm_rbm.exact.enumeration.answers import layer_sum
+from pgm_rbm.machine.budget import CONFIGURATIONS, SECONDS
 from pgm_rbm.machine.workers import thread_count
 from pgm_rbm.model.kernels import Kernels, Parameters, layer_sizes
 
@@ -45,9 +46,9 @@ def require_time(
     if natural:
         each[0] += fisher.expected_seconds(kernels, parameters, count)
     seconds = sum(many * one for (many, _), one in zip(asked, each, strict=True))
-    if seconds <= cost.SECONDS:
+    if seconds <= SECONDS:
         return
-    from pgm_rbm.exact.elimination.order import format_seconds
+    from pgm_rbm.machine.quantities import format_seconds
 
     names = ("steps",) * bool(steps) + ("measures of the model",) * bool(measures)
     parts = " and ".join(
@@ -57,10 +58,10 @@ def require_time(
     most = max(task.configurations for _, task in asked)
     raise EnumerationLimitError(
         f"fit would take about {format_seconds(seconds)} on {count} thread{'s' if count > 1 else ''}, for {parts}, and "
-        f"it stops at {format_seconds(cost.SECONDS)} where no limit is given. Pass limit={most} to run it all the "
+        f"it stops at {format_seconds(SECONDS)} where no limit is given. Pass limit={most} to run it all the "
         f"same; or fewer epochs or larger batches; or algorithm='pcd' with monitor='pseudo', which need no ln Z.",
         configurations=most,
-        limit=cost.DEFAULT_LIMIT,
+        limit=CONFIGURATIONS,
         seconds=seconds,
         memory=max(one.memory for one in found),
     )

@@ -126,12 +126,13 @@ class LearningModel(SamplingModel):
                 has begun.
             FloatingPointError: the parameters are no longer finite.
         """
-        from pgm_rbm.exact.enumeration.cost import MOST, allowed_configurations
+        from pgm_rbm.exact.enumeration.cost import allowed_configurations
         from pgm_rbm.learning.cost import require_time
         from pgm_rbm.learning.loop import Settings, TrainingState, train
         from pgm_rbm.learning.monitor import Monitor
         from pgm_rbm.learning.progress import progress_bar
         from pgm_rbm.learning.updates import NaturalGradient
+        from pgm_rbm.machine.budget import MOST_CONFIGURATIONS
         from pgm_rbm.machine.files import require_place
 
         rows = self._data(X, "X")
@@ -221,7 +222,7 @@ class LearningModel(SamplingModel):
                 masks=self._masks(),
                 existence=self._existence,
                 symmetric=self._symmetric,
-                limit=MOST,
+                limit=MOST_CONFIGURATIONS,
                 threads=threads,
                 progress=progress or None,
                 term_b=term_b,

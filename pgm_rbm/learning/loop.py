@@ -15,14 +15,11 @@ stopped.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +29,7 @@ from pgm_rbm.exact.enumeration import answers, fisher, multilayer
 from pgm_rbm.learning.history import EpochRecord
 from pgm_rbm.learning.monitor import Monitor
 from pgm_rbm.learning.updates import SGD, Adam, NaturalGradient, Optimiser, optimiser_from
+from pgm_rbm.machine.interrupts import HeldInterrupts
 from pgm_rbm.machine.streams import Purpose, generator
 from pgm_rbm.machine.workers import Workers, row_blocks, workers
 from pgm_rbm.model.convergence import Existence
@@ -209,7 +207,7 @@ def train(
     for _ in range(epochs):
         seconds = 0.0
         order = steps.order()
-        with workers(threads) as pool, _HeldInterrupts() as interrupts:
+        with workers(threads) as pool, HeldInterrupts() as interrupts:
             while state.batch < per_epoch:
                 begin = time.perf_counter()
                 steps.step(order, pool, interrupts)
@@ -278,7 +276,7 @@ class _Steps:
             return np.arange(len(self._x))
         return generator(self._state.seed, Purpose.SHUFFLE, self._state.epoch).permutation(len(self._x))
 
-    def step(self, order: npt.NDArray[np.intp], pool: Workers, interrupts: _HeldInterrupts) -> None:
+    def step(self, order: npt.NDArray[np.intp], pool: Workers, interrupts: HeldInterrupts) -> None:
         """One update of the parameters from the next batch."""
         state = self._state
         start = state.batch * self._batch_size
@@ -462,47 +460,3 @@ def _added(total: Phase, more: Phase) -> Phase:
     for name, value in more.items():
         total[name] += value
     return total
-
-
-class _HeldInterrupts:
-    """Holds SIGINT back inside its block; a second one is not held back."""
-
-    def __init__(self) -> None:
-        self._previous = signal.getsignal(signal.SIGINT)
-        self._came = False
-        # Python runs handlers in the main thread only, and one that is ignored or set outside Python is not ours to
-        # move.
-        in_main = threading.current_thread() is threading.main_thread()
-        self._ours = in_main and self._previous not in (None, signal.SIG_IGN)
-
-    def _hold(self, number: int, frame: Any) -> None:
-        self._came = True
-        signal.signal(signal.SIGINT, self._previous)
-
-    def __enter__(self) -> Self:
-        if self._ours:
-            signal.signal(signal.SIGINT, self._hold)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._ours:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def release(self) -> None:
-        """Let one that came go where it would have gone."""
-        if self._came:
-            self._came = False
-            signal.raise_signal(signal.SIGINT)
-            signal.signal(signal.SIGINT, self._hold)
-
-    @contextmanager
-    def let_through(self) -> Iterator[None]:
-        """Hold none back in the block, where nothing changes that they could leave half done."""
-        self.release()
-        if self._ours:
-            signal.signal(signal.SIGINT, self._previous)
-        try:
-            yield
-        finally:
-            if self._ours:
-                signal.signal(signal.SIGINT, self._hold)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pgm_rbm.errors import ModelError
 from pgm_rbm.exact.enumeration import answers, cost, multilayer
+from pgm_rbm.machine.budget import CONFIGURATIONS, MOST_CONFIGURATIONS
 from pgm_rbm.machine.streams import Purpose, generator
 from pgm_rbm.model.domains import is_finite, log_measure, states_of
 from pgm_rbm.model.kernels import Kernels, Parameters, dtype_of, serves
@@ -82,7 +83,9 @@ class Monitor:
         """The measures by their names in an `EpochRecord`."""
         if self.kind == "exact":
             # That it may be enumerated has been found out at the start.
-            log_z = answers.log_partition(self._kernels, self._parameters, limit=cost.MOST, threads=self._threads).value
+            log_z = answers.log_partition(
+                self._kernels, self._parameters, limit=MOST_CONFIGURATIONS, threads=self._threads
+            ).value
             return {
                 f"{prefix}log_likelihood": float(
                     multilayer.log_probability(
@@ -117,7 +120,7 @@ def _within_reach(layout: Layout, parameters: Parameters, x: npt.NDArray[Any], l
         beside = sum(sizes[layer] * math.log2(len(states_of(kernels.layers[layer]))) for layer in others)
         if beside > 10 or 2**beside * len(x) * layout.units > _POSTERIOR_WORK:
             return False
-    if configurations > min(cost.allowed_configurations(limit), cost.DEFAULT_LIMIT):
+    if configurations > min(cost.allowed_configurations(limit), CONFIGURATIONS):
         return False
     return configurations * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
 

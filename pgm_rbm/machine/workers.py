@@ -18,8 +18,9 @@ from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from pgm_rbm.machine.quantities import require_whole
 
 __all__ = ["ROWS", "Workers", "check_cancelled", "row_blocks", "thread_count", "workers"]
 
@@ -44,9 +45,7 @@ def thread_count(threads: int | None) -> int:
             return len(os.sched_getaffinity(0))
         except AttributeError:
             return os.cpu_count() or 1
-    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
-        raise ValueError(f"threads must be a positive whole number, or None for all. Got {threads!r}.")
-    return int(threads)
+    return require_whole("threads", threads, otherwise=", or None for all")
 
 
 def row_blocks(rows: int, units: int) -> list[slice]:

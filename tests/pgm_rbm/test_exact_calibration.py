@@ -12,8 +12,8 @@ from pgm_rbm.exact.elimination import pace as paces
 from pgm_rbm.exact.elimination import run, tables
 from pgm_rbm.exact.elimination.pace import WORKS, Pace, pace, preparation
 from pgm_rbm.exact.elimination.run import Elimination, _in_logs
-from pgm_rbm.exact.tractability import Limits
 from pgm_rbm.graph.model import GraphModel
+from pgm_rbm.machine.budget import Budget
 
 
 def ising(graph, coupling, seed=0):
@@ -25,7 +25,7 @@ def ising(graph, coupling, seed=0):
 
 
 def asked(model, question, **more):
-    return model._elimination(question, {}, Limits(), **more)
+    return model._elimination(question, {}, Budget(), **more)
 
 
 @pytest.mark.parametrize("work", WORKS)
@@ -73,7 +73,7 @@ def test_what_is_run_is_what_is_counted(even, question, draws, expected):
 def test_steps_that_are_computed_again_are_counted_again(even):
     model = ising(nx.grid_2d_graph(8, 8), 0.4)
     whole = asked(model, "samples")
-    tight = model._elimination("samples", {}, Limits(memory=whole.plan.way_back(0).memory))
+    tight = model._elimination("samples", {}, Budget(memory=whole.plan.way_back(0).memory))
     calls = []
     run.sample(
         model.log_tables(),

@@ -7,7 +7,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact.enumeration import cost, fisher
+from pgm_rbm.exact.enumeration import fisher
 from tests.pgm_rbm import naive
 from tests.pgm_rbm.test_exact_configurations import joint
 
@@ -96,7 +96,7 @@ def test_who_sets_a_limit_has_time_and_memory_lifted(monkeypatch: pytest.MonkeyP
     whole = rbm.fisher_information().matrix
     for name in ("SECONDS", "MEMORY"):
         with monkeypatch.context() as patch:
-            patch.setattr(cost, name, 0)
+            patch.setattr(fisher, name, 0)
             with pytest.raises(EnumerationLimitError, match="Pass limit=32 to run it all the same"):
                 rbm.fisher_information()
             np.testing.assert_array_equal(rbm.fisher_information(limit=32).matrix, whole)

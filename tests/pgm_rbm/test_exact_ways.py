@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pgm_rbm.exact.tractability import Limits, Tractability, Way, choose
+from pgm_rbm.exact.tractability import Tractability, Way, choose
+from pgm_rbm.machine.budget import Budget
 
 
 @dataclass
@@ -35,18 +36,18 @@ def test_else_the_quickest_within_the_limits():
 
 
 def test_limits():
-    assert Limits.of() == Limits(2**30, 600.0) == Limits.of(None, None)
-    assert Limits.of(2**20, math.inf) == Limits(2**20, math.inf)
-    assert Limits(100, 2.0).allow(100, 2.0)
-    assert not Limits(100, 2.0).allow(101, 1.0)
-    assert not Limits(100, 2.0).allow(99, 2.1)
-    assert str(Limits()) == "1.0 GiB of memory and 10 minutes"
-    assert str(Limits(math.inf, math.inf)) == "any memory and any time"
+    assert Budget.of() == Budget(memory=2**30, seconds=600.0) == Budget.of(memory_limit=None, time_limit=None)
+    assert Budget.of(memory_limit=2**20, time_limit=math.inf) == Budget(memory=2**20, seconds=math.inf)
+    assert Budget(memory=100, seconds=2.0).allows(100, 2.0)
+    assert not Budget(memory=100, seconds=2.0).allows(101, 1.0)
+    assert not Budget(memory=100, seconds=2.0).allows(99, 2.1)
+    assert str(Budget()) == "1.0 GiB of memory and 10 minutes"
+    assert str(Budget(memory=math.inf, seconds=math.inf)) == "any memory and any time"
 
 
 def report(*ways):
     method = next((way.name for way in ways if way.taken), "sampling")
-    return Tractability(method, ways, ("a note",), Limits(), 12, None, "do something else")
+    return Tractability(method, ways, ("a note",), Budget(), 12, None, "do something else")
 
 
 def test_the_verdict_says_what_the_table_says():

@@ -8,15 +8,8 @@ import math
 import networkx as nx
 import pytest
 
-from pgm_rbm.exact.elimination.order import (
-    Segment,
-    colour_classes,
-    format_bytes,
-    format_count,
-    format_seconds,
-    induced_width,
-    plan_elimination,
-)
+from pgm_rbm.exact.elimination.order import Segment, colour_classes, induced_width, plan_elimination
+from pgm_rbm.machine.quantities import format_bytes, format_count, format_seconds
 
 
 def plan_of(graph, states=2, keep=()):

@@ -20,9 +20,6 @@ __all__ = [
     "Segment",
     "WayBack",
     "colour_classes",
-    "format_bytes",
-    "format_count",
-    "format_seconds",
     "induced_width",
     "plan_elimination",
 ]
@@ -160,39 +157,6 @@ def _even_cuts(sent: Sequence[int], start: int, stop: int, count: int) -> list[i
         if sent[step - start + 1] > wanted * len(cuts) and len(cuts) < count:
             cuts.append(step)
     return [*cuts, stop]
-
-
-def format_count(count: int) -> str:
-    """A count as people write it: ``format_count(2**20) == '1,048,576'``, large ones by their power of ten."""
-    return f"{count:,}" if count < 10**9 else f"{count:.1e}" if count < 10**300 else f"about 1e{_digits(count) - 1}"
-
-
-def _digits(count: int) -> int:
-    return int(count.bit_length() * math.log10(2)) + 1
-
-
-def format_bytes(count: int) -> str:
-    """Bytes as people write them: ``format_bytes(3 * 2**20) == '3.0 MiB'``."""
-    if count < 1024:
-        return f"{count} byte{'s' if count != 1 else ''}"
-    for exponent, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1):
-        if count < 1024 ** (exponent + 1):
-            return f"{count / 1024**exponent:.1f} {unit}"
-    return f"about 1e{int(math.log10(count))} bytes"
-
-
-def format_seconds(seconds: float) -> str:
-    """A duration as people say it: ``format_seconds(7200) == '2 hours'``."""
-    if seconds == math.inf or seconds >= 1e12 * 31557600.0:
-        return "over 1e12 years"
-    for size, unit in ((31557600.0, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= 2 * size:
-            return f"{_rounded(seconds / size)} {unit}"
-    return f"{_rounded(seconds)} s"
-
-
-def _rounded(value: float) -> str:
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}" if value < 1e6 else f"{value:.0e}"
 
 
 def plan_elimination(

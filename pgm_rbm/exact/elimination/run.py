@@ -30,14 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgm_rbm.errors import IntractableError
-from pgm_rbm.exact.elimination.order import (
-    EliminationPlan,
-    Segment,
-    WayBack,
-    format_bytes,
-    format_seconds,
-    plan_elimination,
-)
+from pgm_rbm.exact.elimination.order import EliminationPlan, Segment, WayBack, plan_elimination
 from pgm_rbm.exact.elimination.tables import (
     LOWEST,
     Scope,
@@ -51,7 +44,9 @@ from pgm_rbm.exact.elimination.tables import (
     size_of,
 )
 from pgm_rbm.exact.enumeration.shards import Progress
-from pgm_rbm.exact.tractability import QUICK, Limits, Way
+from pgm_rbm.exact.tractability import QUICK, Way
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.quantities import format_bytes, format_seconds
 from pgm_rbm.machine.workers import workers
 
 __all__ = [
@@ -167,7 +162,7 @@ class Elimination:
 
     plan: EliminationPlan
     question: Question
-    limits: Limits
+    limits: Budget
     draws: int = 1
     variables: int = 0
     tables: int = 0
@@ -182,7 +177,7 @@ class Elimination:
         keep: Sequence[Hashable] = (),
         *,
         question: Question = "ln Z",
-        limits: Limits | None = None,
+        limits: Budget | None = None,
         draws: int = 1,
         spreads: Callable[[], Iterable[Spread]] | None = None,
     ) -> Elimination:
@@ -191,7 +186,7 @@ class Elimination:
         found = plan(scopes, cardinalities, keep)
         planning = time.perf_counter() - begin
         given = spreads or (lambda: ())
-        return cls(found, question, limits or Limits(), draws, len(cardinalities), len(scopes), given, planning)
+        return cls(found, question, limits or Budget(), draws, len(cardinalities), len(scopes), given, planning)
 
     @cached_property
     def _way(self) -> WayBack:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgm_rbm.errors import IntractableError
-from pgm_rbm.exact.elimination.order import format_seconds
 from pgm_rbm.exact.enumeration.answers import Expectations
 from pgm_rbm.exact.enumeration.shards import Progress
-from pgm_rbm.exact.tractability import Limits
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.quantities import format_seconds
 from pgm_rbm.model.kernels import Phase
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def expectations(graph: RBMGraph, *, every_pair: bool, progress: Progress | None
     """
     means = _Means(graph)
     runs = list(means.conditions()) if every_pair else []
-    first = graph._elimination("marginals", {}, Limits(), wanted=means.edges)
+    first = graph._elimination("marginals", {}, Budget(), wanted=means.edges)
     if runs and not first.takes_at_most(first.limits.seconds / (1 + len(runs))):
         raise IntractableError(
             f"Averages over pairs of units without an edge need {len(runs)} eliminations, about "
@@ -108,7 +108,7 @@ class _Means:
         """Single units, and pairs with an edge; gives ln Z."""
         nodes: list[Node] = list(self.graph)
         wanted = [*((node,) for node in nodes), *self.edges]
-        log_z, self.beliefs = self.graph._beliefs(wanted, {}, None, Limits(), progress)
+        log_z, self.beliefs = self.graph._beliefs(wanted, {}, None, Budget(), progress)
         for node in nodes:
             side = int(node[0] == "h")
             self.own[side][node[1]] = self.beliefs[node,] @ self.features[side]
@@ -144,7 +144,7 @@ class _Means:
             return
         (part,) = (part for part in self.parts if node in part)
         across = [other for other in part if other[0] != node[0] and other not in self.linked[node]]
-        found = self.graph._beliefs([(other,) for other in across], {node: state}, None, Limits(), progress)[1]
+        found = self.graph._beliefs([(other,) for other in across], {node: state}, None, Budget(), progress)[1]
         side = node[0] == "h"
         here = mass * self.features[side][state]
         for other in across:

@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
 from pgm_rbm.exact.enumeration import cost, multilayer
-from pgm_rbm.exact.enumeration.cost import DEFAULT_LIMIT
 from pgm_rbm.exact.enumeration.shards import Executors, Progress, run, showing
 from pgm_rbm.exact.enumeration.sums import (
     KernelSum,
@@ -37,7 +36,6 @@ from pgm_rbm.model.layout import Layout
 from pgm_rbm.partition.result import LogPartition
 
 __all__ = [
-    "DEFAULT_LIMIT",
     "EnumerationLimitError",
     "Expectations",
     "Gradient",

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
-from pgm_rbm.exact.enumeration import cost
 from pgm_rbm.exact.enumeration.answers import expectations, log_partition, make_plan
 from pgm_rbm.exact.enumeration.products import Problem
 from pgm_rbm.exact.enumeration.shards import Cuts, Progress, each
 from pgm_rbm.exact.enumeration.sums import KernelSum, LayerSum, ProductSum, domain_of, problem_of, require_finite
+from pgm_rbm.machine.budget import CONFIGURATIONS, MEMORY
 from pgm_rbm.machine.streams import Purpose, derive_key, generator
 from pgm_rbm.machine.workers import workers
 from pgm_rbm.model.domains import dimension, has_measure, is_continuous, is_finite, states_of
@@ -113,15 +113,15 @@ def _require_room(layout: Layout, task: LayerSum, n: int, limit: int | None) -> 
     item = np.dtype(np.float64).itemsize
     # Uniform numbers and the places they choose, all states, and the fields that those not enumerated are drawn in.
     memory = n * item * (4 + 2 * sum(layout.widths.values()))
-    if limit is None and memory > cost.MEMORY:
-        from pgm_rbm.exact.elimination.order import format_bytes
+    if limit is None and memory > MEMORY:
+        from pgm_rbm.machine.quantities import format_bytes
 
         raise EnumerationLimitError(
-            f"{n} exact draws would hold {format_bytes(memory)}, and no more than {format_bytes(cost.MEMORY)} are "
+            f"{n} exact draws would hold {format_bytes(memory)}, and no more than {format_bytes(MEMORY)} are "
             f"held where no limit is given. Draw fewer at a time, each time with another seed, or pass "
             f"limit={task.configurations} to hold them all the same.",
             configurations=task.configurations,
-            limit=cost.DEFAULT_LIMIT,
+            limit=CONFIGURATIONS,
             seconds=math.nan,
             memory=memory,
         )

@@ -13,15 +13,12 @@ import numpy as np
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.enumeration.products import Problem, tables_of
 from pgm_rbm.exact.enumeration.sums import KernelSum, LayerSum, ProductSum, domain_of
+from pgm_rbm.machine.budget import CONFIGURATIONS, MEMORY, MOST_CONFIGURATIONS, SECONDS
 from pgm_rbm.machine.workers import thread_count, workers
 from pgm_rbm.model.domains import states_of
 from pgm_rbm.model.kernels import Kernels
 
 __all__ = [
-    "DEFAULT_LIMIT",
-    "MEMORY",
-    "MOST",
-    "SECONDS",
     "Estimate",
     "allowed_configurations",
     "described",
@@ -30,15 +27,6 @@ __all__ = [
     "quickest",
     "require_within",
 ]
-
-DEFAULT_LIMIT = 2**24
-"""Configurations that are enumerated where the caller sets no limit."""
-
-SECONDS, MEMORY = 600.0, 2**30
-"""What an exact answer may take and hold, in seconds and bytes, where the caller sets no limit."""
-
-MOST = 2**62
-"""The most configurations whatever the limit: the loops number them in 64 bits."""
 
 # Up to so many configurations times weights, time and memory are within the limits without a trial.
 SURE = 2**36
@@ -149,7 +137,7 @@ def allowed_configurations(limit: int | None) -> int:
     Raises:
         ValueError: ``limit`` is not a positive whole number.
     """
-    most = DEFAULT_LIMIT if limit is None else limit
+    most = CONFIGURATIONS if limit is None else limit
     if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
         raise ValueError(f"limit must be a positive whole number of configurations. Got {limit!r}.")
     return int(most)
@@ -171,14 +159,14 @@ def require_within(
         ValueError: ``limit`` is not a positive whole number.
     """
     most, count = allowed_configurations(limit), thread_count(threads)
-    few = task.configurations <= min(most, MOST)
+    few = task.configurations <= min(most, MOST_CONFIGURATIONS)
     if few and (limit is not None or task.configurations * math.prod(sizes.values()) <= SURE):
         return
     cost = estimate(task, count)
     if few and cost.seconds <= SECONDS and cost.memory <= MEMORY:
         return
     # Networkx is imported along, which takes a while.
-    from pgm_rbm.exact.elimination.order import format_bytes, format_seconds
+    from pgm_rbm.machine.quantities import format_bytes, format_seconds
 
     stops = f"limit={most}"
     if task.configurations <= most:

@@ -19,6 +19,7 @@ from pgm_rbm.exact.enumeration.answers import expectations, layer_sum, make_plan
 from pgm_rbm.exact.enumeration.reduction import Part, Reduction
 from pgm_rbm.exact.enumeration.shards import Cuts, Progress, each
 from pgm_rbm.exact.enumeration.sums import lifted
+from pgm_rbm.machine.budget import MEMORY, SECONDS
 from pgm_rbm.machine.workers import check_cancelled, thread_count
 from pgm_rbm.model.domains import states_of
 from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Phase, layer_axes
@@ -110,7 +111,7 @@ def require_within_limits(
         raise ValueError(f"memory_limit must be a positive number of bytes. Got {memory_limit!r}.")
     allowed: float = math.inf if memory_limit is None else memory_limit
     if limit is None and memory_limit is None:
-        allowed = cost.MEMORY
+        allowed = MEMORY
     if limit is not None and allowed == math.inf:
         return
     p, count = sum(value.size for value in parameters.values()), thread_count(threads)
@@ -118,13 +119,13 @@ def require_within_limits(
     # What does not fit cannot be tried.
     fits = memory <= allowed
     seconds = expected_seconds(kernels, parameters, count) if fits and limit is None else math.nan
-    if fits and not seconds > cost.SECONDS:
+    if fits and not seconds > SECONDS:
         return
-    from pgm_rbm.exact.elimination.order import format_bytes, format_seconds
+    from pgm_rbm.machine.quantities import format_bytes, format_seconds
 
     needs = ("" if math.isnan(seconds) else f"about {format_seconds(seconds)} and ") + format_bytes(memory)
-    held = f" and {format_bytes(cost.MEMORY)}" if memory_limit is None else ""
-    stops = f"{format_seconds(cost.SECONDS)}{held} where no limit is given"
+    held = f" and {format_bytes(MEMORY)}" if memory_limit is None else ""
+    stops = f"{format_seconds(SECONDS)}{held} where no limit is given"
     remedy = f"limit={task.configurations} to run it all the same"
     if not fits and memory_limit is not None:
         stops, remedy = f"memory_limit={memory_limit}", "a larger memory_limit"
