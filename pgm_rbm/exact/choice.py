@@ -37,11 +37,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INSTEAD",
+    "Enumeration",
+    "OnGraph",
     "expectations",
     "joint_entropy",
     "log_partition",
     "most_probable",
     "sample",
+    "taken",
     "tractability",
     "way_to_averages",
 ]
@@ -192,7 +195,7 @@ def _ways(model: Model, question: Question, budget: Budget) -> Iterator[Enumerat
         yield other
 
 
-def _taken(model: Model, question: Question, budget: Budget, raised: str = _PASS_MORE) -> Enumeration | OnGraph:
+def taken(model: Model, question: Question, budget: Budget, raised: str = _PASS_MORE) -> Enumeration | OnGraph:
     """The way that ``"auto"`` takes to an answer.
 
     Args:
@@ -259,7 +262,7 @@ def _instead_of(model: Model, refused: EnumerationLimitError, question: Question
 def log_partition(model: Model, method: str, budget: Budget) -> LogPartition:
     """Return ln Z; ``method`` and errors as for `RBM.log_partition`."""
     if method == "auto":
-        return _taken(model, "ln Z", budget).log_partition(budget)
+        return taken(model, "ln Z", budget).log_partition(budget)
     if method == "enumeration":
         return answers.log_partition(model, budget)
     if method != "elimination":
@@ -273,12 +276,12 @@ def log_partition(model: Model, method: str, budget: Budget) -> LogPartition:
 
 def expectations(model: Model, budget: Budget, *, every_pair: bool) -> Expectations:
     """Return ln Z and the averages of −∂E/∂θ, with those of pairs of units without a weight if ``every_pair``."""
-    return _taken(model, "marginals", budget, _ASK_GRAPH).expectations(budget, every_pair=every_pair)
+    return taken(model, "marginals", budget, _ASK_GRAPH).expectations(budget, every_pair=every_pair)
 
 
 def joint_entropy(model: Model, tempered: Callable[[], tuple[Kernels, str]], budget: Budget) -> float:
     """Return the entropy of p(v, h) in nats; ``tempered`` as for `configurations.joint_entropy`."""
-    way = _taken(model, "marginals", budget, _ASK_GRAPH)
+    way = taken(model, "marginals", budget, _ASK_GRAPH)
     if isinstance(way, OnGraph):
         return way.graph.entropy(progress=budget.progress)
     return configurations.joint_entropy(model, tempered, budget)

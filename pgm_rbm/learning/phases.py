@@ -37,12 +37,14 @@ class Average(dict[str, FloatArray]):
     def __sub__(self, other: Phase) -> Average:
         """Return the difference; it takes the place of the left side, whose arrays are as large as the weights."""
         for name, value in self.items():
-            np.subtract(value, other[name], out=value)
+            whole = np.asarray(value)  # of a parameter that is one number, a phase is a number
+            self[name] = np.subtract(whole, other[name], out=whole)
         return self
 
     def __neg__(self) -> Average:
-        for value in self.values():
-            np.negative(value, out=value)
+        for name, value in self.items():
+            whole = np.asarray(value)
+            self[name] = np.negative(whole, out=whole)
         return self
 
 
