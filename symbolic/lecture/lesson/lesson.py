@@ -56,10 +56,10 @@ from symbolic.notation.tree import (
     NEGATIVE,
     FunctionName,
     Identifier,
-    Layout,
     Marked,
     Number,
     Operator,
+    Setting,
     comma_row,
     row,
 )
@@ -168,7 +168,7 @@ class _Composer:
         verdict = _verdict(self.verifications) if self.verifications else None
         return None if verdict is None else replace(verdict, lines="lines of all derivations")
 
-    def _conclusion(self, derivation: Derivation) -> Layout:
+    def _conclusion(self, derivation: Derivation) -> Setting:
         """What was asked = what was found, the two terms of a gradient in their colours."""
         subject = self.show(derivation.subject)
         if derivation.kind != "gradient":
@@ -183,7 +183,7 @@ class _Composer:
         expression: Expr,
         marks: Mapping[Expr, str] | None = None,
         names: Mapping[Index, str] | None = None,
-    ) -> Layout:
+    ) -> Setting:
         return typeset(expression, layers=self.layers, marks=marks, names=names)
 
     def verify(self, derivation: Derivation) -> Verification:
@@ -191,7 +191,7 @@ class _Composer:
         self.verifications.append(verification)
         return verification
 
-    def _energy_equation(self) -> Layout:
+    def _energy_equation(self) -> Setting:
         return row(self.show(self.energy.call), EQUALS, self.show(self.energy.expression))
 
     def _restricted(self) -> bool:
@@ -262,7 +262,7 @@ class _Composer:
         equations += self._base_measures()
         return picture, Slide("probabilities", "From energies to probabilities", tuple(equations))
 
-    def _z(self) -> Layout:
+    def _z(self) -> Setting:
         return self.show(exp(LogPartition(self.energy.function)))
 
     def _about_given(self) -> tuple[Inline, ...]:
@@ -352,11 +352,11 @@ class _Composer:
             )
         return Figure(Graph(layers, tuple(edges), emphasised, label), alt)
 
-    def _unit(self, layer: Layer, place: int) -> Layout:
+    def _unit(self, layer: Layer, place: int) -> Setting:
         index = self.energy.index_of[layer][0]
         return self.show(Configuration(layer)[index], names={index: str(place + 1)})
 
-    def _emphasis(self, edges: list[tuple[tuple[int, int], tuple[int, int]]]) -> tuple[int | None, Layout | None]:
+    def _emphasis(self, edges: list[tuple[tuple[int, int], tuple[int, int]]]) -> tuple[int | None, Setting | None]:
         """The first edge that carries a weight, and that weight."""
         given = set(self.energy.given)
         for parameter in sorted(self.energy.parameters.values(), key=lambda p: (bool(given & {*p.layers}), p.name)):
@@ -369,7 +369,7 @@ class _Composer:
                 return edges.index((ends[0], ends[1])), self._first_entry(self.energy.entry(parameter))
         return None, None
 
-    def _first_entry(self, entry: Entry, places: tuple[int, ...] | None = None) -> Layout:
+    def _first_entry(self, entry: Entry, places: tuple[int, ...] | None = None) -> Setting:
         """The entry with numbers, counted from 1, for its indices."""
         return self.show(entry, names=_numbers(entry, places))
 
@@ -402,7 +402,7 @@ class _Composer:
         return tuple(lines)
 
     def block(
-        self, branch: Branch, verification: Verification, term: str = "", goal: Layout | None = None
+        self, branch: Branch, verification: Verification, term: str = "", goal: Setting | None = None
     ) -> DerivationBlock:
         first = branch.steps[0] if branch.steps else None
         marks = {} if first is None or first.focus_before == branch.subject else {first.focus_before: "old"}
@@ -960,9 +960,9 @@ def _sums(rows: Sequence[tuple[Cell, ...]], columns: Iterable[int]) -> list[Frac
     return [sum((cell for r in rows if isinstance(cell := r[column], Fraction)), Fraction(0)) for column in columns]
 
 
-def _fraction(value: Fraction) -> Layout:
+def _fraction(value: Fraction) -> Setting:
     size = abs(value)
-    shown: Layout = (
+    shown: Setting = (
         Number(str(size))
         if size.denominator == 1
         else FractionLayout(Number(str(size.numerator)), Number(str(size.denominator)))
