@@ -189,7 +189,7 @@ class RBM(ExactAnswers):
             NotBipartiteError: the graph has an odd cycle; the message shows it.
             ModelError: a node's or an edge's attributes make no model.
         """
-        from pgm_rbm.graph.bipartite import arrays_from_graph
+        from pgm_rbm.graph.arrays import arrays_from_graph
 
         found = arrays_from_graph(graph)
         arrays = found.weights, found.visible_bias, found.hidden_bias

@@ -7,33 +7,28 @@ those within the budget.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
+from pgm_rbm.exact.elimination import answers as elimination
 from pgm_rbm.exact.elimination import sparse
-from pgm_rbm.exact.elimination.run import Elimination, Question
+from pgm_rbm.exact.elimination.cost import OTHER_QUESTIONS, Elimination, Question
+from pgm_rbm.exact.elimination.of_any_model import arrays_of, network_of, no_network
 from pgm_rbm.exact.enumeration import answers, configurations
 from pgm_rbm.exact.enumeration.answers import Expectations
 from pgm_rbm.exact.enumeration.most_probable import MostProbable, Search
 from pgm_rbm.exact.enumeration.plan import Plan, make_plan, obstacle
 from pgm_rbm.exact.enumeration.sums import LayerSum, ProductSum
 from pgm_rbm.exact.tractability import QUICK, Tractability, Way, choose
-from pgm_rbm.graph.choice import OTHER_QUESTIONS
-from pgm_rbm.graph.from_model import eliminable, has_arrays_of_graph
 from pgm_rbm.machine.budget import SECONDS, Budget
 from pgm_rbm.machine.quantities import format_seconds
 from pgm_rbm.model.kernels import FloatArray, Kernels
 from pgm_rbm.model.model import Model
 from pgm_rbm.partition.result import LogPartition
 from pgm_rbm.sampling.gibbs import Given, checked_given, clamps_from
-
-if TYPE_CHECKING:
-    from pgm_rbm.graph.bipartite import RBMGraph
-    from pgm_rbm.graph.model import GraphModel
 
 __all__ = [
     "INSTEAD",
@@ -132,14 +127,14 @@ class Enumeration:
 
 @dataclass(frozen=True, eq=False)
 class OnGraph:
-    """Elimination on the model's graph as one of the ways.
+    """Elimination of the model's units one after another as one of the ways.
 
     Attributes:
-        graph: the model's graph.
+        model: the model.
         elimination: the order, and what it would cost.
     """
 
-    graph: GraphModel
+    model: Model
     elimination: Elimination
     name = "elimination"
 
@@ -164,25 +159,25 @@ class OnGraph:
 
     def log_partition(self, budget: Budget) -> LogPartition:
         """Return ln Z."""
-        return self.graph.log_partition(
-            method="elimination", memory_limit=budget.memory, time_limit=budget.seconds, progress=budget.progress
-        )
+        return self.elimination.log_partition(budget)
 
     def expectations(self, budget: Budget, *, every_pair: bool) -> Expectations:
         """Return the averages of −∂E/∂θ, with those of pairs of units without a weight if ``every_pair``."""
-        with budget.showing("averages") as shown:
-            return sparse.expectations(cast("RBMGraph", self.graph), every_pair=every_pair, progress=shown)
+        arrays = arrays_of(self.model)
+        assert arrays is not None
+        return sparse.expectations(arrays, Budget(progress=budget.progress), every_pair=every_pair)
 
 
 def _on_graph(model: Model, question: Question, budget: Budget, draws: int = 1) -> OnGraph | str:
     """Elimination, or the reason why there is none; marginals are those of the pairs that have a weight, too."""
-    if question == "marginals" and not has_arrays_of_graph(model):
+    arrays = arrays_of(model)
+    if question == "marginals" and arrays is None:
         return "averages of -dE/dtheta are summed on the graph of the pairwise energy only"
-    graph = eliminable(model)
-    if isinstance(graph, str):
-        return graph
-    wanted = sparse.edges_of(cast("RBMGraph", graph)) if question == "marginals" else []
-    return OnGraph(graph, graph._elimination(question, {}, budget, wanted=wanted, draws=draws))
+    reason = no_network(model)
+    if reason is not None:
+        return reason
+    linked = arrays.edges() if question == "marginals" and arrays is not None else []
+    return OnGraph(model, Elimination.of(network_of(model), question, budget, linked=linked, draws=draws))
 
 
 def _ways(model: Model, question: Question, budget: Budget) -> Iterator[Enumeration | OnGraph]:
@@ -283,7 +278,7 @@ def joint_entropy(model: Model, tempered: Callable[[], tuple[Kernels, str]], bud
     """Return the entropy of p(v, h) in nats; ``tempered`` as for `configurations.joint_entropy`."""
     way = taken(model, "marginals", budget, _ASK_GRAPH)
     if isinstance(way, OnGraph):
-        return way.graph.entropy(progress=budget.progress)
+        return elimination.entropy(network_of(model), Budget(progress=budget.progress))
     return configurations.joint_entropy(model, tempered, budget)
 
 
@@ -294,11 +289,13 @@ def most_probable(model: Model, given: Given | None, budget: Budget) -> MostProb
     search = Search(model, clamps, budget)
     if search.plan is None or search.plan.fits:
         return search.run()
-    graph = _instead_of(model, search.plan.refusal, "most probable").graph
-    best = graph.most_probable(chosen, progress=budget.progress)
-    states = np.array([best[node] for node in graph], dtype=model.dtype)
+    network = _instead_of(model, search.plan.refusal, "most probable").elimination.network.given(chosen)
+    places, log_z = elimination.most_probable(network, Budget(progress=budget.progress))
+    states = [network.variables[name].kind.domain[places[name]] for name in network.names]
+    log_p = network.log_measure(places) - float(network.energy([np.asarray(places[name]) for name in network.names]))
     n_visible = model.sizes[model.kernels.visible[0]]
-    return MostProbable(states[:n_visible], states[n_visible:], best.log_probability)
+    best = np.array(states, dtype=model.dtype)
+    return MostProbable(best[:n_visible], best[n_visible:], min(log_p - log_z, 0.0))
 
 
 def sample(model: Model, n: int, seed: int, budget: Budget) -> FloatArray:
@@ -307,10 +304,11 @@ def sample(model: Model, n: int, seed: int, budget: Budget) -> FloatArray:
     refused = configurations.no_room(plan, n) if plan.fits else plan.refusal
     if refused is None:
         return configurations.sample(model, n, seed, budget)[0]
-    other = _instead_of(model, refused, "samples", n)
-    drawn = other.graph.sample(n, seed=seed, progress=budget.progress)
+    network = _instead_of(model, refused, "samples", n).elimination.network
+    drawn = elimination.sample(network, n, seed, Budget(progress=budget.progress))
     n_visible = sum(model.sizes[layer] for layer in model.kernels.visible)
-    return drawn[:, :n_visible].astype(model.dtype)
+    columns = [network.variables[name].kind.domain[drawn[name]] for name in network.names[:n_visible]]
+    return np.stack(columns, axis=1).astype(model.dtype)
 
 
 def way_to_averages(model: Model, steps: int, budget: Budget) -> Enumeration | OnGraph:
@@ -356,10 +354,7 @@ def tractability(model: Model, budget: Budget) -> Tractability:
         notes.append(f"There is no graph to eliminate on: {other}.")
     else:
         plan = other.elimination.plan
-        ways += [
-            replace(other.elimination, question=question, draws=draws).way(label)
-            for label, question, draws in OTHER_QUESTIONS[1:]
-        ]
+        ways += [other.elimination.asking(question, draws).way(label) for label, question, draws in OTHER_QUESTIONS[1:]]
     hindrance = obstacle(model)
     if hindrance is None:
         notes.append(f"Enumeration is within the limits up to limit={budget.most_configurations} configurations.")

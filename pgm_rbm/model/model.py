@@ -50,6 +50,7 @@ class Model:
         seed: 64-bit seed of its first weights, and of training that is given none.
         mask: which weights exist, shape of w; None where all do.
         conditions: what must hold for it to have a Z; None where that holds for all parameters.
+        has_graph_arrays: whether w, a and b are a weight per pair of units and a bias per unit, which a graph can read.
     """
 
     layout: Layout
@@ -58,6 +59,7 @@ class Model:
     seed: int = 0
     mask: npt.NDArray[np.bool_] | None = None
     conditions: Conditions | None = None
+    has_graph_arrays: bool = True
 
     @classmethod
     def of(cls, kernels: Kernels, parameters: Parameters) -> Model:

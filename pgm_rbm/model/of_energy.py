@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.machine.quantities import require_whole
-from pgm_rbm.model.domains import is_plain
+from pgm_rbm.model.domains import is_finite, is_plain
 from pgm_rbm.model.kernels import pairwise_kernels
 from pgm_rbm.model.making import made
 from pgm_rbm.model.model import Model
@@ -16,7 +17,7 @@ from pgm_rbm.model.parameters import checked_sizes, loose_sizes
 from symbolic import energies
 from symbolic.language.energy import Energy
 
-__all__ = ["is_pairwise_of_labels", "of_energy", "pairwise_of_any_units", "symbolic_energy"]
+__all__ = ["of_energy", "pairwise_of_any_units", "symbolic_energy"]
 
 
 def of_energy(
@@ -42,7 +43,8 @@ def of_energy(
         units = [layer.unit for layer in energy.layers.values()]
         if all(map(is_plain, units)) and energy == energies.pairwise(*units):
             kernels, own = pairwise_kernels(*units, target), None
-    return made(kernels.sized(**loose_sizes(kernels, checked)), checked, own, seed, dtype, parameters)
+    model = made(kernels.sized(**loose_sizes(kernels, checked)), checked, own, seed, dtype, parameters)
+    return replace(model, has_graph_arrays=own is None or _has_graph_arrays(own))
 
 
 def pairwise_of_any_units(
@@ -56,7 +58,9 @@ def pairwise_of_any_units(
         "v": require_whole("n_visible", n_visible, of="units"),
         "h": require_whole("n_hidden", n_hidden, of="units"),
     }
-    return made(pairwise_kernels(*units, target), sizes, energies.pairwise(*units), seed, dtype)
+    energy = energies.pairwise(*units)
+    model = made(pairwise_kernels(*units, target), sizes, energy, seed, dtype)
+    return replace(model, has_graph_arrays=_has_graph_arrays(energy))
 
 
 def symbolic_energy(model: Model) -> Energy:
@@ -64,9 +68,9 @@ def symbolic_energy(model: Model) -> Energy:
     return energies.pairwise(*model.units.values()) if model.energy is None else model.energy
 
 
-def is_pairwise_of_labels(model: Model) -> bool:
+def _has_graph_arrays(energy: Energy) -> bool:
     """Whether E is the pairwise energy between units of which at least one layer's are labels, angles or vectors."""
-    units = list(model.units.values())
-    if tuple(model.units) != ("v", "h") or model.layout.given or model.energy is None:
+    units = [layer.unit for layer in energy.layers.values()]
+    if tuple(energy.layers) != ("v", "h") or energy.given or not all(is_plain(u) or is_finite(u) for u in units):
         return False
-    return not all(map(is_plain, units)) and model.energy == energies.pairwise(*units)
+    return energy == energies.pairwise(*units)
