@@ -22,7 +22,8 @@ from symbolic.derivation.rules import CATALOGUE, Rule
 from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.errors import CheckError, NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
-from symbolic.language.layers import Configuration, Entry, Index, Layer, Parameter
+from symbolic.language.layers import Configuration, Index, Layer
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import LogPartition, Probability
 from symbolic.lecture.document import (
     Block,
