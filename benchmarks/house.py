@@ -64,7 +64,12 @@ FACES = (
 # Packages that a person may not have; everything else is imported at the head of a file.
 OPTIONAL = ("matplotlib", "pgmpy", "dimod", "sklearn", "distributed", "torch", "thrml", "typst", "nbformat")
 # What loads SymPy, which takes 0.3 s (2 cores, 2026-12): a model of the pairwise energy does without.
-LOADS_SYMPY = ("pgm_rbm.model.of_energy", "pgm_rbm.exact.elimination.of_energy", "symbolic.language.as_data")
+LOADS_SYMPY = (
+    "pgm_rbm.model.of_energy",
+    "pgm_rbm.model.convergence",
+    "pgm_rbm.exact.elimination.of_energy",
+    "symbolic.language.as_data",
+)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

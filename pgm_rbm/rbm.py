@@ -85,13 +85,13 @@ class RBM(ExactAnswers):
         return {**vars(self), "_model": bare, "_energy": energy}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from pgm_rbm.model.convergence import convergence_of
+        from pgm_rbm.model.making import conditions_of
         from symbolic.language.as_data import energy_from_data
 
         data = state.pop("_energy")
         vars(self).update(state)
         energy = None if data is None else energy_from_data(data)
-        conditions = convergence_of(self._model.layout, energy)
+        conditions = conditions_of(self._model.layout, energy)
         self._model = replace(self._model, energy=energy, conditions=conditions)
 
     @classmethod

@@ -39,7 +39,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,10 +52,9 @@ from pgm_rbm.model.kernels import FloatArray, Parameters, layer_axes, parameter_
 from pgm_rbm.model.layout import Layout, States
 from pgm_rbm.model.model import Model
 from pgm_rbm.model.quadratic_forms import sign_on_cone
-
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
-    from symbolic.numeric.growth import Barred, Couplings
+from symbolic import Energy, NotSeparableError, energies
+from symbolic.derivation.separation import separate
+from symbolic.numeric.growth import Barred, Couplings, couplings
 
 __all__ = ["Convergence", "convergence_of", "starting_values"]
 
@@ -82,8 +81,6 @@ def convergence_of(layout: Layout, energy: Energy | None) -> Convergence | None:
     if all(is_bounded(unit) for unit in layers.values()):
         return None
     if energy is None:
-        from symbolic import energies
-
         energy = energies.pairwise(*layers.values())
     found = Convergence(layout, energy)
     signs: dict[str, int] = {}
@@ -119,8 +116,6 @@ class Convergence:
     @cached_property
     def couplings(self) -> Couplings:
         """The terms of the energy that decide."""
-        from symbolic.numeric.growth import couplings
-
         return couplings(self.energy)
 
     @property
@@ -307,9 +302,6 @@ class Convergence:
     def _is_settled_at_once(self) -> bool:
         """Whether bounded units are independent of each other given the unbounded ones, so that one draw settles
         them."""
-        from symbolic.derivation.separation import separate
-        from symbolic.errors import NotSeparableError
-
         if self.layout.given:
             return False
         layers = [self.energy.layers[layer] for layer in self._bounded]

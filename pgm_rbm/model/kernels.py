@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.model.domains import states_of
+from symbolic.codegen.build import ready_made
 from symbolic.codegen.kernels import Kernels
 from symbolic.units import axis_length
 
@@ -48,8 +49,6 @@ def pairwise_kernels(visible: str = "binary", hidden: str = "binary", target: st
     Raises:
         ValueError: there is no such unit or target; the message lists those there are.
     """
-    from symbolic.codegen.build import ready_made
-
     return ready_made("pairwise", visible=visible, hidden=hidden, target=target)
 
 

@@ -31,6 +31,10 @@ class Conditions(Protocol):
         """Raise DivergentError where there is no Z with these parameters."""
         ...
 
+    def turn(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Give weights the sign that they must have."""
+        ...
+
     def project(self, parameters: Mapping[str, FloatArray]) -> None:
         """Set weights that must not be positive, and are, to zero."""
         ...
