@@ -55,7 +55,7 @@ _ASK_GRAPH = "Ask rbm.graph, whose methods take a larger {}, for that."
 _PASS_MORE = "Pass a larger {} for that."
 
 # Up to so many configurations times units, an enumeration takes less than a second on any machine, and no trial is
-# made: by products (2^28 take 0.1 s on one core), or else by kernels (2^22 take 0.05 s).
+# made. One core does 2^33 a second by products and 2^26 by NumPy's kernels (2-core Xeon, 2026-12): 0.03 and 0.06 s.
 _SURELY_QUICK_PRODUCTS, _SURELY_QUICK_KERNELS = 2**28, 2**22
 
 
