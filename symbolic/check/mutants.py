@@ -13,7 +13,8 @@ from sympy import Add, Expr, Integer, Mul, Pow, exp, log
 
 from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.language.binders import ConfigSum, IndexBinder, UnitSum
-from symbolic.language.layers import Configuration, Entry, Index, State
+from symbolic.language.layers import Configuration, Index, State
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import EnergyCall, Expectation, Probability
 
 __all__ = ["Mutant", "mutants", "mutations"]
@@ -36,7 +37,7 @@ class Mutant:
 
 
 def mutants(derivation: Derivation) -> Iterator[Mutant]:
-    """Every derivation that differs from this one by one mistake in one line."""
+    """Yield every derivation that differs from this one by one mistake in one line."""
     for branch in derivation.branches:
         for position, step in enumerate(branch.steps):
             for mistake, line in mutations(step.after):
@@ -66,7 +67,7 @@ def _with_steps(derivation: Derivation, branch: Branch, others: Mapping[int, Ste
 
 
 def mutations(line: Expr) -> Iterator[tuple[str, Expr]]:
-    """The line with one mistake, and the mistake's name. Every kind is tried at every place where it can be made."""
+    """Yield the line with one mistake, after the mistake's name; every kind at every place where it can be made."""
     yield "a sign flipped", -line
     yield "a constant added", line + log(Integer(2))
     yield "a factor 2 too much", 2 * line
@@ -158,5 +159,5 @@ _LABEL_MISTAKES = ("a label dropped", "an unbound label")
 
 
 def _other(index: Expr) -> Index | None:
-    """Another free index over the same layer, if this one is free (a bound one is a dummy)."""
+    """Return another free index over the same layer, if this one is free; a bound one is a dummy."""
     return Index(index.name + "′", index.layer) if isinstance(index, Index) and index.name.isidentifier() else None

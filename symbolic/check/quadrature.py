@@ -26,26 +26,30 @@ __all__ = ["CONTEXT", "DIGITS", "by_mpmath", "over_states", "points_of_domain", 
 
 Integrand = Callable[[Any], Decimal]
 
+# A wrong line that agrees to 30 digits at a random point is no accident; 16 digits would not show a term of 1e-17.
 DIGITS = 30
 CONTEXT = decimal.Context(
-    prec=DIGITS + 10,
+    prec=DIGITS + 10,  # a mean is the quotient of two sums of hundreds of terms, and loses three digits or four
     Emax=decimal.MAX_EMAX,
     Emin=decimal.MIN_EMIN,
     traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
 )
-"""What is computed with decimal numbers here is computed in this context (``decimal.localcontext(CONTEXT)``)."""
+"""The context of everything that is computed with decimal numbers here (``decimal.localcontext(CONTEXT)``)."""
 
 MP = mpmath.MPContext()
 MP.dps = DIGITS + 10
 
 _NEGLIGIBLE = Decimal(10) ** -(DIGITS + 6)
 _ACCURACY = 10.0 ** -(DIGITS - 2)
+# A geometric sum of rate 0.03 has died away to 36 digits after 2,800 terms (45 ms; 2 cores, 2026-12). Rates at which
+# lines are checked are larger, and what has not died away by then is taken to diverge.
 _MOST_TERMS = 3000
-_DEAD = 4  # so many negligible terms in a row end a sum
+# A term may vanish by chance, and with it the one beside it where both ends of a step are tried; four in a row do not.
+_DEAD = 4
 
 
 def real(number: Any) -> Decimal:
-    """A rational number as a decimal one."""
+    """Return a rational number as a decimal one."""
     if isinstance(number, Decimal):
         return number
     number = Fraction(number)
@@ -54,7 +58,7 @@ def real(number: Any) -> Decimal:
 
 @lru_cache(maxsize=4096)
 def by_mpmath(function: str, *arguments: Any) -> Decimal:
-    """A function of mpmath's that the decimal module does not have."""
+    """Return a function of mpmath's that the decimal module does not have, at decimal numbers."""
     return _decimal(getattr(MP, function)(*(_mpf(a) if isinstance(a, Decimal) else a for a in arguments)))
 
 
@@ -70,7 +74,7 @@ PI = _decimal(+MP.pi)
 
 
 def points_of_domain(unit: Unit, f: Callable[[Any], Any]) -> Any:
-    """Σ_s μ(s) f(s) over all states of a unit, or the integral, for a function of 40-digit numbers of mpmath.
+    """Return Σ_s μ(s) f(s) over all states of a unit, or the integral, for a function of mpmath's 40-digit numbers.
 
     Raises:
         CheckError: it does not converge.
@@ -90,7 +94,7 @@ def points_of_domain(unit: Unit, f: Callable[[Any], Any]) -> Any:
 
 @lru_cache(maxsize=64)
 def weight(unit: Unit) -> Callable[[Any], Decimal]:
-    """μ(s) as a function of a state."""
+    """Return μ(s) as a function of a state."""
     if unit.base is None:
         return lambda s: Decimal(1)
     from sympy import Dummy, lambdify
@@ -107,7 +111,7 @@ def weight(unit: Unit) -> Callable[[Any], Decimal]:
 
 
 def over_states(unit: Unit, f: Integrand) -> Decimal:
-    """Σ_s μ(s) f(s) over the infinitely many states of a unit.
+    """Return Σ_s μ(s) f(s) over the infinitely many states of a unit.
 
     Raises:
         CheckError: it does not converge.
@@ -127,13 +131,13 @@ def over_states(unit: Unit, f: Integrand) -> Decimal:
 
 
 class _Total:
-    """A sum, and that of the sizes of its terms, beside which a term may be negligible."""
+    """A running sum, and the sum of its terms' sizes, beside which a term may be negligible."""
 
     def __init__(self) -> None:
         self.value = self.size = Decimal(0)
 
     def add_until_dead(self, terms: Iterable[Decimal]) -> bool:
-        """Whether they have died away."""
+        """Add terms until they have died away; return whether they did."""
         dead = 0
         for term in terms:
             size = abs(term)
@@ -153,7 +157,7 @@ def _series(term: Integrand, first: int, unit: Unit) -> Decimal:
 
 
 def _settled(before: Decimal | None, now: Decimal, size: Decimal, order: float) -> bool:
-    """Whether a rule whose error is raised to the power ``order`` from one value to the next has arrived."""
+    """Return whether a rule has converged whose error is raised to the power ``order`` from one value to the next."""
     if before is None:
         return False
     if not size:
@@ -181,7 +185,7 @@ def _integral(f: Integrand, piece: Interval) -> Decimal:
 
 
 def _by_steps(term: Callable[[Decimal], Decimal], step: Decimal, levels: int = 6) -> Decimal | None:
-    """∫ term(t) dt by equal steps from 0 both ways, halved until nothing changes."""
+    """Return ∫ term(t) dt by equal steps from 0 both ways, halved until nothing changes; None if they do not settle."""
     total, before = _Total(), None
     for level in range(levels):
         for side in (1, -1):
@@ -200,11 +204,12 @@ def _over_line(f: Integrand) -> Decimal | None:
     if peak is None:
         return None
     middle, width = peak
+    # For a normal peak 95 evaluations, 2 ms; 124 from steps of 0.5 on, and 132 from 1.0 on (2 cores, 2026-12).
     return _by_steps(lambda t: width * f(middle + width * t), Decimal("0.7"))
 
 
 def _over_half_line(f: Integrand) -> Decimal | None:
-    """∫_0^∞ f(s) ds with s = σ e^{t + 1 − e^{−t}}, for functions that decay as an exponential or faster."""
+    """Return ∫_0^∞ f(s) ds with s = σ e^{t + 1 − e^{−t}}, for functions that decay as an exponential or faster."""
     peak = _peak(lambda u: f(u.exp()) * u.exp())
     if peak is None:
         return None
@@ -215,12 +220,15 @@ def _over_half_line(f: Integrand) -> Decimal | None:
         s = scale * (t + 1 - bend).exp()
         return f(s) * s * (1 + bend)
 
+    # Over three normal and two exponential tails 743 evaluations; 884 with 0.1 for 0.2, 775 with 0.4, and 735 or 751
+    # with 0.3 or 1.2 for 0.6 (2026-12).
     return _by_steps(term, min(Decimal("0.2"), width * Decimal("0.6")))
 
 
 def _between(f: Integrand, low: Decimal, high: Decimal) -> Decimal | None:
     before = None
     half, middle = (high - low) / 2, (low + high) / 2
+    # A smooth function is settled by the second rule (50 evaluations, 11 ms for e^{4s}; 2 cores, 2026-12).
     for count in (20, 30, 45, 68):
         terms = [w * f(middle + half * x) for x, w in _gauss_legendre(count)]
         now, size = half * sum(terms), half * sum(map(abs, terms))
@@ -233,6 +241,7 @@ def _between(f: Integrand, low: Decimal, high: Decimal) -> Decimal | None:
         near = 1 / (1 + (-2 * u).exp())  # 1 − tanh u without loss, so that the ends are approached from inside
         return f(low + (high - low) * near) * (high - low) * 2 * near * (1 - near) * du
 
+    # For s^{−1/2} 249 evaluations; 324 from steps of 0.12 on, and 257 from 0.5 on (2026-12).
     return _by_steps(term, Decimal("0.25"))
 
 
@@ -242,11 +251,10 @@ def _sinh(t: Decimal, sign: int = -1) -> Decimal:
 
 
 def _peak(f: Integrand) -> tuple[Decimal, Decimal] | None:
-    """About where |f| is largest, and about how wide its peak is there: the deviation of a normal one; None where it
-    grows for ever."""
+    """Return about where |f| is largest, and about the standard deviation of its peak; None if |f| grows for ever."""
 
     def height(x: Decimal) -> float:
-        """ln |f|"""
+        """Return ln |f(x)|."""
         try:
             size = abs(f(x))
         except decimal.Overflow:
@@ -266,9 +274,9 @@ def _peak(f: Integrand) -> tuple[Decimal, Decimal] | None:
         middle += width if sides[1] > sides[0] else -width
         best, width = max(sides), 2 * width
         sides = beside()
-        if width > 1e15 or best == math.inf:
+        if width > 1e15 or best == math.inf:  # fifty steps uphill, each twice as long as the one before
             return None
-    for _ in range(60):
+    for _ in range(60):  # halvings and Newton steps; 20 find a peak of width 1e-5
         bend = sum(sides) - 2 * best
         if -1.5 < bend < -0.7:  # −1 for a normal peak
             break
@@ -291,13 +299,13 @@ def _peak(f: Integrand) -> tuple[Decimal, Decimal] | None:
 
 
 def _around(f: Integrand) -> Decimal:
-    """The integral over all angles of a smooth function, by equal steps."""
+    """Return the integral of a smooth function over all angles, by equal steps."""
     before = None
     for count in (24, 48, 96, 192, 384, 768):
         step = 2 * PI / count
         terms = [f(k * step - PI) for k in range(count)]
         now = sum(terms, Decimal(0)) * step
-        if _settled(before, now, sum(map(abs, terms), Decimal(0)) * step, 2):
+        if _settled(before, now, sum(map(abs, terms), Decimal(0)) * step, 2):  # e^{4 cos s}: 72 evaluations, 4 ms
             return now
         before = now
     raise CheckError("the integral over the angles does not converge at this point.")
@@ -305,7 +313,7 @@ def _around(f: Integrand) -> Decimal:
 
 @lru_cache(maxsize=16)
 def _gauss_legendre(count: int) -> tuple[tuple[Decimal, Decimal], ...]:
-    """Nodes and weights on [−1, 1]: the roots of Legendre's polynomial, by Newton's method."""
+    """Return Gauss' nodes and weights on [−1, 1]: the roots of Legendre's polynomial, by Newton's method."""
     found = []
     for k in range(count):
         x = Decimal(math.cos(math.pi * (k + 0.75) / (count + 0.5)))
@@ -325,12 +333,15 @@ _AXES = [tuple(real(Fraction(x, 3)) for x in axis) for axis in ((1, 2, 2), (2, 1
 
 
 def _over_sphere(f: Integrand, unit: Unit) -> Decimal:
-    """The integral over all directions in space of a smooth function: by Gauss' rule along an axis, and by equal steps
-    around it."""
+    """Return the integral of a smooth function over all directions in space.
+
+    Gauss' rule is used along an axis, and equal steps around it.
+    """
     if unit.dimension != 3:
         raise CheckError(f"an integral over {unit.domain} is not carried out here.")
     axes = _frame(f)
     before = None
+    # Around the axis few steps are enough (see :func:`_frame`): e^{4 s_x} takes 278 evaluations, 22 ms (2026-12).
     for count, around in ((16, 5), (24, 8), (36, 24), (54, 108), (81, 162)):
         terms = [f(direction) * share for direction, share in _directions(axes, count, around)]
         now = sum(terms, Decimal(0))
@@ -341,8 +352,10 @@ def _over_sphere(f: Integrand, unit: Unit) -> Decimal:
 
 
 def _frame(f: Integrand) -> list[Vector]:
-    """Orthogonal axes, the last along x where f is e^{x·s} times a function that is odd or even: few steps around x are
-    enough for such functions. For f(s) / f(−s) is then ±e^{2x·s}."""
+    """Return orthogonal axes, the last of which lies along x where f is e^{x·s} times an odd or even function.
+
+    Few steps around x are enough for such functions. The axis is found from f(s) / f(−s) = ±e^{2x·s}.
+    """
     along: list[Decimal] = [Decimal(0)] * 3
     for axis in _AXES:
         front, back = abs(f(axis)), abs(f(tuple(-part for part in axis)))
@@ -366,7 +379,7 @@ def _dot(left: Iterable[Decimal], right: Iterable[Decimal]) -> Decimal:
 
 
 def _directions(axes: list[Vector], count: int, around: int) -> Iterator[tuple[Vector, Decimal]]:
-    """Directions and their weights, which add up to 4π."""
+    """Yield directions and their weights, which add up to 4π."""
     step = 2 * PI / around
     turns = [tuple(by_mpmath(name, k * step) for name in ("cos", "sin")) for k in range(around)]
     for height, share in _gauss_legendre(count):

@@ -9,29 +9,30 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sympy import E, Expr, cos, erfc, loggamma, pi, sin
 
-from symbolic.check.finite_field import Evaluator, Vanishes
+from symbolic.check.compiler import Compiler
+from symbolic.check.environment import MODEL, Compiled
+from symbolic.check.finite_field import Vanishes
 from symbolic.check.quadrature import CONTEXT, DIGITS, PI, by_mpmath, over_states, real, weight
 from symbolic.errors import CheckError
 from symbolic.language.functions import StateFunction, bessel_i
-from symbolic.language.layers import Layer, Parameter
+from symbolic.language.layers import Layer
+from symbolic.language.parameters import Parameter
 from symbolic.units import Unit
-
-if TYPE_CHECKING:
-    from symbolic.check.program import Program
 
 __all__ = ["REALS", "Reals"]
 
 # Two values agree if they do to DIGITS less what a few hundred operations can cost.
 _TOLERANCE = Decimal(10) ** -(DIGITS - 4)
+# Of a larger number 12 of the 40 digits stand before the point, and e to it has fewer than 28 that are right.
 _LARGEST_EXPONENT = Decimal(10) ** 12
 
 
 class Reals:
-    """Evaluators of real numbers; exponents are real numbers like all others."""
+    """Compiled expressions in real numbers; exponents are real numbers like all others."""
 
     is_exact = False
     depth = 0
@@ -50,17 +51,17 @@ class Reals:
     def equal(left: Decimal, right: Decimal) -> bool:
         return abs(left - right) <= _TOLERANCE * max(Decimal(1), abs(left), abs(right))
 
-    # Evaluators
+    # Compiled expressions
 
     @staticmethod
-    def sum(terms: Sequence[Evaluator]) -> Evaluator:
+    def sum(terms: Sequence[Compiled]) -> Compiled:
         if len(terms) == 2:
             a, b = terms
             return lambda env: a(env) + b(env)
         return lambda env: sum([term(env) for term in terms])
 
     @staticmethod
-    def product(factors: Sequence[Evaluator]) -> Evaluator:
+    def product(factors: Sequence[Compiled]) -> Compiled:
         match factors:
             case [a, b]:
                 return lambda env: a(env) * b(env)
@@ -69,7 +70,7 @@ class Reals:
         return lambda env: reduce(lambda product, factor: product * factor(env), factors, Decimal(1))
 
     @staticmethod
-    def sum_over(slot: int, values: Evaluator, term: Evaluator) -> Evaluator:
+    def sum_over(slot: int, values: Compiled, term: Compiled) -> Compiled:
         def sum_over(env: list[Any]) -> Decimal:
             before, total = env[slot], Decimal(0)
             for value in values(env):
@@ -81,7 +82,7 @@ class Reals:
         return sum_over
 
     @staticmethod
-    def product_over(slot: int, values: Evaluator, factor: Evaluator) -> Evaluator:
+    def product_over(slot: int, values: Compiled, factor: Compiled) -> Compiled:
         def product_over(env: list[Any]) -> Decimal:
             before, product = env[slot], Decimal(1)
             for value in values(env):
@@ -97,7 +98,7 @@ class Reals:
         return value
 
     @staticmethod
-    def inverse(value: Evaluator) -> Evaluator:
+    def inverse(value: Compiled) -> Compiled:
         def inverse(env: list[Any]) -> Decimal:
             found = value(env)
             if not found:
@@ -107,7 +108,7 @@ class Reals:
         return inverse
 
     @staticmethod
-    def whole_power(base: Evaluator, exponent: int) -> Evaluator:
+    def whole_power(base: Compiled, exponent: int) -> Compiled:
         if exponent == 2:
 
             def square(env: list[Any]) -> Decimal:
@@ -117,11 +118,11 @@ class Reals:
             return square
         return lambda env: base(env) ** exponent if exponent else Decimal(1)
 
-    def power(self, base: Evaluator, exponent: Callable[[list[Any]], Fraction]) -> Evaluator:
+    def power(self, base: Compiled, exponent: Callable[[list[Any]], Fraction]) -> Compiled:
         return self.any_power(base, lambda env: self.number(exponent(env)))
 
     @staticmethod
-    def any_power(base: Evaluator, exponent: Evaluator) -> Evaluator:
+    def any_power(base: Compiled, exponent: Compiled) -> Compiled:
         def power(env: list[Any]) -> Decimal:
             here, n = base(env), exponent(env)
             if here < 0 and n != int(n):
@@ -140,7 +141,7 @@ class Reals:
         return power
 
     @staticmethod
-    def exp(exponent: Evaluator) -> Evaluator:
+    def exp(exponent: Compiled) -> Compiled:
         def exp(env: list[Any]) -> Decimal:
             x = exponent(env)
             if abs(x) > _LARGEST_EXPONENT:
@@ -152,7 +153,7 @@ class Reals:
         return exp
 
     @staticmethod
-    def argument_of_ln(value: Evaluator) -> Evaluator:
+    def argument_of_ln(value: Compiled) -> Compiled:
         def argument(env: list[Any]) -> Decimal:
             found: Decimal = value(env)
             if found <= 0:
@@ -161,21 +162,21 @@ class Reals:
 
         return argument
 
-    def ln(self, value: Evaluator) -> Evaluator:
+    def ln(self, value: Compiled) -> Compiled:
         argument = self.argument_of_ln(value)
         return lambda env: argument(env).ln()
 
     @staticmethod
-    def integral(unit: Unit, layer: Layer, row: int, place: int, body: Evaluator) -> Evaluator:
-        """The sum over all states of a unit, which is the one at a place of a row."""
+    def integral(unit: Unit, layer: Layer, row: int, place: int, body: Compiled) -> Compiled:
+        """Return the sum over all states of the unit at a place of a row."""
 
         def integral(env: list[Any]) -> Decimal:
             before, at = env[row], env[place]
-            world = env[0]
+            model = env[MODEL]
 
             def integrand(state: Any) -> Decimal:
                 cell = tuple((x, x) for x in state) if isinstance(state, tuple) else (state,)
-                env[row] = world.with_unit(before, at, (*cell, state), layer, passing=True)
+                env[row] = model.with_unit(before, at, (*cell, state), layer, passing=True)
                 value: Decimal = body(env)
                 return value
 
@@ -188,24 +189,24 @@ class Reals:
 
     # Functions that have a value in real numbers only
 
-    def function(self, program: Program, node: Any) -> Evaluator | None:
-        """The value of a function; None if it is unknown here."""
+    def function(self, compiler: Compiler, node: Any) -> Compiled | None:
+        """Return the value of a function; None if it is unknown here."""
         if isinstance(node, (StateFunction, cos, sin, erfc, loggamma)):
-            argument, kind = program.value(node.args[0]), type(node)
+            argument, kind = compiler.value(node.args[0]), type(node)
             if isinstance(node, StateFunction):
                 return lambda env: kind.at(argument(env))
             return lambda env: by_mpmath(kind.__name__, argument(env))
         if isinstance(node, bessel_i):
-            order, argument = int(node.args[0]), program.value(node.args[1])
+            order, argument = int(node.args[0]), compiler.value(node.args[1])
             return lambda env: by_mpmath("besseli", order, argument(env))
         return None
 
-    def slope_of_function(self, program: Program, node: Any, by: Parameter) -> Evaluator | None:
-        """Its derivative; None if that is unknown here."""
-        inner = program.slope(node.args[-1], by)
+    def slope_of_function(self, compiler: Compiler, node: Any, by: Parameter) -> Compiled | None:
+        """Return the derivative of a function; None if it is unknown here."""
+        inner = compiler.slope(node.args[-1], by)
         if inner is None:
             return None
-        argument = program.value(node.args[-1])
+        argument = compiler.value(node.args[-1])
         if isinstance(node, erfc):
             factor = -2 / PI.sqrt()
             return lambda env: factor * (-(argument(env) ** 2)).exp() * inner(env)

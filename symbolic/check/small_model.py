@@ -11,21 +11,23 @@ from __future__ import annotations
 import decimal
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from sympy import Expr, Rational
 
-from symbolic.check.finite_field import FIELDS, Evaluator
-from symbolic.check.program import BY, Program, Row, unbound
+from symbolic.check.environment import BY, Compiled, Row, unbound
+from symbolic.check.evaluator import Evaluator
+from symbolic.check.finite_field import FIELDS
 from symbolic.check.quadrature import CONTEXT
 from symbolic.errors import CheckError, UnboundError
-from symbolic.language.layers import ComponentAxis, Configuration, Index, Layer, Parameter, StateAxis
+from symbolic.language.layers import ComponentAxis, Configuration, Index, Layer, StateAxis
+from symbolic.language.parameters import Parameter
 from symbolic.units import Finite, Integers, Sphere, StateValue, Unit, lookup
 
-__all__ = ["RealWorld", "World", "shown_state", "stand_ins"]
+__all__ = ["RealModel", "SmallModel", "shown_state", "stand_ins"]
 
 Cell = tuple[Any, ...]
 
@@ -85,23 +87,24 @@ def _measure(unit: Unit, states: Iterable[StateValue]) -> tuple[Fraction, ...]:
 class _Table(dict[tuple[int, ...], Cell]):
     """The entries of a parameter by their places, drawn when they are asked for."""
 
-    def __init__(self, world: World, parameter: Parameter):
+    def __init__(self, model: SmallModel, parameter: Parameter):
         super().__init__()
-        self.world, self.parameter = world, parameter
+        self.model, self.parameter = model, parameter
 
     def __missing__(self, place: tuple[Any, ...]) -> Cell:
         for number in place:
             if not isinstance(number, int):
                 number.__index__()  # an index that is not bound says so
-        cell = self[place] = self.world.draw(self.parameter)
+        cell = self[place] = self.model.draw(self.parameter)
         return cell
 
 
-class World:
+class SmallModel:
     """A model of given sizes at one random point: values for parameters, free configurations and free indices.
 
     Args:
-        program: what compiles expressions for models of these sizes; several worlds share it.
+        evaluator: what compiles expressions; several models share it.
+        sizes: the number of units of each layer.
         seed: of the random numbers.
         point: which point this is. In four points a free index stands for one unit, those over different layers, and
             up to four over one layer, for units with different patterns of states: each is 0 (where its units can be)
@@ -109,9 +112,9 @@ class World:
             value at one point, and at another one it lacks just one factor, whose absence is then seen.
     """
 
-    def __init__(self, program: Program, seed: int = 0, point: int = 0):
-        self.program = program
-        self.sizes = program.sizes
+    def __init__(self, evaluator: Evaluator, sizes: Mapping[Layer, int], seed: int = 0, point: int = 0):
+        self.evaluator = evaluator
+        self.sizes = dict(sizes)
         self.point = point
         self.seed = seed
         self.rng = random.Random(f"{seed}/{point}")
@@ -134,7 +137,7 @@ class World:
         Raises:
             UnboundError: a label is bound by no sum.
         """
-        free = frozenset().union(*map(self.program.free, expressions))
+        free = frozenset().union(*map(self.evaluator.free, expressions))
         configurations = sorted((c for c in free if isinstance(c, Configuration)), key=str, reverse=True)
         unbound = [c for c in configurations if c.label]
         if unbound:
@@ -148,7 +151,7 @@ class World:
             if index not in self.indices:
                 # Within one layer, different values as long as there are enough units.
                 taken = sum(i.layer == index.layer for i in self.indices)
-                self.indices[index] = self._chosen(index.layer, self._values(index.layer), taken)
+                self.indices[index] = self._chosen(index.layer, self.places(index.layer), taken)
                 self._bind(index, self.indices[index])
 
     def evaluate(self, expression: Expr) -> Any:
@@ -157,7 +160,7 @@ class World:
         Raises:
             CheckError: it has none here.
         """
-        return self._run(self.program.value(expression))
+        return self._run(self.evaluator.value(expression))
 
     def agree(self, before: Expr, after: Expr) -> bool:
         """Whether two expressions have the same value here.
@@ -165,15 +168,25 @@ class World:
         Raises:
             CheckError: one of them has none.
         """
+        self.require_units(before, after)
         # One after the other: an index that a wrong line has made up takes no unit from those that belong there.
         self.place(before)
         self.place(after)
-        program = self.program
-        logarithms = program.top.is_exact and any(map(program.has_logarithm, (before, after)))
-        compiled = program.exp_of if logarithms else program.value
-        return bool(program.top.equal(*(self._run(compiled(line)) for line in (before, after))))
+        evaluator = self.evaluator
+        logarithms = evaluator.top.is_exact and any(map(evaluator.has_logarithm, (before, after)))
+        compiled = evaluator.exp_of if logarithms else evaluator.value
+        return bool(evaluator.top.equal(*(self._run(compiled(line)) for line in (before, after))))
 
-    def _run(self, evaluate: Evaluator) -> Any:
+    def require_units(self, *lines: Expr) -> None:
+        """Raise an error if a line names a unit by a number that this model is too small for."""
+        for line in lines:
+            for layer, number in self.evaluator.numbered(line):
+                if number >= self.sizes.get(layer, number + 1):
+                    raise CheckError(
+                        f"unit {number} of layer {layer.name} does not exist in a model of {self.sizes[layer]} units."
+                    )
+
+    def _run(self, evaluate: Compiled) -> Any:
         env = self._environment()
         try:
             return evaluate(env)
@@ -183,19 +196,19 @@ class World:
             raise
 
     def _environment(self) -> list[Any]:
-        slots = self.program.slots
+        slots = self.evaluator.slots
         for first in slots[len(self._env) :]:
             self._env.append(first(self))
         return self._env
 
     def _bind(self, name: Configuration | Index, value: Any) -> None:
-        slot = self.program.name(name)
+        slot = self.evaluator.name(name)
         self._environment()[slot] = value
 
     def _reset(self) -> None:
         env = self._environment()
         env[BY] = None
-        for name, slot in self.program.names():
+        for name, slot in self.evaluator.names():
             env[slot] = unbound(name)
         for configuration, states in self.states.items():
             self._bind(configuration, self.row(configuration.layer, states))
@@ -218,7 +231,7 @@ class World:
         return cell
 
     def _forms(self, number: Any) -> Iterator[Any]:
-        return (field.number(number) for field in self.program.fields)
+        return (field.number(number) for field in self.evaluator.fields)
 
     def table(self, parameter: Parameter) -> _Table:
         """A parameter's entries."""
@@ -247,7 +260,7 @@ class World:
 
     def _configuration(self, layer: Layer) -> tuple[StateValue, ...]:
         usual, rare = self._contrast(layer)
-        own, n = list(self.sizes).index(layer), self.program.size(layer)
+        own, n = list(self.sizes).index(layer), self.size(layer)
         turn, quarter = divmod(self.point, 4)
         states = []
         for unit in range(n):
@@ -271,14 +284,29 @@ class World:
         own = 0 if isinstance(of, ComponentAxis) else list(self.sizes).index(of)
         return values[(self.point // 4 + own + taken) % len(values)]
 
-    def _values(self, layer: Layer) -> Sequence[int]:
+    def size(self, layer: Layer) -> int:
+        """Return the number of a layer's units."""
+        try:
+            return self.sizes[layer]
+        except KeyError:
+            raise CheckError(f"no size was given for layer {layer.name}.") from None
+
+    def size_of(self, symbol: Expr) -> int:
+        """Return the value of a layer's size symbol, such as n_v."""
+        for layer, size in self.sizes.items():
+            if layer.size == symbol:
+                return size
+        raise CheckError(f"{symbol} has no exact value here: it is neither a number nor the size of a layer.")
+
+    def places(self, layer: Layer) -> Sequence[int]:
+        """Return what an index over a layer runs through: its units' numbers, or an axis's labels or components."""
         if isinstance(layer, StateAxis):
             return self.labels(layer.of)
-        return range(layer.dimension if isinstance(layer, ComponentAxis) else self.program.size(layer))
+        return range(layer.dimension if isinstance(layer, ComponentAxis) else self.size(layer))
 
     def labels(self, layer: Layer) -> list[int]:
         """The labels that an index over them runs through."""
-        states = lookup(layer.unit).states if self.program.true_units else self.domain(layer)
+        states = lookup(layer.unit).states if self.evaluator.true_units else self.domain(layer)
         return [int(label) for label in states]
 
     def row(self, layer: Layer, states: tuple[StateValue, ...]) -> Row:
@@ -297,7 +325,7 @@ class World:
     def rows(self, layer: Layer) -> list[Row]:
         """The rows of all configurations of a layer."""
         if layer not in self._rows:
-            every = itertools.product(self.domain(layer), repeat=self.program.size(layer))
+            every = itertools.product(self.domain(layer), repeat=self.size(layer))
             self._rows[layer] = [self.row(layer, states) for states in every]
         return self._rows[layer]
 
@@ -305,7 +333,7 @@ class World:
         """The row with one unit in each of its states in turn."""
         key = row, place
         if key not in self._changed:
-            states = lookup(layer.unit).states if self.program.true_units else self.domain(layer)
+            states = lookup(layer.unit).states if self.evaluator.true_units else self.domain(layer)
             self._changed[key] = [self.with_unit(row, place, self.cell(state), layer) for state in states]
         found: list[Row] = self._changed[key]
         return found
@@ -316,7 +344,7 @@ class World:
         found: Row | None = None if passing else self._changed.get(key)
         if found is None:
             # Where only one unit of the layer has a state, whoever looks for another one hears that it has none.
-            found = Row(row if isinstance(row, Row) else [row] * self.program.size(layer))
+            found = Row(row if isinstance(row, Row) else [row] * self.size(layer))
             found[place] = cell
             if not passing:
                 self._changed[key] = found
@@ -331,16 +359,16 @@ class World:
 
     def unit_weight(self, layer: Layer, cell: Cell) -> Cell:
         """μ(s), with which a sum over one unit's states counts a state."""
-        if not self.program.true_units:
+        if not self.evaluator.true_units:
             return self.weight(layer, cell)
         return self.cell(_measure(lookup(layer.unit), (cell[-1],))[0])
 
 
-class RealWorld(World):
+class RealModel(SmallModel):
     """A model of given sizes at one random point, in real numbers.
 
     Args:
-        program, seed, point: as in :class:`World`.
+        evaluator, sizes, seed, point: as in :class:`SmallModel`.
         conditions: expressions that are to be positive at every unit and configuration they speak of.
 
     Raises:
@@ -351,8 +379,15 @@ class RealWorld(World):
     # So many of these with numbers of order one, as very small ones make integrands very narrow.
     _OF_ORDER_ONE = 400
 
-    def __init__(self, program: Program, seed: int = 0, point: int = 0, conditions: Iterable[Expr] = ()):
-        super().__init__(program, seed, point)
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        sizes: Mapping[Layer, int],
+        seed: int = 0,
+        point: int = 0,
+        conditions: Iterable[Expr] = (),
+    ):
+        super().__init__(evaluator, sizes, seed, point)
         self._manners: dict[Parameter, tuple[int, int]] = {}
         self._scales: tuple[int, ...] = (1,)
         conditions = tuple(conditions)
@@ -390,9 +425,9 @@ class RealWorld(World):
 
     def _everywhere(self, condition: Expr) -> Iterator[Any]:
         """The values of a condition at all units and all configurations it speaks of."""
-        evaluate = self.program.value(condition)
-        names = sorted(self.program.free(condition), key=str)
-        values = [self._values(name.layer) if isinstance(name, Index) else self.rows(name.layer) for name in names]
+        evaluate = self.evaluator.value(condition)
+        names = sorted(self.evaluator.free(condition), key=str)
+        values = [self.places(name.layer) if isinstance(name, Index) else self.rows(name.layer) for name in names]
         for chosen in itertools.product(*values):
             for name, value in zip(names, chosen, strict=True):
                 self._bind(name, value)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sympy import Expr
 
-from symbolic.check.program import Program
+from symbolic.check.environment import numbered_units
+from symbolic.check.evaluator import Evaluator
+from symbolic.check.finite_field import FIELDS
 from symbolic.check.reals import REALS
-from symbolic.check.small_model import RealWorld, World, shown_state, stand_ins
+from symbolic.check.small_model import RealModel, SmallModel, shown_state, stand_ins
 from symbolic.errors import CheckError, SymbolicError, UnboundError
 from symbolic.language.binders import UnitSum
-from symbolic.language.layers import Entry, KnownAxis, Layer, State
+from symbolic.language.layers import KnownAxis, Layer
 from symbolic.units import StateValue, lookup
 
 if TYPE_CHECKING:
     from symbolic.derivation.trace import Branch, Derivation
     from symbolic.language.energy import Energy
 
-__all__ = ["Check", "Checker", "Verification", "default_sizes", "difference", "verify", "worlds"]
+__all__ = ["Check", "Checker", "Verification", "default_sizes", "difference", "models", "verify"]
 
 
 EXACT, QUADRATURE, NOT_CHECKABLE = "exact", "quadrature", "not checkable"
@@ -131,7 +133,7 @@ def default_sizes(energy: Energy, *lines: Expr) -> dict[str, int]:
         for layer in parameter.layers
         if parameter.layers.count(layer) > 1 and not isinstance(layer, KnownAxis)
     }
-    for layer, number in _numbered(energy.expression, *lines):
+    for layer, number in numbered_units(energy.expression, *lines):
         least[layer.name] = max(least.get(layer.name, 1), number + 1)
     sizes: dict[str, int] = {}
     for usual, differ in (((2, 3), True), ((2, 3), False), ((2, 2), False), ((1, 2), False), ((1, 1), False)):
@@ -142,17 +144,6 @@ def default_sizes(energy: Energy, *lines: Expr) -> dict[str, int]:
         if _bits(energy, sizes) <= MOST_BITS:
             break
     return sizes
-
-
-def _numbered(*lines: Expr) -> Iterator[tuple[Layer, int]]:
-    """The units that lines name by their numbers."""
-    for line in lines:
-        for node in line.atoms(State, Entry):
-            layers = (node.layer,) if isinstance(node, State) else node.parameter.layers
-            indices = (node.index,) if isinstance(node, State) else node.indices
-            for layer, index in zip(layers, indices, strict=True):
-                if index.is_Integer and not isinstance(layer, KnownAxis):
-                    yield layer, int(index)
 
 
 def _bits(energy: Energy, sizes: Mapping[str, int]) -> float:
@@ -182,24 +173,24 @@ def _checked_sizes(energy: Energy, sizes: Mapping[str, int]) -> dict[str, int]:
     return {name: sizes[name] for name in energy.layers}
 
 
-def worlds(
+def models(
     sizes: Mapping[Layer, int], *, points: int = 4, seed: int = 0, true_units: bool = False
-) -> tuple[World, ...]:
+) -> tuple[SmallModel, ...]:
     """The random points at which expressions are compared. One set serves all steps: equal parts are evaluated once."""
-    program = Program(sizes, true_units=true_units)
-    return tuple(World(program, seed, point) for point in range(points))
+    evaluator = Evaluator(FIELDS, true_units)
+    return tuple(SmallModel(evaluator, sizes, seed, point) for point in range(points))
 
 
-def difference(before: Expr, after: Expr, points: Iterable[World]) -> str:
+def difference(before: Expr, after: Expr, points: Iterable[SmallModel]) -> str:
     """Evaluate both expressions at every point; the empty string if they agree, else what was found."""
     return _compared(before, after, points)[1]
 
 
-def _compared(before: Expr, after: Expr, points: Iterable[World]) -> tuple[bool | None, str]:
+def _compared(before: Expr, after: Expr, points: Iterable[SmallModel]) -> tuple[bool | None, str]:
     """Whether both agree at all points, None if that could not be found out; and what was found if they do not."""
-    for number, world in enumerate(points, 1):
+    for number, model in enumerate(points, 1):
         try:
-            agree = world.agree(before, after)
+            agree = model.agree(before, after)
         except UnboundError as error:
             return False, str(error)
         except CheckError as error:
@@ -228,10 +219,10 @@ class Checker:
     def __init__(self, sizes: Mapping[Layer, int], points: int = 4, seed: int = 0):
         self.sizes = dict(sizes)
         self.seed = seed
-        self.exact = worlds(sizes, points=points, seed=seed)
+        self.exact = models(sizes, points=points, seed=seed)
         self.many = [layer for layer in sizes if not lookup(layer.unit).has_few_states]
-        self._listed = worlds(sizes, points=points, seed=seed, true_units=True) if self.many else ()
-        self._real: dict[tuple[tuple[Expr, ...], bool], tuple[World, ...] | CheckError] = {}
+        self._listed = models(sizes, points=points, seed=seed, true_units=True) if self.many else ()
+        self._real: dict[tuple[tuple[Expr, ...], bool], tuple[SmallModel, ...] | CheckError] = {}
 
     def compare(self, before: Expr, after: Expr, conditions: tuple[Expr, ...] = ()) -> tuple[str, str]:
         """(kind, what was found): the second is empty if both agree, and the reason if the first is "not checkable"."""
@@ -260,13 +251,13 @@ class Checker:
             return False
         return any(total.state.layer in self.many for line in lines for total in line.atoms(UnitSum))
 
-    def _reals(self, conditions: tuple[Expr, ...], true_units: bool) -> tuple[World, ...]:
+    def _reals(self, conditions: tuple[Expr, ...], true_units: bool) -> tuple[SmallModel, ...]:
         key = conditions, true_units
         if key not in self._real:
-            program = Program(self.sizes, REALS, true_units)
+            evaluator = Evaluator((REALS,), true_units)
             try:
                 self._real[key] = tuple(
-                    RealWorld(program, self.seed, point, conditions) for point in self.numeric_points
+                    RealModel(evaluator, self.sizes, self.seed, point, conditions) for point in self.numeric_points
                 )
             except CheckError as error:
                 self._real[key] = error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from symbolic.errors import SymbolicError
-from symbolic.notation.tree import Layout
+from symbolic.notation.tree import Setting
 
 __all__ = [
     "Block",
@@ -52,10 +52,10 @@ class Words:
     term: str
 
 
-Inline: TypeAlias = str | Words | Layout
+Inline: TypeAlias = str | Words | Setting
 """A piece of a sentence: words, or a formula in the line."""
 
-Cell: TypeAlias = str | Words | Fraction | Layout
+Cell: TypeAlias = str | Words | Fraction | Setting
 """What stands in a table: words, an exact number, or a formula."""
 
 
@@ -159,7 +159,7 @@ class Equation:
         large: whether it is what the slide arrives at.
     """
 
-    layout: Layout
+    layout: Setting
     caption: str = ""
     check: Outcome = ""
     large: bool = False
@@ -183,7 +183,7 @@ class Line:
         condition: what has to hold for this step, such as "q_j > 0 for every j"; empty if it always holds.
     """
 
-    layout: Layout
+    layout: Setting
     rule: str
     name: str
     hint: str
@@ -201,9 +201,9 @@ class Line:
 class DerivationBlock:
     """``subject`` = line = line ...; ``goal`` is what the whole derivation wants, as a reminder above it."""
 
-    subject: Layout
+    subject: Setting
     lines: tuple[Line, ...]
-    goal: Layout | None = None
+    goal: Setting | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class GraphLayer:
 
     name: str
     role: str
-    units: tuple[Layout, ...]
+    units: tuple[Setting, ...]
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class Graph:
     layers: tuple[GraphLayer, ...]
     edges: tuple[tuple[tuple[int, int], tuple[int, int]], ...]
     emphasised: int | None = None
-    label: Layout | None = None
+    label: Setting | None = None
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ class Meta:
     """``subtitle`` is under the title, ``formula`` is what the lesson arrives at, ``verdict`` sums up all checks."""
 
     subtitle: str = ""
-    formula: Layout | None = None
+    formula: Setting | None = None
     verdict: Verdict | None = None
     language: str = "en"
 

@@ -15,13 +15,15 @@ from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
 from symbolic import Energy, SymbolicError, energies
 from symbolic.check.finite_field import FIELDS, P, Q, S
 from symbolic.check.mutants import mutants, mutations
-from symbolic.check.small_model import World
-from symbolic.check.verification import Checker, default_sizes, difference, worlds
+from symbolic.check.small_model import SmallModel
+from symbolic.check.verification import Checker, default_sizes, difference, models
 from symbolic.energies import deep
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import bessel_i, log2cosh, lognorm, sigmoid, softplus
-from symbolic.language.layers import Configuration, Delta, Index, Layer, Parameter
+from symbolic.language.layers import Configuration, Index, Layer
+from symbolic.language.parameters import Parameter
 from tests.symbolic.models import biased_energy, lecture_energy
 from tests.symbolic.test_derivation import ALL_QUESTIONS, UNITS
 
@@ -34,9 +36,9 @@ def test_the_fields_are_what_they_claim_to_be() -> None:
         assert pow(field.e, field.exponents.modulus, field.modulus) == 1 != field.e  # of the order of the exponents
 
 
-def _world(energy: Energy, **sizes: int) -> World:
-    (world,) = worlds({energy.layers[name]: n for name, n in sizes.items()}, points=1)
-    return world
+def _model(energy: Energy, **sizes: int) -> SmallModel:
+    (model,) = models({energy.layers[name]: n for name, n in sizes.items()}, points=1)
+    return model
 
 
 X, Y, N = (Parameter(name)[()] for name in "xyn")
@@ -62,10 +64,10 @@ X, Y, N = (Parameter(name)[()] for name in "xyn")
 )
 def test_equal_expressions_are_equal_in_the_fields_and_others_are_not(left: Expr, right: Expr) -> None:
     """The two sides are built by SymPy, but not simplified into each other."""
-    for world in worlds({}, points=4):
-        assert world.agree(left, right)
+    for model in models({}, points=4):
+        assert model.agree(left, right)
         for wrong in (right + 1, 2 * right, -right, right + X, right.xreplace({X: Y, Y: X})):
-            assert wrong == right or not world.agree(left, wrong)
+            assert wrong == right or not model.agree(left, wrong)
 
 
 @pytest.mark.parametrize(
@@ -84,29 +86,29 @@ def test_equal_expressions_are_equal_in_the_fields_and_others_are_not(left: Expr
     ],
 )
 def test_what_has_no_exact_value_is_refused(expression: Expr) -> None:
-    (world,) = worlds({}, points=1)
+    (model,) = models({}, points=1)
     with pytest.raises(CheckError):
-        world.agree(expression, expression + 1)
+        model.agree(expression, expression + 1)
 
 
 def test_the_oracle_agrees_with_whole_numbers() -> None:
     """Parameters are small whole numbers, so Z of a 2×1 model is a sum of powers of what stands in for e."""
     energy = lecture_energy()
-    world = _world(energy, v=2, h=1)
+    model = _model(energy, v=2, h=1)
     weights = {(0, 0): 9, (1, 0): 4}
-    world.table(energy.parameters["w"]).update({place: world.cell(number) for place, number in weights.items()})
+    model.table(energy.parameters["w"]).update({place: model.cell(number) for place, number in weights.items()})
     exponents = [
         sum(x * v[i] * h for (i, _), x in weights.items()) for v in ((0, 0), (0, 1), (1, 0), (1, 1)) for h in (0, 1)
     ]
     log_z = energy.log_partition().subject
-    assert world.evaluate(exp(log_z)) == sum(pow(FIELDS[0].e, n, P) for n in exponents) % P
+    assert model.evaluate(exp(log_z)) == sum(pow(FIELDS[0].e, n, P) for n in exponents) % P
     assert sorted(exponents) == [0, 0, 0, 0, 0, 4, 9, 13]
 
 
 def test_functions_mean_what_they_print() -> None:
     energy = biased_energy()
     x = energy.entry("b")
-    (point,) = worlds({energy.layers["v"]: 2, energy.layers["h"]: 3}, points=1)
+    (point,) = models({energy.layers["v"]: 2, energy.layers["h"]: 3}, points=1)
     for named, meaning in [
         (softplus(x), log(1 + exp(x))),
         (sigmoid(x), exp(x) / (1 + exp(x))),
@@ -137,7 +139,7 @@ TRUE_ALL_THE_SAME = {
 def test_every_wrong_line_is_refused(question: str) -> None:
     energy = biased_energy()
     derivation = ALL_QUESTIONS[question](energy)
-    at = worlds({energy.layers["v"]: 2, energy.layers["h"]: 3})
+    at = models({energy.layers["v"]: 2, energy.layers["h"]: 3})
     tried = 0
     for branch in derivation.branches:
         for position, step in enumerate(branch.steps):
@@ -154,7 +156,7 @@ def test_every_wrong_line_is_refused(question: str) -> None:
 def test_wrong_signs_constants_and_factors_are_refused_for_every_unit(question: str, units: tuple[str, str]) -> None:
     """For spins, changing the sign of a summed state is no mistake, so only changes of the whole line are made."""
     energy = biased_energy(*units)
-    at = worlds({energy.layers["v"]: 2, energy.layers["h"]: 3})
+    at = models({energy.layers["v"]: 2, energy.layers["h"]: 3})
     for step in ALL_QUESTIONS[question](energy).steps:
         for line in (-step.after, step.after + log(Integer(2)), 2 * step.after):
             assert difference(step.before, line, at), line
@@ -210,15 +212,15 @@ def test_points_are_never_degenerate() -> None:
     free = [Index("i", v), Index("i′", v), Index("k", x), Index("j", h)]
     for block in range(3):
         histories: dict[Layer, list[tuple[Any, ...]]] = {layer: [] for layer in sizes}
-        for world in worlds(sizes, points=12)[4 * block : 4 * block + 4]:
-            world.place(v[free[0]] * v[free[1]] * x[free[2]] * h[free[3]])
-            assert world.indices[free[0]] != world.indices[free[1]]
+        for model in models(sizes, points=12)[4 * block : 4 * block + 4]:
+            model.place(v[free[0]] * v[free[1]] * x[free[2]] * h[free[3]])
+            assert model.indices[free[0]] != model.indices[free[1]]
             for layer, history in histories.items():
-                history.append(world.states[Configuration(layer)])
+                history.append(model.states[Configuration(layer)])
         units = {layer: list(zip(*history, strict=True)) for layer, history in histories.items()}
         assert all(len(set(of_layer)) == len(of_layer) for of_layer in units.values())
         assert all(len(set(states)) == 2 for of_layer in units.values() for states in of_layer)
-        three = [units[index.layer][world.indices[index]] for index in free if index != free[1]]
+        three = [units[index.layer][model.indices[index]] for index in free if index != free[1]]
         products = [
             tuple(map(math.prod, zip(*some, strict=True))) for n in (1, 2, 3) for some in combinations(three, n)
         ]
@@ -242,10 +244,10 @@ def test_binders_evaluate() -> None:
     energy = biased_energy()
     h = energy.layers["h"]
     j = h.index("j")
-    (world,) = worlds({energy.layers["v"]: 2, h: 3}, points=1)
-    assert world.evaluate(IndexProduct(Integer(2) + Delta(j, Integer(0)), j)) == 12
-    assert world.evaluate(UnitSum(h[0] + 1, h[0])) == 3
-    assert world.evaluate(h.size**2) == 9
+    (model,) = models({energy.layers["v"]: 2, h: 3}, points=1)
+    assert model.evaluate(IndexProduct(Integer(2) + Delta(j, Integer(0)), j)) == 12
+    assert model.evaluate(UnitSum(h[0] + 1, h[0])) == 3
+    assert model.evaluate(h.size**2) == 9
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ import mpmath
 import pytest
 from sympy import Derivative, Float, Integer, Rational, besseli, exp, log
 
+from symbolic.check.evaluator import Evaluator
 from symbolic.check.limits import Limit, limit_at_zero
-from symbolic.check.program import Program
 from symbolic.check.quadrature import CONTEXT, by_mpmath, over_states, points_of_domain, weight
 from symbolic.check.reals import REALS
-from symbolic.check.small_model import RealWorld
-from symbolic.check.verification import worlds
+from symbolic.check.small_model import RealModel
+from symbolic.check.verification import models
 from symbolic.errors import CheckError
 from symbolic.language import functions
-from symbolic.language.layers import Parameter
+from symbolic.language.parameters import Parameter
 from symbolic.units import Interval, Unit, lookup
 
 MP = mpmath.MPContext()
@@ -159,9 +159,9 @@ def test_functions_have_their_limits_in_both_arithmetics() -> None:
         (Derivative(functions.lnsinhc(x * b), b), Integer(0)),
     ]
     for left, right in lines:
-        for world in (*worlds({}, points=1), RealWorld(Program({}, REALS))):
-            assert world.agree(left, right)
-            assert not world.agree(left, right + 1)
+        for model in (*models({}, points=1), RealModel(Evaluator((REALS,)), {})):
+            assert model.agree(left, right)
+            assert not model.agree(left, right + 1)
 
 
 def test_what_has_no_limit_says_so() -> None:
