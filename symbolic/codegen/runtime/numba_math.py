@@ -17,8 +17,8 @@ tanh            2.5      2.5
 
 Results below the smallest normal number are 0. NaN gives NaN, and ±∞ the limit of the function.
 
-Against np.exp, np.log1p and np.tanh in the same loop, over 100,000 numbers of standard deviation 4 (ns a number, 2 cores,
-2026-12):
+Against np.exp, np.log1p and np.tanh in the same loop, over 100,000 numbers of standard deviation 4 (ns per number, 2
+cores, 2026-12):
 
 ==============  ===================  ===================
 function        float64, with NumPy  float32, with NumPy
