@@ -19,9 +19,10 @@ from pgm_rbm.errors import EnumerationLimitError, ModelError, NotPairwiseError
 from pgm_rbm.exact.enumeration import answers, configurations, multilayer
 from pgm_rbm.exact.enumeration.answers import Expectations, Gradient
 from pgm_rbm.exact.enumeration.configurations import MostProbable
-from pgm_rbm.exact.enumeration.shards import Executors, Progress, showing
+from pgm_rbm.exact.enumeration.shards import Executors, Progress
 from pgm_rbm.exact.enumeration.sums import lifted, require_domain
 from pgm_rbm.learning.fit import LearningModel
+from pgm_rbm.machine.budget import Budget
 from pgm_rbm.model.domains import is_finite, is_plain
 from pgm_rbm.model.draw import require_drawable
 from pgm_rbm.model.kernels import FloatArray, Kernels, Phase, checked_parameters, pairwise_kernels
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from pgm_rbm.exact.enumeration.fisher import FisherInformation
     from pgm_rbm.exact.tractability import Tractability
-    from pgm_rbm.graph.bipartite import RBMGraph
+    from pgm_rbm.graph.live import RBMGraph
     from pgm_rbm.graph.model import GraphModel
     from symbolic.derivation.trace import Derivation
     from symbolic.language.energy import Energy
@@ -445,8 +446,9 @@ class RBM(LearningModel):
             )
         from pgm_rbm.exact.elimination import sparse
 
-        with showing(progress, "averages") as shown:
-            return sparse.expectations(cast("RBMGraph", self.graph), every_pair=every_pair, progress=shown)
+        arrays = cast("RBMGraph", self.graph).arrays
+        assert arrays is not None
+        return sparse.expectations(arrays, Budget.of(progress=progress), every_pair=every_pair)
 
     def moments(
         self,
@@ -700,7 +702,7 @@ class RBM(LearningModel):
             NotBipartiteError: the graph has an odd cycle; the message shows it.
             ModelError: a node's or an edge's attributes make no model.
         """
-        from pgm_rbm.graph.bipartite import arrays_from_graph
+        from pgm_rbm.graph.arrays import arrays_from_graph
 
         arrays = arrays_from_graph(graph)
         return cls.from_parameters(
@@ -726,7 +728,7 @@ class RBM(LearningModel):
             ModelError: the units are vectors or their values cannot be listed, or an energy other than the pairwise one
                 has layers that are given or more terms than a graph can hold.
         """
-        from pgm_rbm.graph.bipartite import RBMGraph
+        from pgm_rbm.graph.live import RBMGraph
         from pgm_rbm.graph.model import GraphModel
 
         if self._has_arrays_of_graph:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
-from pgm_rbm.exact.elimination.run import Elimination, Question
-from pgm_rbm.exact.elimination.sparse import edges_of
+from pgm_rbm.exact.elimination.cost import OTHER_QUESTIONS, Elimination, Question
 from pgm_rbm.exact.enumeration import answers
 from pgm_rbm.exact.enumeration.shards import Progress
 from pgm_rbm.exact.enumeration.sums import LayerSum, ProductSum
@@ -21,7 +20,7 @@ from pgm_rbm.model.kernels import Phase
 from pgm_rbm.partition.result import LogPartition
 
 if TYPE_CHECKING:
-    from pgm_rbm.graph.bipartite import RBMGraph
+    from pgm_rbm.graph.live import RBMGraph
     from pgm_rbm.graph.model import GraphModel
     from pgm_rbm.rbm import RBM
 
@@ -141,8 +140,12 @@ def eliminated(rbm: RBM, question: Question, limits: Budget, draws: int = 1) -> 
     graph = graph_of(rbm)
     if isinstance(graph, str):
         return graph
-    wanted = edges_of(cast("RBMGraph", graph)) if question == "marginals" else []
-    return graph._elimination(question, {}, limits, wanted=wanted, draws=draws)
+    linked: list[tuple[Hashable, ...]] = []
+    if question == "marginals":
+        arrays = cast("RBMGraph", graph).arrays
+        assert arrays is not None
+        linked += arrays.edges()
+    return Elimination.of(graph.network(), question, limits, linked=linked, draws=draws)
 
 
 def _options(
@@ -283,8 +286,6 @@ def tractability(
     rbm: RBM, *, limit: int | None = None, memory_limit: float | None = None, time_limit: float | None = None
 ) -> Tractability:
     """The report of `RBM.tractability`; arguments as there."""
-    from pgm_rbm.graph.choice import OTHER_QUESTIONS
-
     limits = Budget.of(memory_limit=memory_limit, time_limit=time_limit)
     ways: list[Way] = []
     notes: list[str] = []
@@ -304,9 +305,7 @@ def tractability(
         other = eliminated(rbm, "ln Z", limits)
         assert isinstance(other, Elimination)
         plan = other.plan
-        ways += [
-            replace(other, question=question, draws=draws).way(label) for label, question, draws in OTHER_QUESTIONS[1:]
-        ]
+        ways += [other.asking(question, draws).way(label) for label, question, draws in OTHER_QUESTIONS[1:]]
     enumerated = Enumerated(rbm, limit)
     try:
         enumerated.refused  # noqa: B018

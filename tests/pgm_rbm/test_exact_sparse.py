@@ -16,7 +16,8 @@ from pgm_rbm.errors import EnumerationLimitError, IntractableError, ModelError, 
 from pgm_rbm.exact import choice
 from pgm_rbm.exact.choice import Enumerated
 from pgm_rbm.exact.elimination import sparse
-from pgm_rbm.exact.elimination.run import Elimination
+from pgm_rbm.exact.elimination.cost import Elimination
+from pgm_rbm.machine.budget import Budget
 from symbolic import Energy, energies
 
 # Sums of some hundred terms in float64, taken in another order.
@@ -127,7 +128,7 @@ def test_layers_of_forty_units(width: int) -> None:
 def test_pairs_without_an_edge_are_found_by_conditioning() -> None:
     rbm = model(band(12, 2), ("spin", "spin"))
     exact = rbm.moments().vh
-    by_hand = sparse.expectations(rbm.graph, every_pair=True)
+    by_hand = sparse.expectations(rbm.graph.arrays, Budget(), every_pair=True)
     np.testing.assert_allclose(by_hand.phase["w"], exact, **CLOSE)
     pairs = rbm.graph.pair_marginals([(("v", 0), ("h", 9)), (("v", 11), ("h", 3))])
     for (u, v), table in pairs.items():
