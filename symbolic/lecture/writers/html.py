@@ -232,10 +232,10 @@ _EQUALS_SIGN = 1.5
 _SMALLEST_BESIDE, _SMALLEST = 0.75, 0.55
 
 
-def _fit(layout: Setting, room: float) -> float:
+def _fit(setting: Setting, room: float) -> float:
     """Return the size at which the formula fits the room, at most 1."""
     # Widths are known to a tenth.
-    return min(1.0, room / (1.1 * width(layout)))
+    return min(1.0, room / (1.1 * width(setting)))
 
 
 def _style(size: float) -> str:

@@ -65,9 +65,9 @@ def _places(graph: Graph, height: int) -> dict[tuple[int, int], tuple[float, flo
     return places
 
 
-def _svg_text(layout: Setting) -> str:
+def _svg_text(setting: Setting) -> str:
     """Return a short label, such as w with the subscript 11, as SVG text in the letters of the math font."""
-    match layout:
+    match setting:
         case Identifier(name, bold):
             return escape("".join((mathml.bold if bold else _italic_letter)(c) for c in name))
         case Number(text):
@@ -80,7 +80,7 @@ def _svg_text(layout: Setting) -> str:
             return f'{_svg_text(base)}<tspan dy="6" font-size="70%">{_svg_text(below)}</tspan>'
         case Script(base):
             return _svg_text(base)
-    return escape(getattr(layout, "symbol", ""))
+    return escape(getattr(setting, "symbol", ""))
 
 
 def _italic_letter(letter: str) -> str:
