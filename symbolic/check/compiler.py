@@ -13,7 +13,8 @@ from sympy import Add, Expr, Mul, Pow, exp, log
 from symbolic.check.environment import BY, MODEL, Compiled, Environment, Name, free_names, numbered_units, unbound
 from symbolic.language.binders import ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
 from symbolic.language.functions import StableFunction
-from symbolic.language.layers import Configuration, Index, Layer, Parameter
+from symbolic.language.layers import Configuration, Index, Layer
+from symbolic.language.parameters import Parameter
 from symbolic.language.probability import (
     EnergyCall,
     Expectation,

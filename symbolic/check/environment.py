@@ -14,7 +14,8 @@ from sympy import Add, Derivative, Expr, Function, Mul, Pow
 
 from symbolic.errors import UnboundError
 from symbolic.language.binders import ConfigSum, IndexBinder
-from symbolic.language.layers import Configuration, Entry, Index, KnownAxis, Layer, State
+from symbolic.language.layers import Configuration, Index, KnownAxis, Layer, State
+from symbolic.language.parameters import Entry
 
 __all__ = [
     "BY",

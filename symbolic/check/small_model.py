@@ -23,7 +23,8 @@ from symbolic.check.evaluator import Evaluator
 from symbolic.check.finite_field import FIELDS
 from symbolic.check.quadrature import CONTEXT
 from symbolic.errors import CheckError, UnboundError
-from symbolic.language.layers import ComponentAxis, Configuration, Index, Layer, Parameter, StateAxis
+from symbolic.language.layers import ComponentAxis, Configuration, Index, Layer, StateAxis
+from symbolic.language.parameters import Parameter
 from symbolic.units import Finite, Integers, Sphere, StateValue, Unit, lookup
 
 __all__ = ["RealModel", "SmallModel", "shown_state", "stand_ins"]

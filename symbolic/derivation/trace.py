@@ -13,7 +13,7 @@ from sympy.core.basic import Basic
 from symbolic.derivation.rules import CATALOGUE, Context, Rule
 from symbolic.errors import SymbolicError
 from symbolic.language.binders import IndexBinder
-from symbolic.language.layers import exponential
+from symbolic.language.expressions import exponential
 
 if TYPE_CHECKING:
     from symbolic.check.verification import Verification

@@ -15,16 +15,9 @@ from sympy.core.basic import Atom, Basic
 
 from symbolic.errors import EnergyError
 from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum, called, differentiated
-from symbolic.language.layers import (
-    Configuration,
-    Delta,
-    Layer,
-    Parameter,
-    State,
-    Unassuming,
-    as_expression,
-    exponential,
-)
+from symbolic.language.expressions import Delta, Unassuming, as_expression, exponential
+from symbolic.language.layers import Configuration, Layer, State
+from symbolic.language.parameters import Parameter
 
 __all__ = [
     "EnergyCall",

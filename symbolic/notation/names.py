@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sympy import Expr, Integer, Rational, S, Symbol, pi
 
-from symbolic.language.layers import Component, Configuration, Delta, Entry, Index, Indicator, State
+from symbolic.language.expressions import Delta
+from symbolic.language.layers import Component, Configuration, Index, Indicator, State
+from symbolic.language.parameters import Entry
 from symbolic.notation.scope import Scope, notation
 from symbolic.notation.tree import (
     EQUALS,

@@ -10,6 +10,7 @@ from typing import Any
 from sympy import Add, Derivative, Expr, Mul, Pow, Rational, S, Symbol, erfc, exp, log, loggamma, pi, sqrt
 
 from symbolic.language.binders import IndexBinder
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import (
     Logsumexp,
     StableFunction,
@@ -28,7 +29,8 @@ from symbolic.language.functions import (
     pos,
     softplus,
 )
-from symbolic.language.layers import Coordinate, Delta, Entry, State
+from symbolic.language.layers import Coordinate, State
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import (
     EnergyCall,
     Expectation,

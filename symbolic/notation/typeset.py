@@ -43,13 +43,8 @@ from symbolic.language.functions import (
     sinhc_slope,
     softplus,
 )
-from symbolic.language.layers import (
-    Configuration,
-    Index,
-    Layer,
-    Parameter,
-    State,
-)
+from symbolic.language.layers import Configuration, Index, Layer, State
+from symbolic.language.parameters import Parameter
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,

@@ -402,8 +402,8 @@ def test_units_of_another_package(monkeypatch):
                 base=lambda s: 2 - 3 * s,
             )
 
-    installed = units._installed()
-    monkeypatch.setattr(units, "_installed", lambda: {**installed, "thirds": Entry})
+    installed = units.installed_units()
+    monkeypatch.setattr("symbolic.units.table.installed_units", lambda: {**installed, "thirds": Entry})
     model = GraphModel()
     model.add_variable("x", "thirds", bias=0.3)
     model.add_variable("s", "spin")

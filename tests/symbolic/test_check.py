@@ -20,8 +20,10 @@ from symbolic.check.verification import Checker, default_sizes, difference, mode
 from symbolic.energies import deep
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import bessel_i, log2cosh, lognorm, sigmoid, softplus
-from symbolic.language.layers import Configuration, Delta, Index, Layer, Parameter
+from symbolic.language.layers import Configuration, Index, Layer
+from symbolic.language.parameters import Parameter
 from tests.symbolic.models import biased_energy, lecture_energy
 from tests.symbolic.test_derivation import ALL_QUESTIONS, UNITS
 

@@ -13,7 +13,8 @@ from symbolic.derivation.marginal import free_energy
 from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.errors import SymbolicError
 from symbolic.language.energy import Energy
-from symbolic.language.layers import Configuration, Entry, Index, Layer
+from symbolic.language.layers import Configuration, Index, Layer
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import LogPartition
 from symbolic.lecture.document import DerivationBlock, Line, Verdict
 from symbolic.lecture.lesson.edges import coupled

@@ -11,7 +11,8 @@ from symbolic.check.verification import Verification
 from symbolic.derivation.gradient import log_likelihood_gradient
 from symbolic.derivation.rules import CATALOGUE, Rule
 from symbolic.derivation.trace import Branch, Derivation, Step
-from symbolic.language.layers import Configuration, Parameter
+from symbolic.language.layers import Configuration
+from symbolic.language.parameters import Parameter
 from symbolic.language.probability import LogPartition, Probability
 from symbolic.lecture.document import Block, Card, Columns, Equation, Slide, Words
 from symbolic.lecture.lesson.board import Board, subject_of

@@ -14,7 +14,8 @@ from symbolic.derivation.trace import Derivation
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum
 from symbolic.language.energy import Energy
-from symbolic.language.layers import Configuration, Entry, Index, Layer
+from symbolic.language.layers import Configuration, Index, Layer
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import LogPartition, Probability
 from symbolic.lecture.document import Block, Cell, Columns, Equation, Exercise, Inline, Slide, Table, Words
 from symbolic.lecture.lesson.board import Board, first_place, numbered, subject_of
