@@ -25,8 +25,8 @@ from symbolic.numeric.term_tables import Term, axis_length, terms
 
 __all__ = ["UnitTerms", "hindrance", "read_energy"]
 
-# Numbers, over all indices and states of all terms, beyond which a graph is not a way to look at a model: 2^18 make a
-# graph in 2 s and 0.1 GiB (2 cores, 2026-12).
+# Numbers, over all indices and states of all terms, beyond which a graph is not a way to look at a model: it takes 4 s
+# to make one of 2^18 weights, and 16 s of 2^18 factors (2 cores, 2026-12).
 _MOST_NUMBERS = 2**18
 
 
