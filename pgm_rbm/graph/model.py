@@ -23,7 +23,7 @@ from pgm_rbm.graph.potentials import PotentialGraph, recode
 from pgm_rbm.graph.queries import MostProbableAssignment
 from pgm_rbm.machine.budget import Budget
 from pgm_rbm.machine.progress import Progress
-from pgm_rbm.partition.result import LogPartition
+from pgm_rbm.partition.result import LogPartition, Method
 
 if TYPE_CHECKING:
     from symbolic import Energy
@@ -173,7 +173,7 @@ class GraphModel(PotentialGraph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        method: str = "auto",
+        method: Method = "auto",
         memory_limit: float | None = None,
         time_limit: float | None = None,
         threads: int | None = None,
@@ -367,7 +367,7 @@ class GraphModel(PotentialGraph):
         n: int,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        method: str = "exact",
+        method: Literal["exact", "gibbs"] = "exact",
         steps: int | None = None,
         seed: int | None = None,
         memory_limit: float | None = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ __all__ = [
     "Kernels",
     "Parameters",
     "Phase",
+    "Target",
     "dtype_of",
     "layer_axes",
     "layer_sizes",
@@ -36,6 +37,9 @@ __all__ = [
 FloatArray = npt.NDArray[np.floating[Any]]
 Parameters = Mapping[str, FloatArray]
 Phase = dict[str, FloatArray]
+
+Target = Literal["numba", "numpy"]
+"""What runs the generated kernels."""
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import NotPairwiseError
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of
+from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Target, dtype_of
 from pgm_rbm.model.layout import Layout
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ class Model:
     def kernels(self) -> Kernels:
         """The generated kernels."""
         return self.layout.kernels
+
+    @property
+    def target(self) -> Target:
+        """What runs the kernels."""
+        return "numpy" if self.kernels.target == "numpy" else "numba"
 
     @property
     def sizes(self) -> Mapping[str, int]:
