@@ -273,3 +273,12 @@ def test_a_machine_too_large_to_enumerate_learns_exactly() -> None:
     assert rbm.log_likelihood(x) > before + 1  # nats a row, of two steps up the exact gradient
     with pytest.raises(EnumerationLimitError, match=r"100000000 exact steps .* by elimination.*Pass a limit="):
         rbm.fit(x, epochs=50_000_000, algorithm="exact", batch_size=50)
+
+
+def test_weights_that_learning_makes_dense_are_refused() -> None:
+    """Without a mask every weight is trained, and after a step none is zero."""
+    weights = np.zeros((30, 28))
+    weights[0, 0] = 1.3
+    rbm = RBM.from_parameters(weights, np.ones(30), np.zeros(28), target="numpy")
+    with pytest.raises(EnumerationLimitError, match="Elimination on the graph would need an induced width of 28"):
+        rbm.fit(rbm.run_chains(10, 2, seed=1).visible, "exact", epochs=2, seed=5)
