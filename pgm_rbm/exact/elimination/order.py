@@ -136,7 +136,7 @@ class EliminationPlan:
         return WayBack(segment, max(self.memory, held + besides))
 
     def _divide(self, start: int, stop: int, room: float, depth: int) -> tuple[Segment, int]:
-        """Return the shallowest division of a stretch whose messages fit, else that which holds least, and its bytes."""
+        """Return the shallowest division of a stretch whose messages fit, else what holds least, and its bytes."""
         sent = [0, *itertools.accumulate(self.messages[start:stop])]
         # what waits at the start may grow within the stretch while the start itself is still held
         best = Segment(start, stop), self.waiting[start] + sent[-1]

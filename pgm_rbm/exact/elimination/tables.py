@@ -52,8 +52,8 @@ _SHORT = 32
 # From this many entries on, a sum over the middle axis is taken as a matrix product: 0.07 ms in place of 0.6 for 2^18
 # entries with 8 in the last axis (2 cores, 2026-12). Its rounding is another, so that results hold to this number.
 _LONG = 256
-# Python's loops over short axes stop at this many turns: 8 turns take 2.4 ms in place of 25 for 2^20 entries, and 64 take
-# longer than NumPy's loop (2 cores, 2026-12).
+# Python's loops over short axes stop at this many turns: 8 turns take 2.4 ms in place of 25 for 2^20 entries, and 64
+# take longer than NumPy's loop (2 cores, 2026-12).
 _TURNS = 64
 # Entries of a block that stays in a core's cache while it is gone through several times: ln Z of a grid of 17 × 17
 # takes 63 ms, 84 in blocks of 2^12 and 136 in blocks of 2^18 (2 cores, 2026-12).
