@@ -415,7 +415,7 @@ def test_a_graph_of_labels_is_live():
     (factor,) = graph.factors
     assert factor.scope == (("v", 1), ("h", 0))
     np.testing.assert_array_equal(factor.log_table, [[0, 0], [0, 0], [0, 1.5]])
-    with pytest.raises(ModelError, match="3 finite numbers, one a label"):
+    with pytest.raises(ModelError, match="3 finite numbers, one per label"):
         graph.nodes["v", 1]["bias"] = 0.5
     with pytest.raises(ModelError, match="labels"):
         arrays_from_graph(graph)
