@@ -19,11 +19,8 @@ from pgm_rbm.model.kernels import checked_parameters, dtype_of
 if TYPE_CHECKING:
     from pgm_rbm.learning.fit import LearningModel
     from pgm_rbm.rbm import RBM
-    from symbolic.language.energy import Energy
 
-__all__ = ["energy_from_data", "energy_to_data", "read", "write"]
-
-_ROLES = ("visible", "hidden", "given")
+__all__ = ["read", "write"]
 
 
 def write(path: str | os.PathLike[str], rbm: LearningModel) -> None:
@@ -37,6 +34,8 @@ def write(path: str | os.PathLike[str], rbm: LearningModel) -> None:
         "history": rbm.history.as_data(),
     }
     if not rbm.is_pairwise:
+        from symbolic.language.as_data import energy_to_data
+
         header["energy"] = energy_to_data(rbm.symbolic_energy)
         header["sizes"] = rbm.sizes
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -69,6 +68,8 @@ def _model(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], ki
     parameters = _within(arrays, "parameters.")
     dtype = dtype_of(parameters)
     if "energy" in header:
+        from symbolic.language.as_data import energy_from_data
+
         energy = energy_from_data(header["energy"])
         if any(array.dtype != dtype for array in parameters.values()):
             raise ValueError("its parameters have several dtypes")
@@ -90,38 +91,3 @@ def _model(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], ki
 
 def _within(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-
-def energy_to_data(energy: Energy) -> dict[str, Any]:
-    """An energy as data that JSON can hold.
-
-    Raises:
-        ValueError: its text is not read back as the same energy.
-    """
-    data: dict[str, Any] = {
-        "text": str(energy.expression),
-        **{role: {layer.name: layer.unit for layer in getattr(energy, role)} for role in _ROLES},
-        "parameters": {name: [layer.name for layer in one.layers] for name, one in energy.parameters.items()},
-        "symmetric": [name for name, one in energy.parameters.items() if one.symmetric],
-    }
-    if energy_from_data(data) != energy:
-        raise ValueError(
-            f"the energy cannot be written to a file: its text is not read back as the same. Got {energy!r}."
-        )
-    return data
-
-
-def energy_from_data(data: Mapping[str, Any]) -> Energy:
-    """The energy that `energy_to_data` described.
-
-    Raises:
-        KeyError, TypeError, ValueError: something is missing or makes no energy.
-    """
-    from symbolic import Energy
-
-    return Energy.parse(
-        data["text"],
-        **{role: data[role] for role in _ROLES},
-        parameters=data["parameters"],
-        symmetric=data["symmetric"],
-    )

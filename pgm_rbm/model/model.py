@@ -55,16 +55,18 @@ class EnergyModel:
         self._mask: npt.NDArray[np.bool_] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        from pgm_rbm.formats.rbm_file import energy_to_data
+        energy = None
+        if self._energy is not None:
+            from symbolic.language.as_data import energy_to_data
 
-        energy = None if self._energy is None else energy_to_data(self._energy)
+            energy = energy_to_data(self._energy)
         return {name: value for name, value in vars(self).items() if name != "_existence"} | {"_energy": energy}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from pgm_rbm.formats.rbm_file import energy_from_data
-
         vars(self).update(state)
         if self._energy is not None:
+            from symbolic.language.as_data import energy_from_data
+
             self._energy = energy_from_data(state["_energy"])
         self._existence = existence_of(self._layout, self._energy)
 

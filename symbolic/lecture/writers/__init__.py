@@ -6,21 +6,34 @@ Each has ``write(lecture) -> bytes`` and gives the same bytes for the same lectu
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from symbolic.errors import SymbolicError
+from symbolic.files import replacing, require_place
+from symbolic.lecture.document import Lecture
 
-if TYPE_CHECKING:
-    from symbolic.lecture.document import Lecture
-
-__all__ = ["FORMATS", "writer_for"]
+__all__ = ["FORMATS", "write_file", "writer_for"]
 
 FORMATS: dict[str, tuple[str, str]] = {"html": (".html", "symbolic.lecture.writers.html")}
 """Format to file ending and module."""
 
 # An ending that merely ends like another one's: "rbm.slides.html" asks for slides and must not become a page.
 _COMPOUND_ENDINGS = (".slides.html",)
+
+
+def write_file(lecture: Lecture, path: str | os.PathLike[str], format: str | None = None) -> Path:
+    """Write a lecture as :meth:`Lecture.write` says, and return the path."""
+    target = Path(path)
+    content = writer_for(target.name, format)(lecture)
+    try:
+        require_place(target)
+    except OSError as error:
+        raise SymbolicError(str(error)) from None
+    with replacing(target) as whole:
+        whole.write_bytes(content)
+    return target
 
 
 def writer_for(filename: str, format: str | None = None) -> Callable[[Lecture], bytes]:
