@@ -24,11 +24,13 @@ from pgm_rbm.exact.elimination.network import Network
 from pgm_rbm.exact.elimination.order import plan
 from pgm_rbm.exact.enumeration import answers as enumerated
 from pgm_rbm.exact.enumeration.cost import Estimate, estimate
+from pgm_rbm.exact.enumeration.plan import task_of
 from pgm_rbm.exact.tractability import QUICK, Tractability, Way, choose
 from pgm_rbm.graph.bipartite import two_sides
 from pgm_rbm.machine.budget import Budget
 from pgm_rbm.machine.quantities import format_bytes, format_count, format_seconds
 from pgm_rbm.model.kernels import Kernels, pairwise_kernels
+from pgm_rbm.model.model import Model
 from pgm_rbm.partition.result import LogPartition
 
 __all__ = ["Layers", "layers", "log_partition", "tractability"]
@@ -147,7 +149,7 @@ class Layers(_Enumeration):
         weights = len(self.large) * len(self.small)
         if self.configurations > _HOPELESS_CONFIGURATIONS:
             return Estimate(self.configurations * len(self.large), math.inf, 8 * weights)
-        cost = estimate(enumerated.layer_sum(self.kernels, self.arrays()[0], "h"), self.budget.thread_count)
+        cost = estimate(task_of(Model.of(self.kernels, self.arrays()[0]), "h"), self.budget.thread_count)
         return replace(cost, memory=cost.memory + 8 * weights)
 
     @property
@@ -184,10 +186,9 @@ class Layers(_Enumeration):
 
     def log_partition(self, budget: Budget) -> LogPartition:
         parameters, constant = self.arrays()
-        with budget.showing("ln Z") as shown:
-            found = enumerated.log_partition(
-                self.kernels, parameters, limit=self.configurations, threads=budget.threads, progress=shown
-            )
+        found = enumerated.log_partition(
+            Model.of(self.kernels, parameters), replace(budget, configurations=self.configurations)
+        )
         return LogPartition(float(found) + constant, self.name)
 
 

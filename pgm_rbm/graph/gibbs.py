@@ -25,9 +25,10 @@ __all__ = ["sample"]
 
 Indices = NDArray[np.intp]
 
-# States of a block of chains that is worked on at once.
+# States of a block of chains that is worked on at once: half a MiB, and two blocks from 512 chains of 256 variables on,
+# so that threads share the work; from 2^12 to 2^18 states take equally long (2 cores, 2026-12).
 _VALUES = 2**16
-# Sweeps between two looks at the progress and at interrupts.
+# Sweeps between two looks at the progress and at interrupts, about 0.1 s for a block; the pool costs nothing then.
 _SWEEPS_AT_ONCE = 32
 
 

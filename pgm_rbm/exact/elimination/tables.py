@@ -43,15 +43,20 @@ LOWEST = -600.0
 """Smallest ln of an entry, relative to the largest, that is worked with out of logs: exp(-600) is 1e-261, so products
 stay normal numbers, and so do their quotients by a sum that is no smaller than this."""
 
-# Up to this many entries NumPy's overhead is all there is, and the simplest way is the quickest.
+# Up to this many entries NumPy's overhead is all there is, and the simplest way is the quickest: the product of five
+# tables takes 46 µs in place of 67 at 2^12 entries, and as long either way at 2^14 (2 cores, 2026-12).
 _SMALL = 4096
-# A loop of NumPy's over fewer entries than this costs more for its start than for its work.
+# A loop of NumPy's over fewer entries than this costs more for its start than for its work: a sum over the middle axis
+# takes 1.8 ns per entry where the last axis has 32, and 17 ns where it has 4 (2 cores, 2026-12).
 _SHORT = 32
-# From so many entries on, a matrix product is quicker than a sum.
+# From so many entries on, a sum over the middle axis is taken as a matrix product: 0.07 ms in place of 0.6 for 2^18
+# entries with 8 in the last axis (2 cores, 2026-12). Its rounding is another, so that results hold to this number.
 _LONG = 256
-# Python's loops over short axes stop at so many turns.
+# Python's loops over short axes stop at so many turns: 8 turns take 2.4 ms in place of 25 for 2^20 entries, and 64 take
+# longer than NumPy's loop (2 cores, 2026-12).
 _TURNS = 64
-# Entries of a block that stays in a core's cache while it is gone through several times.
+# Entries of a block that stays in a core's cache while it is gone through several times: ln Z of a grid of 17 × 17
+# takes 63 ms, 84 in blocks of 2^12 and 136 in blocks of 2^18 (2 cores, 2026-12).
 _BLOCK = 2**15
 
 
