@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 
 from symbolic import Derivation, Energy, Layer, Parameter, Sum, energies
 from symbolic.errors import SymbolicError
-from symbolic.lecture import document
 from symbolic.lecture.document import DerivationBlock, Equation, Figure, Lecture, Slide, Table, walk
 from symbolic.lecture.lesson.edges import coupled
 from symbolic.lecture.lesson.lesson import lecture_of_derivation, lecture_of_energy
@@ -215,7 +215,7 @@ def test_a_format_is_a_row_of_the_table_and_the_longest_ending_wins(monkeypatch:
 
 
 def test_a_missing_folder_and_a_folder_are_named(lecture: Lecture, tmp_path: Path) -> None:
-    with pytest.raises(SymbolicError, match="does not exist"):
+    with pytest.raises(SymbolicError, match="there is no folder"):
         lecture.write(tmp_path / "nowhere" / "rbm.html")
     (tmp_path / "rbm.html").mkdir()
     with pytest.raises(SymbolicError, match="is a folder"):
@@ -229,7 +229,7 @@ def test_nothing_half_written_is_left_behind(lecture: Lecture, tmp_path: Path, m
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(document.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="no space"):
         lecture.write(old)
     assert old.read_text() == "before"
