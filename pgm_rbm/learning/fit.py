@@ -114,7 +114,7 @@ def _checked_cost(
 
     def averages() -> Phase:
         if isinstance(way, choice.Enumeration):
-            return way.expectations(_without_limit(budget), every_pair=True).phase
+            return way.expectations(_without_limit(budget)).phase
         # Chosen anew at each step, as weights that were zero may not stay so.
         return choice.expectations(model, replace(budget, progress=None), every_pair=model.mask is None).phase
 
