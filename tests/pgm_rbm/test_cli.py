@@ -1,12 +1,15 @@
 import contextlib
 import csv
+import inspect
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import get_args
 
 import networkx as nx
 import numpy as np
@@ -15,6 +18,9 @@ import typer.main
 from typer.testing import CliRunner
 
 from pgm_rbm import RBM, cli
+from pgm_rbm.cli.learning_options import learning_options
+from pgm_rbm.formats import rbm_file
+from pgm_rbm.learning.settings import Algorithm, MonitorKind, OptimizerName, Settings
 from symbolic import Derivation, energies
 
 RUNNER = CliRunner()
@@ -117,7 +123,8 @@ def test_help_keeps_its_brackets():
     }
     assert set(COMMANDS) < set(commands)
     for name, command in commands.items():
-        for text in [command.help, *(getattr(one, "help", None) for one in command.params)]:
+        options = command.get_params(typer.Context(command))
+        for text in [command.help, *(getattr(one, "help", None) for one in options)]:
             assert not re.search(r"(?<!\\)\[", text or ""), (name, text)
     for command in ("derive", "lecture"):
         shown = run(command, "--help", env={"COLUMNS": "200"}).stdout
@@ -130,13 +137,20 @@ def test_without_a_command_the_help_is_shown():
     assert all(command in shown for command in COMMANDS)
 
 
-def test_starting_loads_nothing_heavy():
-    heavy = ("numpy", "sympy", "numba", "networkx", "matplotlib", "symbolic.language")
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [
+        ("sample", ("numpy", "sympy", "numba", "networkx", "matplotlib", "symbolic.language")),
+        # The options are made from the settings, which lie beside optimisers that move arrays.
+        ("train", ("sympy", "numba", "networkx", "matplotlib")),
+    ],
+)
+def test_starting_loads_nothing_heavy(command, heavy):
     code = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "import pgm_rbm.cli\n"
-        "assert CliRunner().invoke(pgm_rbm.cli.app, ['train', '--help']).exit_code == 0\n"
+        f"assert CliRunner().invoke(pgm_rbm.cli.app, [{command!r}, '--help']).exit_code == 0\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -431,6 +445,42 @@ def test_train_writes_a_model_that_has_learnt(here, rows):
     assert left_over(here) == []
 
 
+def test_every_learning_setting_is_an_option_of_train(here):
+    options = {one.name: one for one in learning_options()}
+    optimiser = fields(Settings)[[one.name for one in fields(Settings)].index("optimiser")]
+    names = {one.name for one in fields(Settings)} - {"optimiser"} | set(optimiser.metadata["made_of"])
+    assert names | {"monitor"} == set(options)
+    assert set(options) <= set(inspect.signature(RBM.fit).parameters)
+    for name, choices in (("algorithm", Algorithm), ("optimizer", OptimizerName), ("monitor", MonitorKind)):
+        message = refused("train", "data.npy", f"--{name}", "other")
+        assert all(repr(choice) in message for choice in get_args(choices))
+    assert set(options["k"].opts) == {"-k", "--sweeps"}
+    assert options["shuffle"].secondary_opts == ["--no-shuffle"]
+
+
+def test_a_new_setting_is_an_option_without_more_ado(monkeypatch):
+    @dataclass(frozen=True)
+    class Wider(Settings):
+        warm_up: int = field(default=0, metadata={"help": "Steps before the rate is full; 0.", "least": 0})
+
+    monkeypatch.setattr("pgm_rbm.learning.settings.Settings", Wider)
+    learning_options.cache_clear()
+    try:
+        assert "--warm-up" in run("train", "--help", env={"COLUMNS": "160"}).stdout
+    finally:
+        learning_options.cache_clear()
+
+
+def test_settings_reach_the_training(here):
+    given = ["--algorithm", "exact", "--optimizer", "natural", "--no-shuffle", "--data-sweeps", 3, "-k", 2]
+    run("train", "data.npy", "-o", "new", "--hidden", 2, "--epochs", 1, *given, "--batch", 7, "--chains", 5)
+    _, training = rbm_file.read("new")
+    expected = Settings().changed(
+        algorithm="exact", optimizer="natural", shuffle=False, data_sweeps=3, k=2, batch_size=7, n_chains=5
+    )
+    assert training.state.settings == expected
+
+
 def test_train_reports_as_json(here):
     result = json.loads(
         run("train", "data.npy", "-o", "new.safetensors", "--hidden", 2, "--epochs", 2, "--json").stdout
@@ -536,9 +586,11 @@ def test_divergence_is_a_failure_and_leaves_nothing(here, monitor):
         (["-o", "none/new"], "there is no folder none"),
         (["-o", "."], "is a folder"),
         (["-o", "new", "--hidden", 0], "--hidden"),
-        (["-o", "new", "--learning-rate", -1], "learning_rate"),
-        (["-o", "new", "--learning-rate", "nan"], "learning_rate"),
-        (["-o", "new", "--momentum", 1.5], "momentum"),
+        (["-o", "new", "--learning-rate", -1], "--learning-rate must be positive and finite. Got -1.0"),
+        (["-o", "new", "--learning-rate", "nan"], "--learning-rate"),
+        (["-o", "new", "--momentum", 1.5], "--momentum must be at least 0 and below 1"),
+        (["-o", "new", "--chains", 0], "--chains"),
+        (["-o", "new", "--optimizer", "natural"], "--optimizer natural goes with --algorithm exact"),
         (["-o", "new", "--optimizer", "adam", "--momentum", 0.5], "--momentum"),
         (["-o", "new", "--held-out", 1.5], "--held-out"),
         (["-o", "new", "--held-out", 0.001], "--held-out"),
