@@ -19,7 +19,7 @@ from pathlib import Path
 PACKAGES = ("symbolic", "pgm_rbm")
 # The rooms of each package from the ground up: a room imports rooms of lower floors and none of its own.
 FLOORS = (
-    ("symbolic.errors", "symbolic.files"),
+    ("symbolic.errors", "symbolic.files", "symbolic.verbs"),
     ("symbolic.language", "symbolic.units"),
     ("symbolic.derivation", "symbolic.energies"),
     ("symbolic.check", "symbolic.notation", "symbolic.codegen"),

@@ -22,15 +22,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+
+from sympy import Add, Dummy, Expr, Mul, S, exp
 
 from symbolic.errors import EnergyError
-
-if TYPE_CHECKING:
-    from sympy import Expr
-
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Index, Layer
+from symbolic.language.binders import Sum
+from symbolic.language.energy import Energy
+from symbolic.language.layers import Index, Indicator, Layer, axes_of
+from symbolic.language.parameters import Parameter
+from symbolic.units import Potential, lookup
 
 __all__ = [
     "READY_MADE",
@@ -64,11 +64,6 @@ def _linear(name: str, *layers: tuple[Layer, str], times: Expr | int = 1, biases
         times: a factor, in these indices.
         biases: whether the functions that have biases are meant, and not those that couple.
     """
-    from sympy import Add, Mul
-
-    from symbolic.language.binders import Sum
-    from symbolic.language.parameters import Parameter
-
     terms = []
     for ways in itertools.product(*(_ways(*layer, place, biases) for place, layer in enumerate(layers))):
         indices = tuple(itertools.chain.from_iterable(way[1] for way in ways))
@@ -79,9 +74,6 @@ def _linear(name: str, *layers: tuple[Layer, str], times: Expr | int = 1, biases
 
 def _ways(layer: Layer, name: str, place: int = 0, biases: bool = False) -> list[tuple[str, tuple[Index, ...], Expr]]:
     """How a unit stands in a product: what is added to the name of the weights, the indices, and the factor."""
-    from symbolic.language.layers import Indicator, axes_of
-    from symbolic.units import lookup
-
     index = layer.index(name)
     state, row = layer[index], lookup(layer.unit)
     for axis in axes_of([layer]).values():
@@ -97,12 +89,6 @@ def _ways(layer: Layer, name: str, place: int = 0, biases: bool = False) -> list
 def _quadratic(layer: Layer, index: str) -> Expr:
     """Σ_i v_i²/2 for a layer of units whose weights have a finite sum with this term and none without, else 0; where
     the row names squares, these with precisions."""
-    from sympy import Add, S, exp
-
-    from symbolic.language.binders import Sum
-    from symbolic.language.parameters import Parameter
-    from symbolic.units import lookup
-
     i = layer.index(index)
     statistics = lookup(layer.unit).statistics
     if statistics is not None and statistics(layer[i]).squares:
@@ -115,10 +101,6 @@ def _quadratic(layer: Layer, index: str) -> Expr:
 
 def _diverges(layer: Layer, half_precision: Expr) -> bool:
     """Whether a unit's weights have no finite sum in any linear field, beside −half_precision · s²."""
-    from sympy import Dummy
-
-    from symbolic.units import Potential, lookup
-
     state, field = Dummy("s", real=True), Dummy("x", real=True)
     terms = ((state, field), *(((state**2, -half_precision),) if half_precision else ()))
     try:
@@ -155,9 +137,6 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
     (2012), equation 1. For other units than binary ones: Welling, Rosen-Zvi and Hinton, "Exponential family harmoniums
     with an application to information retrieval" (NIPS 2004).
     """
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-
     v, h = Layer("v", visible), Layer("h", hidden)
     log_weight = _linear("w", (v, "i"), (h, "j")) + _bias("a", v, "i") + _bias("b", h, "j")
     return Energy(-log_weight, visible=[v], hidden=[h])
@@ -165,11 +144,6 @@ def pairwise(visible: str = "binary", hidden: str = "binary") -> Energy:
 
 def lecture() -> Energy:
     """The energy of the lecture RBM Mathematics (module 11.2), binary, no biases: ``-sum(v[i]*w[i,j]*h[j], i, j)``."""
-    from symbolic.language.binders import Sum
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-    from symbolic.language.parameters import Parameter
-
     v, h = Layer("v", "binary"), Layer("h", "binary")
     i, j = v.index("i"), h.index("j")
     w = Parameter("w", v, h)
@@ -204,13 +178,6 @@ def gaussian(hidden: str = "binary", sigma: str = "learnt") -> Energy:
     and Raiko, "Improved learning of Gaussian-Bernoulli restricted Boltzmann machines" (ICANN 2011), section 3.
     Krizhevsky's couplings of v_i / σ_i are Cho's w_ij times σ_i.
     """
-    from sympy import S, exp
-
-    from symbolic.language.binders import Sum
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-    from symbolic.language.parameters import Parameter
-
     if sigma not in ("fixed", "learnt"):
         raise EnergyError(f"sigma is 'fixed' or 'learnt'. Got {sigma!r}.")
     v, h = Layer("v", "gaussian"), Layer("h", hidden)
@@ -239,9 +206,6 @@ def third_order(visible: str = "binary", second: str = "binary", hidden: str = "
     both images in Susskind, Memisevic, Hinton and Pollefeys, "Modeling the joint density of two images under a variety
     of transformations" (CVPR 2011).
     """
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-
     v, x, h = Layer("v", visible), Layer("x", second), Layer("h", hidden)
     log_weight = _linear("w", (v, "i"), (x, "k"), (h, "j"))
     log_weight += _bias("a", v, "i") + _bias("c", x, "k") + _bias("b", h, "j")
@@ -268,9 +232,6 @@ def gated(visible: str = "binary", hidden: str = "binary", given: str = "binary"
     Hinton, "Learning to represent spatial transformations with factored higher-order Boltzmann machines" (Neural
     Computation 22, 2010), section 2, before its weights are factored.
     """
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-
     v, h, x = Layer("v", visible), Layer("h", hidden), Layer("x", given)
     log_weight = _linear("w", (v, "i"), (x, "k"), (h, "j")) + _bias("a", v, "i") + _bias("b", h, "j")
     return Energy(-log_weight, visible=[v], hidden=[h], given=[x])
@@ -297,9 +258,6 @@ def conditional(visible: str = "binary", hidden: str = "binary", given: str = "b
     where x is the past of v; Mnih, Larochelle and Hinton, "Conditional restricted Boltzmann machines for structured
     output prediction" (UAI 2011), equation 2.
     """
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-
     v, h, x = Layer("v", visible), Layer("h", hidden), Layer("x", given)
     log_weight = _linear("w", (v, "i"), (h, "j")) + _bias("a", v, "i") + _bias("b", h, "j")
     log_weight += _linear("A", (v, "i"), (x, "k")) + _linear("B", (h, "j"), (x, "k"))
@@ -328,11 +286,6 @@ def covariance(visible: str = "gaussian", hidden: str = "binary") -> Energy:
     (CVPR 2010), equation 3, with one filter for each hidden unit (their pooling matrix P is −1 times the identity) and
     without their normalisation of v.
     """
-    from symbolic.language.binders import Sum
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-    from symbolic.language.parameters import Parameter
-
     v, h = Layer("v", visible), Layer("h", hidden)
     i, j = v.index("i"), h.index("j")
     w = Parameter("w", v, h)
@@ -361,11 +314,6 @@ def semi_restricted(visible: str = "binary", hidden: str = "binary") -> Energy:
     Source: Osindero and Hinton, "Modeling image patches with a directed hierarchy of Markov random fields" (NIPS 2007),
     section 2.
     """
-    from symbolic.language.binders import Sum
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-    from symbolic.language.parameters import Parameter
-
     v, h = Layer("v", visible), Layer("h", hidden)
     lateral = Parameter("L", v, v, symmetric=True)
     log_weight = _linear("w", (v, "i"), (h, "j"))
@@ -395,9 +343,6 @@ def deep(visible: str = "binary", hidden: str | Sequence[str] = "binary", depth:
 
     Source: Salakhutdinov and Hinton, "Deep Boltzmann machines" (AISTATS 2009), equation 9, with biases.
     """
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer
-
     units = [hidden] * (2 if depth is None else _depth(depth)) if isinstance(hidden, str) else list(hidden)
     if len(units) != _depth(len(units) if depth is None else depth):
         raise EnergyError(f"hidden lists one unit for each of the {depth} hidden layers. Got {len(units)}.")
@@ -430,11 +375,6 @@ def replicated_softmax(categories: int = 4, hidden: str = "binary") -> Energy:
 
     Source: Salakhutdinov and Hinton, "Replicated softmax: an undirected topic model" (NIPS 2009), equation 4.
     """
-    from symbolic.language.binders import Sum
-    from symbolic.language.energy import Energy
-    from symbolic.language.layers import Indicator, Layer
-    from symbolic.language.parameters import Parameter
-
     v, h = Layer("v", f"potts({categories})"), Layer("h", hidden)
     i, s, j = v.index("i"), v.states.index("s"), h.index("j")
     w, a, b = Parameter("w", v.states, h), Parameter("a", v.states), Parameter("b", h)

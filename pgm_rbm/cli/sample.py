@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pgm_rbm.graph.model import GraphModel
     from pgm_rbm.rbm import RBM
 
-# How often the bar moves while chains run. A stage costs SETUP beside its sweeps (2 cores, 2026-12).
+# How often the bar moves while chains run: 1,000 sweeps of 100 chains of 64 × 16 units take 0.20 s at once and 0.21 s
+# in 50 stages (2 cores, 2026-12).
 _STAGES = 50
 
 Output = Annotated[

@@ -150,7 +150,7 @@ def sample(
 def _compiled(
     tables: Sequence[LogTable], names: Sequence[Hashable], sizes: Indices
 ) -> tuple[list[_Colour], FloatArray]:
-    """The colours, and the entries of all tables one after another."""
+    """Return the colours, and the entries of all tables one after another."""
     place = {name: k for k, name in enumerate(names)}
     graph = nx.Graph()
     graph.add_nodes_from(range(len(names)))

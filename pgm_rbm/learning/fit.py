@@ -81,6 +81,8 @@ def fit(
 
     def expectations() -> Phase:
         assert way is not None
+        if way.name == "elimination":  # chosen anew at each step, as weights that were zero may not stay so
+            return choice.expectations(model, replace(budget, progress=None), every_pair=every_pair).phase
         return way.expectations(allowed, every_pair=every_pair).phase
 
     with ExitStack() as stack:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from sympy import Add, Expr, log
 
@@ -11,13 +10,11 @@ from symbolic.derivation import rules
 from symbolic.derivation.rules import Context, derivative
 from symbolic.derivation.trace import Branch, Derivation, Trace
 from symbolic.language.binders import ConfigSum
+from symbolic.language.energy import Energy
 from symbolic.language.layers import Configuration
 from symbolic.language.parameters import Entry
 from symbolic.language.probability import Probability
 from symbolic.units import lookup
-
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
 
 __all__ = ["log_likelihood_gradient"]
 

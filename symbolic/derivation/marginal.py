@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from sympy import Expr
 
@@ -18,6 +17,7 @@ from symbolic.derivation.separation import Separation, independent_layers, separ
 from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum, UnitSum
+from symbolic.language.energy import Energy
 from symbolic.language.expressions import exponential
 from symbolic.language.layers import Configuration, Layer, coordinate
 from symbolic.language.parameters import Entry
@@ -30,9 +30,6 @@ from symbolic.language.probability import (
     UnitProbability,
 )
 from symbolic.units import Finite, lookup
-
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
 
 __all__ = ["conditional", "free_energy", "log_partition", "phase"]
 

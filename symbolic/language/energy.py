@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import count as count_up
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sympy import Basic, Expr, I, Integer, Pow, Rational, Symbol, log, nan, oo, preorder_traversal, zoo
 
@@ -19,11 +19,7 @@ from symbolic.language.layers import Configuration, Coordinate, Index, Layer, St
 from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import EnergyFunction
 from symbolic.units.table import lookup
-
-if TYPE_CHECKING:
-    from symbolic.codegen.build import Kernels
-    from symbolic.derivation.trace import Derivation
-    from symbolic.lecture.document import Lecture
+from symbolic.verbs import EnergyVerbs
 
 __all__ = ["Energy"]
 
@@ -83,7 +79,7 @@ def _some_states(layer: Layer) -> Iterator[Expr]:
         yield from map(Integer, itertools.count(unit.domain.first))
 
 
-class Energy:
+class Energy(EnergyVerbs):
     """An energy E over layers of units, with p(v, h) = e^{−E(v, h)} / Z.
 
     Args:
@@ -126,41 +122,6 @@ class Energy:
         self.function = EnergyFunction(self.expression, self.visible, self.hidden, given=self.given)
         self.layers: Mapping[str, Layer] = MappingProxyType({x.name: x for x in self.function.layers})
         self.parameters: Mapping[str, Parameter] = MappingProxyType({p.name: p for p in self.function.parameters})
-
-    @classmethod
-    def parse(
-        cls,
-        text: str,
-        *,
-        visible: Mapping[str, str],
-        hidden: Mapping[str, str] | None = None,
-        given: Mapping[str, str] | None = None,
-        parameters: Mapping[str, Iterable[str]] | None = None,
-        symmetric: Iterable[str] = (),
-    ) -> Energy:
-        """The energy written in ``text``; the text is read by a parser and never evaluated as code.
-
-        Args:
-            text: such as ``"-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i)"``; docs/derivations.md
-                has the grammar.
-            visible: the visible layers' names and units, such as ``{"v": "binary"}``.
-            hidden, given: likewise the hidden layers and those that are always clamped.
-            parameters: the layers of a parameter's axes, where the text alone leaves them open.
-            symmetric: the parameters with L[i,k] = L[k,i] and no diagonal.
-
-        Raises:
-            EnergySyntaxError: the text cannot be read; the message points at the place.
-        """
-        from symbolic.language.parse import parse_energy
-
-        return parse_energy(
-            text,
-            visible=visible,
-            hidden=hidden or {},
-            given=given or {},
-            parameters=parameters or {},
-            symmetric=symmetric,
-        )
 
     def _validate(self) -> None:
         layers = self.visible + self.hidden + self.given
@@ -234,15 +195,6 @@ class Energy:
         given = f", given=[{names[2]}]" if self.given else ""
         return f"Energy({self.expression}, visible=[{names[0]}], hidden=[{names[1]}]{given})"
 
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
-
-    def latex(self) -> str:
-        """E(v, h) = … in the lecture's notation."""
-        from symbolic.notation import latex
-
-        return latex.equation(self.call, self.expression)
-
     @property
     def call(self) -> Expr:
         """E(v, h), opaque, at the free configurations of all layers."""
@@ -306,86 +258,17 @@ class Energy:
         found = self.layer(layer)
         return found[self.index_of[found][0]]
 
-    # What can be asked of an energy. Each answer is a Derivation: a result with the checked steps that lead there.
-
-    def log_likelihood_gradient(self, parameter: Parameter | Entry | str) -> Derivation:
-        """∂ ln p(v) / ∂θ as Term A − Term B, in the order of the lecture RBM Mathematics.
-
-        Args:
-            parameter: ``w[i, j]``, the parameter ``w``, or its name.
-        """
-        from symbolic.derivation.gradient import log_likelihood_gradient
-
-        return log_likelihood_gradient(self, self.entry(parameter))
-
-    def free_energy(
-        self, of: Layer | str | Iterable[Layer | str] | None = None, method: str = "closed form"
-    ) -> Derivation:
-        """F(v) = −ln Σ_h e^{−E(v, h)}.
-
-        Args:
-            of: the layer or layers that are kept (by default the visible ones); all others are summed out, in closed
-                form if they are independent given these.
-            method: ``"closed form"``; ``"enumeration"``, the sum over all configurations as it is; or ``"auto"``, the
-                first that serves. The derivation's ``method`` says which it was.
-
-        Raises:
-            NotSeparableError: there is no closed form; the message names the term and the layers.
-            DivergentError: the sum is infinite whatever the parameters.
-        """
-        from symbolic.derivation.marginal import free_energy
-
-        return free_energy(self, self._kept(of), method)
-
-    def conditional(self, layer: Layer | str, method: str = "closed form") -> Derivation:
-        """p(h_j | v): the distribution of one unit of ``layer`` given all other layers, with ``.mean``.
-
-        Args:
-            layer: whose unit it is.
-            method: ``"closed form"``, for layers whose units are independent given the rest; ``"single-site"``, given
-                all other units, those of its layer too; or ``"auto"``, the first that serves. The derivation's
-                ``method`` says which it was.
-
-        Raises:
-            NotSeparableError: the units are not independent; the message names the term and the layer.
-            DivergentError: the sum over the unit's states is infinite whatever the parameters.
-        """
-        from symbolic.derivation.marginal import conditional
-
-        return conditional(self, self._summable(layer), method)
-
-    def phase(
-        self, parameter: Parameter | Entry | str, of: Layer | str | Iterable[Layer | str] | None = None
-    ) -> Derivation:
-        """⟨−∂E/∂θ⟩ given the kept layers, in closed form: what both phases of learning average."""
-        from symbolic.derivation.marginal import phase
-
-        return phase(self, self.entry(parameter), self._kept(of))
-
-    def log_partition(self, method: str = "auto") -> Derivation:
-        """ln Z as an exact sum that can be lowered to code.
-
-        Args:
-            method: ``"closed form"``, the hidden layers in closed form and the sum over the visible ones as it is;
-                ``"enumeration"``, the sum over all configurations as it is; or ``"auto"``, as many layers in closed
-                form as are independent given the rest, hidden ones first. The derivation's ``method`` says which it
-                was.
-        """
-        from symbolic.derivation.marginal import log_partition
-
-        return log_partition(self, method)
-
-    def _summable(self, layer: Layer | str) -> Layer:
+    def summable(self, layer: Layer | str) -> Layer:
         found = self.layer(layer)
         if found in self.given:
             raise EnergyError(f"layer {found.name} is given; its units have no distribution in this model.")
         return found
 
-    def _kept(self, of: Layer | str | Iterable[Layer | str] | None) -> tuple[Layer, ...]:
+    def kept(self, of: Layer | str | Iterable[Layer | str] | None) -> tuple[Layer, ...]:
         if of is None:
             return self.visible
         named = [of] if isinstance(of, (Layer, str)) else list(of)
-        kept = {self._summable(layer) for layer in named}
+        kept = {self.summable(layer) for layer in named}
         return tuple(layer for layer in self.visible + self.hidden if layer in kept)
 
     def tempered(self) -> tuple[Energy, Parameter]:
@@ -396,25 +279,3 @@ class Energy:
         names = (f"beta{'_' * count}" for count in count_up())
         beta = Parameter(next(name for name in names if name not in self.layers and name not in self.parameters))
         return Energy(beta[()] * self.expression, visible=self.visible, hidden=self.hidden, given=self.given), beta
-
-    def compile(self, target: str = "numba") -> Kernels:
-        """Generated functions for this energy, cached on disk.
-
-        Args:
-            target: ``"numba"``; ``"numpy"``; or ``"array-api"``, plain functions of the arrays of any one library that
-                follows the array API standard, such as PyTorch's.
-
-        Raises:
-            SymbolicError: there is no such target.
-        """
-        from symbolic.codegen.build import compile_energy
-
-        return compile_energy(self, target)
-
-    def lecture(self) -> Lecture:
-        """The whole lesson: the energy, the gradient as Term A − Term B, free energy, conditionals and a worked
-        example.
-        """
-        from symbolic.lecture.lesson.lesson import lecture_of_energy
-
-        return lecture_of_energy(self)

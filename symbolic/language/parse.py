@@ -24,19 +24,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sympy import Add, Dummy, Expr, Integer, Pow, Rational, cos, exp, log, sin
 
 from symbolic.errors import EnergyError, EnergySyntaxError
 from symbolic.language.binders import Sum
+from symbolic.language.energy import Energy
 from symbolic.language.functions import neg, nonzero, pos, softplus
 from symbolic.language.layers import Index, Indicator, Layer, State, axes_of, problem_of_name
 from symbolic.language.parameters import Entry, Parameter
 from symbolic.units.table import lookup
-
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
 
 __all__ = ["parse_energy"]
 
@@ -497,22 +494,21 @@ def parse_energy(
     text: str,
     *,
     visible: Mapping[str, str],
-    hidden: Mapping[str, str],
-    parameters: Mapping[str, Iterable[str]],
+    hidden: Mapping[str, str] | None = None,
     given: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Iterable[str]] | None = None,
     symmetric: Iterable[str] = (),
 ) -> Energy:
     """See :meth:`symbolic.Energy.parse`."""
-    from symbolic.language.energy import Energy
-
     if not isinstance(text, str):
         raise EnergyError(f"the text of an energy is a str. Got {type(text).__name__}.")
-    roles = {"visible": visible, "hidden": hidden, "given": given or {}, "parameters": parameters}
+    hidden, given, parameters = hidden or {}, given or {}, parameters or {}
+    roles = {"visible": visible, "hidden": hidden, "given": given, "parameters": parameters}
     for role, side in roles.items():
         if not isinstance(side, Mapping):
             example = "{'w': ('v', 'h')}" if role == "parameters" else "{'v': 'binary'}"
             raise EnergyError(f"{role} maps names, as in {role}={example}. Got {side!r}.")
-    sides = [[Layer(name, unit) for name, unit in side.items()] for side in (visible, hidden, given or {})]
+    sides = [[Layer(name, unit) for name, unit in side.items()] for side in (visible, hidden, given)]
     layers = {layer.name: layer for side in sides for layer in side}
     for name in layers:
         if name in ("sum", "indicator") or name in _FUNCTIONS:

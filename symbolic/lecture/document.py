@@ -6,17 +6,13 @@ Writers read this and nothing else. Formulas are trees (:mod:`symbolic.notation.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal, TypeAlias
 
-from symbolic.errors import SymbolicError
 from symbolic.notation.tree import Setting
+from symbolic.verbs import LectureVerbs
 
 __all__ = [
     "Block",
@@ -326,7 +322,7 @@ class Meta:
 
 
 @dataclass(frozen=True)
-class Lecture:
+class Lecture(LectureVerbs):
     """A lesson: sections of slides, ready for a writer."""
 
     title: str
@@ -336,33 +332,6 @@ class Lecture:
     @property
     def slides(self) -> tuple[Slide, ...]:
         return tuple(slide for section in self.sections for slide in section.slides)
-
-    def write(self, path: str | os.PathLike[str], format: str | None = None) -> Path:
-        """Write the lecture to a file; the file appears complete or not at all.
-
-        Args:
-            path: the file; its ending picks the format, such as ``"rbm.html"``.
-            format: the format, whatever the ending: ``"html"``.
-
-        Returns:
-            The path written.
-
-        Raises:
-            SymbolicError: no writer for the format, or no file can be there; the message says what there is.
-        OSError: the file cannot be written.
-        """
-        from symbolic.lecture.writers import writer_for
-
-        target = Path(path)
-        content = writer_for(target.name, format)(self)
-        _write_atomically(target, content)
-        return target
-
-    def to_html(self) -> str:
-        """The page as text, for embedding; :meth:`write` makes a file of it."""
-        from symbolic.lecture.writers import html
-
-        return html.write(self).decode("utf-8")
 
 
 def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
@@ -376,29 +345,3 @@ def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
                 yield from walk(column)
         elif isinstance(block, Exercise):
             yield from walk(block.solution)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    target = Path(os.path.realpath(path))
-    folder = target.parent
-    if not folder.is_dir():
-        raise SymbolicError(f"the folder {folder} does not exist; create it, or write the lecture elsewhere.")
-    if target.is_dir():
-        raise SymbolicError(f"{target} is a folder; name a file in it, such as {target / 'lecture.html'}.")
-    if target.exists() and not target.is_file():
-        raise SymbolicError(f"{target} is a device or a pipe; name a file.")
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=folder)
-    except OSError as error:
-        raise SymbolicError(f"cannot write in {folder}: {error.strerror}; write the lecture elsewhere.") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

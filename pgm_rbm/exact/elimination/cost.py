@@ -184,7 +184,7 @@ class Elimination:
         )
 
     def takes_at_most(self, seconds: float) -> bool:
-        """Whether it is expected to take no longer; found out without a trial where there is no doubt."""
+        """Return whether it is expected to take no longer; no trial is made where there is no doubt."""
         return self.plan.complete and (self._at_most <= seconds or self.seconds <= seconds)
 
     @property
@@ -217,7 +217,7 @@ class Elimination:
         return "time_limit", f"time_limit allows {format_seconds(self.budget.seconds)}"
 
     def refusal(self, instead: str, *, besides: Enumerable | None = None) -> IntractableError:
-        """The error for an elimination that does not fit.
+        """Return the error for an elimination that does not fit.
 
         Args:
             instead: what the caller can do besides raising the limit.
@@ -241,7 +241,7 @@ class Elimination:
         )
 
     def way(self, question: str, taken: bool = False) -> Way:
-        """Its line of a report."""
+        """Return its line of a report."""
         detail = f"{len(self.plan.order):,} variables" if self.plan.complete else "all variables"
         return Way(
             self.name,
@@ -295,7 +295,7 @@ _MEETING = 0.5
 
 
 def in_logs(plan: EliminationPlan, spreads: Iterable[Spread]) -> NDArray[np.bool_]:
-    """Which steps are expected to form their products in logs.
+    """Return which steps are expected to form their products in logs.
 
     The logarithms of a message over s range over no more than those of the tables that hold some of s range over
     together: what else went into the message does not depend on s.

@@ -377,7 +377,7 @@ def read_network(nodes: Nodes, edges: Edges, factors: Sequence[Potential]) -> Ne
 
     Args:
         nodes: name -> attributes ``units``, ``states`` and ``bias``, as `pgm_rbm.GraphModel` keeps them.
-        edges: (name, name, weight); None for an edge that is no coupling.
+        edges: (name, name, weight); None for an edge that is not a coupling.
         factors: the other potentials.
 
     Raises:

@@ -124,7 +124,7 @@ def hindrance(energy: Energy, sizes: Mapping[str, int]) -> str | None:
 
 
 def _terms(energy: Energy, known: Mapping[str, FloatArray], sizes: Mapping[str, int]) -> list[Term] | str:
-    """The terms of −E, or the reason why they make no graph."""
+    """Return the terms of −E, or the reason why they make no graph."""
     try:
         found = list(terms(energy, known))
     except NotSeparableError as error:

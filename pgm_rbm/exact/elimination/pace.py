@@ -55,14 +55,14 @@ class Pace:
     seconds: tuple[float, ...]
 
     def __call__(self, bits: FloatArray) -> FloatArray:
-        """Seconds for steps of other sizes: between those that were tried, and in proportion to the entries beyond."""
+        """Return the seconds of steps of any sizes: in proportion to entries beyond those that were tried."""
         within = np.exp(np.interp(bits, self.bits, np.log(self.seconds)))
         return np.asarray(within * 2.0 ** np.clip(bits - self.bits[-1], 0.0, 1000.0))
 
 
 @cache
 def pace(work: str) -> Pace:
-    """What steps take on this machine; measured when first asked for.
+    """Return what steps take on this machine, measured when it is first asked for.
 
     Args:
         work: one of `WORKS`.
@@ -74,7 +74,7 @@ def pace(work: str) -> Pace:
 
 @cache
 def preparation() -> float:
-    """Seconds that it takes to read a variable, a coupling or a factor of a model and to make its table ready."""
+    """Return the seconds that reading a variable, a coupling or a factor and making its table ready takes."""
     graph = nx.path_graph(_VARIABLES)
     nx.set_node_attributes(graph, {name: {"units": "spin", "bias": 0.1} for name in graph})
     nx.set_edge_attributes(graph, _NEAR, "weight")
@@ -87,7 +87,7 @@ def preparation() -> float:
 
 
 class _Band:
-    """Spins in a row, each coupled to the next one and to the one at a distance."""
+    """A chain of spins, each coupled to the next one and to the one at a distance."""
 
     def __init__(self, width: int, strength: float):
         steps = _LONG if width == 1 else _STEPS
@@ -107,7 +107,7 @@ class _Band:
         return self.tables, self.sizes, self.plan
 
     def seconds(self, work: str) -> float:
-        """What one of the steps that are alike takes."""
+        """Return the seconds of one of the steps that are alike."""
         if work == "draw":
             one, many = self._visits(1), self._visits(_DRAWS)
             return max(many - one, 0.01 * many) / (_DRAWS - 1)
@@ -132,7 +132,7 @@ class _Band:
         )
 
     def _visits(self, draws: int) -> float:
-        """What a step of the way back to so many samples takes."""
+        """Return the seconds of a step of the way back to this many samples."""
         times: list[float] = []
 
         def uniforms(_: Hashable) -> FloatArray:

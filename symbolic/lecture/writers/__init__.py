@@ -5,14 +5,17 @@ A writer gives the same bytes for the same lecture. A new format is a new row of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 from symbolic.errors import SymbolicError
+from symbolic.files import replacing, require_place
 from symbolic.lecture.document import Lecture
 from symbolic.lecture.writers import html
 
-__all__ = ["WRITERS", "Writer", "writer_for"]
+__all__ = ["WRITERS", "Writer", "write_file", "writer_for"]
 
 Writer: TypeAlias = Callable[[Lecture], bytes]
 
@@ -21,6 +24,19 @@ WRITERS: dict[str, Writer] = {".html": html.write}
 
 # Endings that contain another one: "rbm.slides.html" asks for slides and must not become a page.
 _COMPOUND_ENDINGS = (".slides.html",)
+
+
+def write_file(lecture: Lecture, path: str | os.PathLike[str], format: str | None = None) -> Path:
+    """Write a lecture as :meth:`Lecture.write` says, and return the path."""
+    target = Path(path)
+    content = writer_for(target.name, format)(lecture)
+    try:
+        require_place(target)
+    except OSError as error:
+        raise SymbolicError(str(error)) from None
+    with replacing(target) as whole:
+        whole.write_bytes(content)
+    return target
 
 
 def writer_for(filename: str, format: str | None = None) -> Writer:
