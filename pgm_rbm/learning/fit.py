@@ -81,9 +81,11 @@ def fit(
 
     def expectations() -> Phase:
         assert way is not None
-        if way.name == "elimination":  # chosen anew at each step, as weights that were zero may not stay so
+        if not isinstance(
+            way, choice.Enumeration
+        ):  # chosen anew at each step, as weights that were zero may not stay so
             return choice.expectations(model, replace(budget, progress=None), every_pair=every_pair).phase
-        return way.expectations(allowed, every_pair=every_pair).phase
+        return way.expectations(allowed).phase
 
     with ExitStack() as stack:
         progress = stack.enter_context(progress_bar()) if run.progress is True else run.progress or None
