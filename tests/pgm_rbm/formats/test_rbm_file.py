@@ -107,7 +107,7 @@ def test_a_changed_byte_is_noticed(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match="damaged: its arrays are not the ones that were written"):
+    with pytest.raises(ModelFileError, match="damaged: its arrays differ from those that were written"):
         model_file.read(path, "rbm")
 
 
