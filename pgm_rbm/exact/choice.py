@@ -16,7 +16,7 @@ from pgm_rbm.errors import EnumerationLimitError, ModelError
 from pgm_rbm.exact.elimination import answers as elimination
 from pgm_rbm.exact.elimination import sparse
 from pgm_rbm.exact.elimination.cost import OTHER_QUESTIONS, Elimination, Question
-from pgm_rbm.exact.elimination.of_any_model import arrays_of, network_of, no_network
+from pgm_rbm.exact.elimination.of_model import arrays_of, network_of, no_network
 from pgm_rbm.exact.enumeration import answers, configurations
 from pgm_rbm.exact.enumeration.answers import Expectations
 from pgm_rbm.exact.enumeration.most_probable import MostProbable, Search
