@@ -97,6 +97,9 @@ def test_the_cache_can_be_looked_at_and_cleared(here: Path, monkeypatch: pytest.
     assert "E(v, h) = " in shown
     assert "numba" in shown
     assert "removed" in call("cache", "clear")
+    assert call("cache", "warm", "spin:binary", "--quiet") == "compiled for spin:binary, in float32 and float64\n"
+    assert "modules  1" in call("cache", "info")
+    assert "removed" in call("cache", "clear")
     assert [one.name for one in (here / "kept").iterdir()] == ["notes.txt"]
     assert "modules  0" in call("cache", "info")
 
