@@ -16,12 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pgm_rbm import plots
+from pgm_rbm.data import Digits, load_digits
+from pgm_rbm.learning.history import EpochRecord
+from pgm_rbm.learning.progress import progress_bar
+from pgm_rbm.rbm import RBM
+from symbolic import energies
+from symbolic.notation import text
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pgm_rbm.data import Digits
-    from pgm_rbm.learning.history import EpochRecord
-    from pgm_rbm.rbm import RBM
 
 __all__ = ["Comparison", "DemoError", "Report", "Settings", "run"]
 
@@ -117,8 +122,6 @@ def run(output: Path, settings: Settings | None = None) -> Report:
     """
     from rich.console import Console
 
-    from pgm_rbm.data import load_digits
-
     settings = settings or Settings()
     begin = time.perf_counter()
     show = _Show(Console(highlight=False), Console(stderr=True, highlight=False))
@@ -179,9 +182,6 @@ class _Show:
 
 
 def _derive(show: _Show, output: Path) -> Path:
-    from symbolic import energies
-    from symbolic.notation import text
-
     show.heading("The gradient of ln p(v), derived and checked")
     energy = energies.pairwise()
     show.line(f"\nThe energy, written once:\n\n{text.equation(energy.call, energy.expression)}\n")
@@ -200,8 +200,6 @@ def _derive(show: _Show, output: Path) -> Path:
 def _model(
     show: _Show, digits: Digits, settings: Settings
 ) -> tuple[RBM, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    from pgm_rbm import RBM
-
     show.heading("The kernels, generated from the same expressions")
     train, held_out = digits.train.pixels[: settings.rows], digits.held_out.pixels
     rbm = RBM(train.shape[1], settings.hidden, seed=settings.seed)
@@ -226,8 +224,6 @@ def _train(
     held_out: npt.NDArray[np.float64],
     settings: Settings,
 ) -> None:
-    from pgm_rbm.learning.progress import progress_bar
-
     show.heading("Training on handwritten digits")
     show.line(f"\ndata     {len(train)} images of 8×8 binary pixels, and {len(held_out)} held out")
     show.line("         (E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998; CC BY 4.0)")
@@ -334,8 +330,6 @@ def _draw(
     output: Path,
     settings: Settings,
 ) -> Path | None:
-    from pgm_rbm import plots
-
     each = 5
     labels = digits.train.labels
     # One column a digit: the first few images of each.

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import MissingMatplotlibError
+from pgm_rbm.learning.cd_bias import CDBias
 from pgm_rbm.machine.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pgm_rbm.learning.cd_bias import CDBias
     from pgm_rbm.learning.history import History
     from pgm_rbm.rbm import RBM
 
@@ -110,8 +110,6 @@ def cd_bias(biases: Sequence[CDBias]) -> Figure:
         TypeError: ``biases`` is no list of these.
         ValueError: there are none, or two are of the same k.
     """
-    from pgm_rbm.learning.cd_bias import CDBias
-
     if not isinstance(biases, Sequence) or not all(isinstance(one, CDBias) for one in biases):
         others = f"a {type(biases).__name__}"
         if isinstance(biases, Sequence):

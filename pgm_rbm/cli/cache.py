@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pgm_rbm.cli.bars import counting
-from pgm_rbm.cli.program import Failed, Quiet, note, pairs, refusing
+from pgm_rbm.cli.program import Failed, Quiet, counting, note, pairs, refusing
 
 app = typer.Typer(
     help="Show, clear or fill the folder in which generated and compiled code is kept.", no_args_is_help=True

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pgm_rbm.machine.progress import Progress, is_watched, showing
 from symbolic.errors import SymbolicError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RequestError",
     "Threads",
     "as_options",
+    "counting",
     "note",
     "number",
     "pairs",
@@ -49,6 +51,11 @@ def note(message: str) -> None:
 def number(value: float) -> str:
     """A measure for people to read: four decimals, or six digits where it is large."""
     return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"
+
+
+def counting(what: str, quiet: bool = False) -> AbstractContextManager[Progress | None]:
+    """Return a context that yields the function to call with (done, in all), for a bar; None where nobody watches."""
+    return showing(is_watched() and not quiet, what)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pgm_rbm.cli.convert import convert
 from pgm_rbm.cli.demo import demo
 from pgm_rbm.cli.derive import derive
 from pgm_rbm.cli.evaluate import evaluate
+from pgm_rbm.cli.learning_options import LearningCommand
 from pgm_rbm.cli.lecture import lecture
 from pgm_rbm.cli.partition import partition
 from pgm_rbm.cli.program import EnergyCommand, Program, note
@@ -62,7 +63,7 @@ def start(
 
 app.command("derive", cls=EnergyCommand)(derive)
 app.command("lecture", cls=EnergyCommand)(lecture)
-app.command("train")(train)
+app.command("train", cls=LearningCommand)(train)
 app.command("evaluate")(evaluate)
 app.command("sample")(sample)
 app.command("partition")(partition)

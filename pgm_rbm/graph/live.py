@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pgm_rbm.errors import ModelError
 from pgm_rbm.exact.elimination.network import Network
-from pgm_rbm.exact.elimination.of_model import Node, PairwiseArrays
+from pgm_rbm.exact.elimination.of_arrays import Node, PairwiseArrays
 from pgm_rbm.graph.factors import Factor
 from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.model.variables import finite_number, has_labels, kind_of

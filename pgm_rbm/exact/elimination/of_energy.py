@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from pgm_rbm.errors import ModelError, NoFiniteDomainError
 from pgm_rbm.exact.elimination.network import Couplings, Factor, Network, Variable, read_log_table
-from pgm_rbm.exact.elimination.of_model import Node
+from pgm_rbm.exact.elimination.of_arrays import Node
 from pgm_rbm.exact.elimination.tables import FloatArray
 from pgm_rbm.model.domains import is_finite
 from pgm_rbm.model.variables import canonical, finite_number, has_labels, kind_of, read_bias
