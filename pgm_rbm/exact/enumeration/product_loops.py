@@ -24,9 +24,11 @@ import math
 import numpy as np
 from numba import njit
 
+from symbolic.codegen.machine_code import compiled
+
 __all__ = ["CHUNK", "largest", "moments", "total", "weights"]
 
-_FAST = {"fastmath": True, "error_model": "numpy", "nogil": True, "cache": True}
+_FAST = {"fastmath": True, "error_model": "numpy", "nogil": True}
 _HELPER = {"fastmath": True, "error_model": "numpy", "nogil": True, "forceinline": True}
 _f64, _i64, _u = np.float64, np.int64, np.uint64
 _MANTISSA, _ONE = 0x000FFFFFFFFFFFFF, 0x3FF0000000000000
@@ -207,7 +209,7 @@ def _weigh(tables, first, last, c, out, out_exponent):
             changed = _advance(digits, base)
 
 
-@njit(**_FAST)
+@compiled(**_FAST)
 def weights(tables, first, last, out, out_exponent):
     """The weight of each configuration as mantissa (1 to 4) and exponent; arrays of shape (last − first, lanes)."""
     c = np.empty(CHUNK * len(tables.start))
@@ -216,7 +218,7 @@ def weights(tables, first, last, out, out_exponent):
         _weigh(tables, start, stop, c, out[at:], out_exponent[at:])
 
 
-@njit(**_FAST)
+@compiled(**_FAST)
 def total(tables, first, last):
     """Σ of the weights of outer configurations ``first`` to ``last``, as (exponent of two, number)."""
     lanes, c = len(tables.weight_lanes), np.empty(CHUNK * len(tables.start))
@@ -325,7 +327,7 @@ def _leave(level, digit, terms, inner, states, ends, n_rows, c, mass, means, sum
     mass[level] = 0.0
 
 
-@njit(**_FAST)
+@compiled(**_FAST)
 def moments(tables, first, last, negligible):
     """Σ over outer configurations ``first`` to ``last`` of w, w x, w P(row | x) and w x P(row | x).
 
@@ -413,7 +415,7 @@ def moments(tables, first, last, negligible):
     return top, mass[depth], means[depth * n_digits :], sums[depth * n_rows :], pairs, lane_mass, shares
 
 
-@njit(**_FAST)
+@compiled(**_FAST)
 def largest(lane_fields, outer_fields, lane_scores, outer_scores, states, log_measure):
     """The largest score plus Σ max_s (s · field + ln μ(s)), with its outer configuration and its lane.
 
