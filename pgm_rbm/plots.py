@@ -311,6 +311,7 @@ def _draw_decay(axes: Axes, found: Sequence[CDBias]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(sweeps, [str(k) for k in sweeps])
     axes.minorticks_off()
+    # Over more than one and a half decades, a logarithmic axis shows the small values too.
     if max(sizes) > 30 * min(sizes) > 0:
         axes.set_yscale("log")
     else:

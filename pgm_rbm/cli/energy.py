@@ -130,7 +130,7 @@ def energy_from(
                 symmetric=symmetric or [],
             )
         if given or parameters or symmetric:
-            raise RequestError("--given, --parameter and --symmetric are for an ENERGY of your own. Give its text too.")
+            raise RequestError("--given, --parameter and --symmetric are for your own ENERGY. Give its text too.")
         if [list(layer) for layer in layers[:2]] != [["v"], ["h"]]:
             raise RequestError("layers other than v and h need an ENERGY that uses them. Give its text too.")
         return energies.pairwise(layers[0]["v"], layers[1]["h"])

@@ -176,6 +176,7 @@ def whole_number(text: str) -> int:
     """
     base, power, exponent = text.partition("**")
     try:
+        # A larger power would be no limit at all, and might take long to compute.
         if power and 0 <= int(exponent) <= 4096:
             return int(base) ** int(exponent)
         return int(text)

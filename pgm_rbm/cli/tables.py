@@ -84,7 +84,7 @@ def read_rows(path: Path, array: str | None = None) -> Table:
     elif ending in (".csv", ".tsv", ".txt"):
         table = _csv(path)
     else:
-        raise RequestError(f"{path.name} must end in .npy, .npz or .csv, which says how to read it.")
+        raise RequestError(f"{path.name} must end in .npy, .npz or .csv; the ending says how to read it.")
     values = table.values
     if values.dtype.kind not in "fiub":
         raise RequestError(f"{table.source} must hold real numbers. Got an array of dtype {values.dtype}.")
