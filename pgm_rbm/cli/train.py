@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pgm_rbm.cli.data_files import ArrayName, DataFile, Table, Threshold, read_rows, states
 from pgm_rbm.cli.files import load_model, new_output
 from pgm_rbm.cli.learning_options import with_options_named
 from pgm_rbm.cli.program import Failed, Force, Quiet, RequestError, Threads, note, number, refusing
-from pgm_rbm.cli.tables import ArrayName, DataFile, Table, Threshold, read_rows, states
 from pgm_rbm.machine.interrupts import HeldInterrupts
 from pgm_rbm.machine.progress import is_watched
 
