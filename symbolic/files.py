@@ -13,7 +13,7 @@ __all__ = ["replacing", "require_place"]
 
 
 def require_place(path: str | os.PathLike[str]) -> Path:
-    """The file that ``path`` leads to, links followed.
+    """Return the file that ``path`` leads to, links followed.
 
     Raises:
         IsADirectoryError: it is a folder.
@@ -32,7 +32,7 @@ def require_place(path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A place to write a file that takes ``path`` once all of it is on the disk.
+    """Yield a place to write a file that takes ``path`` once all of it is on the disk.
 
     When anything fails, ``path`` is as it was and no other file is left. A file that was there before passes on its
     permissions.

@@ -12,6 +12,8 @@ from symbolic.language.layers import Layer
 from symbolic.language.parameters import Entry, Parameter
 from symbolic.lecture.document import Lecture
 
+__all__ = ["DerivationVerbs", "EnergyVerbs", "LectureVerbs"]
+
 class EnergyVerbs:
     @classmethod
     def parse(

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pgm_rbm.exact.elimination.tables import FloatArray, LogTable
@@ -20,6 +19,7 @@ from pgm_rbm.graph.colours import colour_classes
 from pgm_rbm.machine.budget import Budget
 from pgm_rbm.machine.streams import Purpose, derive_key, uniforms
 from pgm_rbm.machine.workers import workers
+from symbolic.codegen.machine_code import compiled
 
 __all__ = ["sample"]
 
@@ -56,7 +56,7 @@ class _Colour(NamedTuple):
     strides: Indices
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _draw(states: Indices, entries: FloatArray, numbers: FloatArray, colour: _Colour, weights: FloatArray) -> None:
     """Draw the variables of a colour given all others, in place.
 

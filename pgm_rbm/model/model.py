@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,10 +76,6 @@ class Model:
             name: np.array(value, dtype=np.float64, order="C") for name, value in self.parameters.items()
         }
         return Model(self.layout, raised)
-
-    def with_parameters(self, parameters: Parameters) -> Model:
-        """Return the model with other arrays of the same shapes."""
-        return replace(self, parameters=dict(parameters))
 
     @property
     def kernels(self) -> Kernels:

@@ -161,7 +161,7 @@ class Trace:
         return self
 
     def repeat(self, step: Step) -> Trace:
-        """A step that was made elsewhere, where its line stands in this one."""
+        """Return a step that was made elsewhere, where its line stands in this one."""
         after = _replaced(self.line, step.before, step.after)
         made = Step(step.rule, self.line, after, step.focus_before, step.focus_after, step.conditions)
         self.steps.append(made)
@@ -218,5 +218,5 @@ def _rewrite_under_binder(
 
 
 def _in_order_of(closed: IndexBinder, body: Basic, fresh: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The fresh indices in the order in which ``closed`` names them: by layer, as canonical binders do."""
+    """Return the fresh indices in the order in which ``closed`` names them: by layer, as canonical binders do."""
     return tuple(sorted(fresh, key=lambda index: [i.layer for i in closed.indices].index(index.layer)))

@@ -1,4 +1,4 @@
-"""The energy: what a person writes once, and what everything else is asked of."""
+"""The energy: what a person writes once, and everything else is asked of. Here it is data and algebra."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GIVEN_INDICES = ("c", "o", "d")
 
 
 def _calculates_with(layer: Layer, expression: Basic) -> bool:
-    """Whether a state of the layer stands in the expression itself, and not in one of its coordinates."""
+    """Return whether a state of the layer stands in the expression itself, and not in one of its coordinates."""
     if isinstance(expression, Coordinate):
         return False
     if isinstance(expression, State):
@@ -44,7 +44,55 @@ _NO_ENERGY = {
 }
 
 
-def _check_that_states_keep_it_finite(expression: Expr) -> None:
+def _require_one_number(expression: Expr) -> None:
+    """Raise an error if the expression is infinite, undefined or imaginary as it stands, or leaves an index unbound."""
+    wrong = next((said for said, numbers in _NO_ENERGY.items() if expression.has(*numbers)), None)
+    if wrong:
+        raise EnergyError(
+            f"an energy is finite and real, and this one holds {wrong}: look for a division by zero, or for the "
+            "logarithm of zero or of a negative number."
+        )
+    unbound = sorted(s.name for s in expression.free_symbols if isinstance(s, Index))
+    if unbound:
+        raise EnergyError(
+            f"index {unbound[0]} is not bound: an energy is one number, so each index is summed over, as in "
+            f"Sum(..., {unbound[0]})."
+        )
+
+
+def _require_fit(layer: Layer, expression: Expr) -> None:
+    """Raise an error if the expression calculates with the layer's states, which are labels or vectors."""
+    unit = lookup(layer.unit)
+    if not (unit.is_categorical or unit.dimension > 1) or not _calculates_with(layer, expression):
+        return
+    what = f"compare them, as in indicator({layer.name}[i], s)"
+    if unit.dimension > 1:
+        what = f"name their components, as in {layer.name}[i, α]"
+    raise EnergyError(
+        f"the energy calculates with the states of layer {layer.name}, which are "
+        f"{'labels' if unit.is_categorical else 'vectors'} ({layer.unit} units); {what}."
+    )
+
+
+def _require_parameters_of(layers: tuple[Layer, ...], expression: Expr) -> None:
+    """Raise an error if a parameter shares its name, or has an axis over a layer that the energy does not have."""
+    names = [layer.name for layer in layers]
+    axes = axes_of(layers)
+    by_name: dict[str, Parameter] = {}
+    for parameter in expression.atoms(Parameter):
+        if parameter.name in names:
+            raise EnergyError(f"{parameter.name} names a layer and a parameter; rename one.")
+        for layer in parameter.layers:
+            if layer not in layers and layer.name not in axes:
+                raise EnergyError(
+                    f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible "
+                    "nor hidden."
+                )
+        if by_name.setdefault(parameter.name, parameter) != parameter:
+            raise EnergyError(f"two parameters are called {parameter.name}; rename one.")
+
+
+def _require_finite_states(expression: Expr) -> None:
     """Raise an error if units that can be listed have states in which the energy divides by zero or takes ln of 0."""
     for node in preorder_traversal(expression):
         if isinstance(node, Pow) and node.exp.could_extract_minus_sign():
@@ -67,11 +115,13 @@ def _check_that_states_keep_it_finite(expression: Expr) -> None:
                 )
 
 
+# How many states of a unit, and how many combinations of states, are tried for a division by zero. Energies that people
+# write divide by a state, or by a state plus a number, and the first few states tell.
 _MOST_STATES = 64
 
 
 def _some_states(layer: Layer) -> Iterator[Expr]:
-    """The first states of a layer's units, where they can be listed."""
+    """Return the first states of a layer's units, where they can be listed."""
     unit = lookup(layer.unit)
     if unit.is_finite:
         yield from (Rational(*Fraction(state).as_integer_ratio()) for state in unit.states)
@@ -91,7 +141,7 @@ class Energy(EnergyVerbs):
             conditional on them, and no sum runs over them.
 
     Raises:
-        EnergyError: the expression is none (text is for :meth:`parse`), is not finite and real, or leaves an index
+        EnergyError: the expression is not one (text is for :meth:`parse`), is not finite and real, or leaves an index
             unbound; or a layer is missing or listed twice, or two things share a name.
 
     >>> from symbolic import Energy, Layer, Parameter, Sum
@@ -134,61 +184,30 @@ class Energy(EnergyVerbs):
             raise EnergyError(f"layer {doubled[0]} is listed twice; a layer is visible, hidden or given, once.")
         if not self.visible:
             raise EnergyError("an energy needs at least one visible layer: visible=[v].")
-        expression = self.expression
-        wrong = next((said for said, numbers in _NO_ENERGY.items() if expression.has(*numbers)), None)
-        if wrong:
-            raise EnergyError(
-                f"an energy is finite and real, and this one holds {wrong}: look for a division by zero, or for the "
-                "logarithm of zero or of a negative number."
-            )
-        unbound = sorted(s.name for s in expression.free_symbols if isinstance(s, Index))
-        if unbound:
-            raise EnergyError(
-                f"index {unbound[0]} is not bound: an energy is one number, so each index is summed over, as in "
-                f"Sum(..., {unbound[0]})."
-            )
-        for configuration in expression.atoms(Configuration):
+        _require_one_number(self.expression)
+        for configuration in self.expression.atoms(Configuration):
             if configuration.layer not in layers:
                 raise EnergyError(
                     f"layer {configuration.layer.name} occurs in the energy; list it as visible or hidden."
                 )
         for layer in layers:
-            unit = lookup(layer.unit)
-            if (unit.is_categorical or unit.dimension > 1) and _calculates_with(layer, expression):
-                what = f"compare them, as in indicator({layer.name}[i], s)"
-                if unit.dimension > 1:
-                    what = f"name their components, as in {layer.name}[i, α]"
-                raise EnergyError(
-                    f"the energy calculates with the states of layer {layer.name}, which are "
-                    f"{'labels' if unit.is_categorical else 'vectors'} ({layer.unit} units); {what}."
-                )
-        axes = axes_of(layers)
-        for parameter in expression.atoms(Parameter):
-            if parameter.name in names:
-                raise EnergyError(f"{parameter.name} names a layer and a parameter; rename one.")
-            for layer in parameter.layers:
-                if layer not in layers and layer.name not in axes:
-                    raise EnergyError(
-                        f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible "
-                        "nor hidden."
-                    )
-        by_name: dict[str, Parameter] = {}
-        for parameter in expression.atoms(Parameter):
-            if by_name.setdefault(parameter.name, parameter) != parameter:
-                raise EnergyError(f"two parameters are called {parameter.name}; rename one.")
-        sizes = {layer.size for layer in layers}
-        loose = sorted(str(s) for s in expression.atoms(Symbol) - sizes)
+            _require_fit(layer, self.expression)
+        _require_parameters_of(layers, self.expression)
+        loose = sorted(str(s) for s in self.expression.atoms(Symbol) - {layer.size for layer in layers})
         if loose:
             raise EnergyError(
                 f"{loose[0]} is a plain symbol; make it a Parameter({loose[0]!r}) (no layers: a single number)."
             )
-        _check_that_states_keep_it_finite(expression)
+        _require_finite_states(self.expression)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Energy) and self.function == other.function
 
     def __hash__(self) -> int:
         return hash(self.function)
+
+    def __reduce__(self) -> Any:
+        return _remade, (self.expression, self.visible, self.hidden, self.given)
 
     def __repr__(self) -> str:
         names = [", ".join(f"{x.name}: {x.unit}" for x in side) for side in (self.visible, self.hidden, self.given)]
@@ -214,7 +233,7 @@ class Energy(EnergyVerbs):
         return table
 
     def entry(self, parameter: Parameter | Entry | str) -> Entry:
-        """A parameter, its name, or one of its entries, as an entry with indices to differentiate by.
+        """Return a parameter, its name, or one of its entries, as an entry with indices to differentiate by.
 
         Raises:
             EnergyError: the energy has no such parameter; the message lists those it has.
@@ -240,7 +259,7 @@ class Energy(EnergyVerbs):
         return found[tuple(indices)]
 
     def layer(self, layer: Layer | str) -> Layer:
-        """The layer of that name.
+        """Return the layer of that name.
 
         Raises:
             EnergyError: the energy has no such layer; the message lists those it has.
@@ -254,7 +273,7 @@ class Energy(EnergyVerbs):
         return found
 
     def unit_state(self, layer: Layer | str) -> State:
-        """The state of one unit of a layer, such as h_j, under the index that names its units."""
+        """Return the state of one unit of a layer, such as h_j, under the index that names its units."""
         found = self.layer(layer)
         return found[self.index_of[found][0]]
 
@@ -272,10 +291,16 @@ class Energy(EnergyVerbs):
         return tuple(layer for layer in self.visible + self.hidden if layer in kept)
 
     def tempered(self) -> tuple[Energy, Parameter]:
-        """β E, with the inverse temperature β as a parameter, under a name that is free.
+        """Return β E, with the inverse temperature β as a parameter, under a name that is free.
 
         The average of E is −∂ ln Z(β)/∂β at β = 1, so the phase of β is −⟨E⟩ there.
         """
         names = (f"beta{'_' * count}" for count in count_up())
         beta = Parameter(next(name for name in names if name not in self.layers and name not in self.parameters))
         return Energy(beta[()] * self.expression, visible=self.visible, hidden=self.hidden, given=self.given), beta
+
+
+def _remade(
+    expression: Expr, visible: tuple[Layer, ...], hidden: tuple[Layer, ...], given: tuple[Layer, ...]
+) -> Energy:
+    return Energy(expression, visible=visible, hidden=hidden, given=given)

@@ -17,7 +17,7 @@ __all__ = ["has_conditions", "log_density", "log_measure_of_state"]
 
 @cache
 def has_conditions(unit: str) -> bool:
-    """Whether sums over the states are finite only under a condition, such as a positive rate or precision."""
+    """Return whether sums over the states are finite only under a condition, such as a positive rate or precision."""
     row = lookup(unit)
     if row.is_finite or row.is_bounded:
         return False

@@ -128,7 +128,7 @@ class Unit:
             object.__setattr__(self, "log_partition", closed_or_listed)
 
     def _own_sampler(self) -> Sampler:
-        """How finitely many states are drawn where the row does not say."""
+        """Return the sampler of finitely many states for a row that names none."""
         if self.is_categorical:
             return Sampler("label", partial(Formula("moments:label_draw"), self))
         if len(self.states) == 2 and self.base is None:
@@ -140,12 +140,12 @@ class Unit:
         return Sampler("finite", partial(Formula("moments:finite_draw"), self))
 
     def is_written_out(self, phi: LogWeight) -> bool:
-        """Whether Γ is the sum over the listed states, since φ has no closed form."""
+        """Return whether Γ is the sum over the listed states, since φ has no closed form."""
         few = self.is_finite and not self.is_categorical and len(self.states) <= MOST_LISTED
         return few and self.degree is not None and not phi.is_polynomial(self.degree)
 
     def sampler_of(self, phi: LogWeight) -> Sampler | None:
-        """How states are drawn at φ: by the unit's own sampler, or by the weights of its states."""
+        """Return the sampler at φ: by the unit's own sampler, or by the weights of its states."""
         return self._sampler_by_weights if self.is_written_out(phi) else self.sampler
 
     @property

@@ -37,12 +37,11 @@ import numpy.typing as npt
 from numba import njit
 
 from pgm_rbm.exact.enumeration.products import CHUNK, LANES, Tables, aligned
+from symbolic.codegen.machine_code import compiled
 
 __all__ = ["Moments", "Walk", "largest", "moments", "total", "weights"]
 
 _LEAN = {"fastmath": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
-# What Python calls.
-_FAST = {**_LEAN, "cache": True}
 # LLVM inlines a small helper.
 _HELPER = {**_LEAN, "no_cpython_wrapper": True, "forceinline": True}
 # Numba inlines a large one, which LLVM would optimise on its own and then again where it is inlined: 0.2 s each.
@@ -262,7 +261,7 @@ def _weigh(tables, several, walk, carried, chunk, changed):
     return changed, highest
 
 
-@njit(**_FAST)
+@compiled(**_LEAN)
 def _sum(tables, several, walk, count, chunk):
     """Return Σ of the weights of ``count`` outer configurations, ``chunk`` at a time, as (exponent of two, number)."""
     lanes, changed = len(tables.weight_lanes), _i64(len(walk.digits) + 1)
@@ -503,7 +502,7 @@ def _gather(tables, several, sums, chunk, changed, is_last):
     return changed
 
 
-@njit(**_FAST)
+@compiled(**_LEAN)
 def _divide(tables, several, walk, sums, count, negligible):
     """Add ``count`` outer configurations to ``sums``, and return the exponent of two of all its numbers."""
     top, ahead, changed = _i64(_LOWEST), _i64(len(walk.digits) + 1), _i64(len(walk.digits))
@@ -543,7 +542,7 @@ def moments(tables: Tables, first: int, last: int, negligible: int) -> tuple[int
     return _divide(tables, _several(tables), Walk.at(tables, first, CHUNK), sums, last - first, negligible), sums
 
 
-@njit(**{**_FAST, "_nrt": True})
+@compiled(**{**_LEAN, "_nrt": True})
 def largest(lane_fields, outer_fields, lane_scores, outer_scores, states, log_measure):
     """The largest score plus Σ max_s (s · field + ln μ(s)), with its outer configuration and its lane.
 

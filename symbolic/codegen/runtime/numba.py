@@ -15,6 +15,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
+from symbolic.codegen import machine_code  # noqa: F401  it tells a person who waits that something is compiled
 from symbolic.codegen.runtime import numba_draws, numpy, special
 from symbolic.codegen.runtime.numba_draws import DRAWS, relative_to_largest
 from symbolic.codegen.runtime.numba_math import DOUBLE, SINGLE

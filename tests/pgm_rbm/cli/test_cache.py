@@ -1,4 +1,4 @@
-"""``pgm-rbm cache``: what is kept is shown, and cleared."""
+"""``pgm-rbm cache``: what is kept is shown, cleared, and made beforehand."""
 
 from __future__ import annotations
 
@@ -28,3 +28,6 @@ def test_the_cache_can_be_looked_at_and_cleared(here: Path, monkeypatch: pytest.
     assert "removed" in call("cache", "clear")
     assert [one.name for one in (here / "kept").iterdir()] == ["notes.txt"]
     assert "modules  0" in call("cache", "info")
+    assert call("cache", "warm", "spin:binary", "--quiet") == "compiled for spin:binary, in float32 and float64\n"
+    assert "modules  1" in call("cache", "info")
+    assert "removed" in call("cache", "clear")

@@ -218,3 +218,35 @@ def test_units_whose_names_are_no_file_names(unit: str) -> None:
     drawn = kernels.sample("h", np.zeros((4, 2)), 0, **parameters)  # compiled code is cached under the module's name
     assert drawn.shape == (4, 3)
     assert set(kernels.path.name) <= set(string.ascii_letters + string.digits + "-_.")
+
+
+LOOP = """
+import sys
+from symbolic.codegen.machine_code import compiled
+from symbolic.codegen import cache
+
+@compiled(nogil=True)
+def loop(n):
+    return n + 1
+
+if len(sys.argv) > 1:
+    cache.announce_compiling(print)
+cache.say_that_it_compiles()
+cache.say_that_it_compiles()
+print(loop(1), cache.contents().loops > 0, len(cache.clear()[0]), cache.contents().size)
+"""
+
+
+def test_machine_code_of_loops_written_by_hand_lies_in_the_cache_and_is_cleared(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(LOOP)
+    path = str(Path(cache.__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": path, "PGM_RBM_CACHE": str(tmp_path / "cache"), "NUMBA_CACHE_DIR": "no"}
+    run = subprocess.run([sys.executable, program, "x"], env=environment, capture_output=True, text=True, check=True)
+    said, answer = run.stdout.splitlines()  # said once
+    assert said.startswith("compiling machine code (once; it is kept in ")
+    assert answer == "2 True 2 0"
+    assert not (tmp_path / "cache").exists()
+    quiet = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=True)
+    assert quiet.stdout.splitlines() == [answer]
+    assert quiet.stderr == ""  # it is not a terminal

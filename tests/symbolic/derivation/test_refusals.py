@@ -42,7 +42,7 @@ LATERAL = LINEAR + " - sum(L[j,k]*h[j]*h[k], j, k)"
         (
             lambda: _energy("-exp(sum(h[j], j))").conditional("h", "single-site"),
             EnergyError,
-            r"exp\(sum\(h\[k\], k\)\) of −E is no sum of products of functions of single units of layer h",
+            r"exp\(sum\(h\[k\], k\)\) of −E is not a sum of products of functions of single units of layer h",
         ),
         (lambda: _energy(LINEAR).conditional("h", "exact"), SymbolicError, "'single-site', 'auto'. Got 'exact'"),
         (lambda: _energy(LINEAR).free_energy(method="single-site"), SymbolicError, "Got 'single-site'"),

@@ -273,7 +273,7 @@ def test_vectors_are_not_calculated_with() -> None:
     with pytest.raises(EnergyError, match=r"which are vectors .* name their components, as in v\[i, α\]"):
         Energy(-Sum(a[i] * v[i], i), visible=[v])
     calls: list[tuple[Any, str]] = [
-        (lambda: h.components, "are no vectors"),
+        (lambda: h.components, "are not vectors"),
         (lambda: h[0, 1], "takes one index"),
         (lambda: v[i, 3], "components are 0 to 2"),
         (lambda: v.components[0], "is component α of unit i"),

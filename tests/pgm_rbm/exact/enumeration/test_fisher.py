@@ -9,6 +9,7 @@ import pytest
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.enumeration import fisher
+from symbolic import energies
 from tests.pgm_rbm import naive
 from tests.pgm_rbm.exact.enumeration.test_configurations import joint
 
@@ -103,6 +104,12 @@ def test_who_sets_a_limit_has_time_and_memory_lifted(monkeypatch: pytest.MonkeyP
             np.testing.assert_array_equal(rbm.fisher_information(limit=32).matrix, whole)
     with pytest.raises(EnumerationLimitError, match=r"stops at memory_limit=1000\. Pass a larger memory_limit"):
         rbm.fisher_information(limit=32, memory_limit=1000)
+
+
+def test_weights_that_units_share_are_refused_by_name() -> None:
+    rbm = RBM.from_energy(energies.replicated_softmax(categories=3), {"v": 4, "h": 2}, seed=0, target="numpy")
+    with pytest.raises(ValueError, match="multiplies a product of units, a unit per axis"):
+        rbm.fisher_information()
 
 
 def test_the_natural_gradient_checks_what_it_is_given() -> None:
