@@ -1,6 +1,6 @@
 """Energy, Derivation and Lecture as a person meets them: what can be asked of each, in one line.
 
-The classes below are no classes of their own: their methods are attached to :class:`symbolic.language.energy.Energy`,
+Nobody makes objects of the classes below: their methods are attached to :class:`symbolic.language.energy.Energy`,
 :class:`symbolic.derivation.trace.Derivation` and :class:`symbolic.lecture.document.Lecture`, which are data
 (:mod:`symbolic.verbs` says how). Each method imports what answers it, so that `symbolic` is imported in 5 ms (2 cores,
 2026-12) and a parsed energy has loaded neither the checker nor a code generator.

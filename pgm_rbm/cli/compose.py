@@ -19,8 +19,8 @@ def compose(
         bool,
         typer.Option(
             "--share-hidden",
-            help="Take hidden units of the same number for one unit, so that their weights add; by default each model "
-            "keeps its own.",
+            help="Share hidden units that have the same number, so that their weights add; by default each model keeps "
+            "its own.",
         ),
     ] = False,
     force: Force = False,

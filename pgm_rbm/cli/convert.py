@@ -88,8 +88,8 @@ def _to_arrays(rbm: RBM, output: Path) -> None:
     with refusing(str(output)):
         if set(rbm.units.values()) != {"binary"} or not rbm.is_pairwise:
             raise ModelError(
-                f"a {output.suffix} file holds weights and biases of binary units, and nothing that says more. Keep "
-                "the model file, or take rbm.parameters in Python."
+                f"a {output.suffix} file can hold weights and biases of binary units, and nothing else. Keep the "
+                "model file, or take rbm.parameters in Python."
             )
     arrays: dict[str, Any] = {name: getattr(rbm, name) for name in _ARRAYS}
     if rbm.mask is not None:

@@ -28,10 +28,10 @@ ARRAY_ENDINGS = (".npy", ".csv")
 
 
 def load_model(path: Path) -> RBM:
-    """The model in a file.
+    """Return the model in a file.
 
     Raises:
-        RequestError: there is none, or it cannot be read.
+        RequestError: there is no such file, or it cannot be read.
     """
     from pgm_rbm import RBM
 
@@ -40,7 +40,7 @@ def load_model(path: Path) -> RBM:
 
 
 def require_one_visible_layer(rbm: RBM) -> None:
-    """Check that a table's columns are the visible units.
+    """Check that a table's columns can be the visible units.
 
     Raises:
         RequestError: the model has several visible layers, or inputs.
@@ -51,24 +51,24 @@ def require_one_visible_layer(rbm: RBM) -> None:
 
 
 def unreadable(path: Path, error: Exception) -> RequestError:
-    """What to say of an array file that NumPy cannot read for this reason."""
+    """Return what to tell a person about an array file that NumPy cannot read for this reason."""
     if isinstance(error, PermissionError):
         return RequestError(f"{path} cannot be read: {error.strerror}.")
     if "allow_pickle" in str(error) or "pickle" in str(error):
         return RequestError(
-            f"{path} is no array file, or holds Python objects, which are never loaded. Save it again from an "
+            f"{path} is not an array file, or holds Python objects, which are never loaded. Save it again from an "
             f"array of numbers with numpy.save or numpy.savez."
         )
-    return RequestError(f"{path} is damaged or no {path.suffix} file ({error}).")
+    return RequestError(f"{path} is damaged or not a {path.suffix} file ({error}).")
 
 
 def new_output(path: Path, force: bool, endings: tuple[str, ...] = ()) -> Path:
-    """Make sure, before any work, that an output can go where it was asked to.
+    """Check, before any work, that an output can be written; return its path.
 
     Args:
         path: the file to be written.
-        force: whether it may exist.
-        endings: those it may have; any by default.
+        force: whether to overwrite an existing file.
+        endings: the endings it may have; any by default.
 
     Raises:
         RequestError: it exists, is a folder or a device, has another ending, or its folder does not exist or cannot
@@ -83,7 +83,7 @@ def new_output(path: Path, force: bool, endings: tuple[str, ...] = ()) -> Path:
     if target.exists() and not force:
         raise RequestError(f"{path} exists. Use --force to overwrite it, or another name.")
     try:
-        # Whether a file can be made there is known for certain once one has been.
+        # Permissions alone do not tell whether a file can be made there; making one does.
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
         raise RequestError(f"the folder {path.parent} cannot be written to: {error.strerror or error}.") from error
@@ -102,6 +102,6 @@ def write_array(path: Path, values: npt.NDArray[Any]) -> None:
 
 
 def as_csv(values: npt.NDArray[Any]) -> str:
-    """Numbers as lines of text with commas, exact to the last bit."""
+    """Return numbers as lines of text with commas, exact to the last bit."""
     rows = values.reshape(len(values), -1).tolist()
     return "".join(",".join(map(repr, row)) + "\n" for row in rows)

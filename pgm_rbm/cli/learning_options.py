@@ -15,7 +15,7 @@ __all__ = ["LearningCommand", "learning_options", "with_options_named"]
 
 
 class LearningCommand(TyperCommand):
-    """A command with an option for each learning setting; the values are the context's ``obj``, None where not given.
+    """A command with an option for each learning setting; the context's ``obj`` holds the values, None by default.
 
     The options are made once a person asks for this command, so that no other waits for NumPy: the help of ``train``
     takes 0.48 s, that of the others 0.3 s (2 cores, 2026-12).
@@ -46,7 +46,7 @@ def learning_options() -> list[Any]:
 
 
 def _parameters(settings: Any, panel: str) -> Iterator[inspect.Parameter]:
-    """Yield what Typer makes an option from, for each field that says what help to show."""
+    """Yield the parameter that Typer makes an option from, for each field that has a help text."""
     types = get_type_hints(settings)
     for name, field in settings.__dataclass_fields__.items():
         of = field.metadata.get("made_of", {name: (types[name], field.metadata.get("help"))})
@@ -59,7 +59,7 @@ def _parameters(settings: Any, panel: str) -> Iterator[inspect.Parameter]:
 
 
 def with_options_named(message: str) -> str:
-    """Return what the library says of a setting, said of its option: "learning_rate must" → "--learning-rate must"."""
+    """Return a message of the library with options in place of settings, such as --batch-size for batch_size."""
     for option in learning_options():
         flag = max(option.opts, key=len)
         message = re.sub(rf"\b{option.name}=(['\"]?)([\w.]*\w)\1", rf"{flag} \2", message)

@@ -75,7 +75,7 @@ app.command("demo")(demo)
 
 
 def main() -> None:
-    """What the console script runs; ends the process with the exit status."""
+    """Run the program for the console script; end the process with the exit status."""
     for stream in (sys.stdout, sys.stderr):
         # Formulas hold signs that some terminals cannot show; a question mark is better than no line at all.
         if isinstance(stream, io.TextIOWrapper):

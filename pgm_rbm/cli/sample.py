@@ -58,7 +58,7 @@ def sample(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw visible states from a model, or the states of all nodes of a graph, a column each in their order.
+    """Draw visible states from a model, or the states of all nodes of a graph, one node per column in their order.
 
     \b
     Examples:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pgm_rbm.cli.data_files import ArrayName, DataFile, Table, Threshold, read_rows, states
 from pgm_rbm.cli.files import load_model, new_output
 from pgm_rbm.cli.learning_options import with_options_named
 from pgm_rbm.cli.program import Failed, Force, Quiet, RequestError, Threads, note, number, refusing
-from pgm_rbm.cli.tables import ArrayName, DataFile, Table, Threshold, read_rows, states
 from pgm_rbm.machine.interrupts import HeldInterrupts
 from pgm_rbm.machine.progress import is_watched
 
@@ -81,7 +81,7 @@ Resume = Annotated[
     Path | None,
     typer.Option(
         metavar="MODEL",
-        help="Go on from this file as if training had never stopped; settings not given stay as they were.",
+        help="Go on from this file as if training had never stopped; settings that are not given keep their values.",
         rich_help_panel=_RUN,
     ),
 ]
@@ -141,7 +141,7 @@ def train(
 
 @dataclass(frozen=True)
 class _NewModel:
-    """What the options say of a model that is to be made; None where they say nothing."""
+    """The options that describe a new model; None where an option was not given."""
 
     hidden: int | None
     visible_units: str | None
@@ -184,10 +184,10 @@ class _NewModel:
 
 
 def _checked_output(output: Path | None, resume: Path | None, new: _NewModel, force: bool) -> Path:
-    """Return where the model goes: a resumed one to the file that it came from, unless another is named.
+    """Return where the model goes: a resumed one to the file that it came from, unless --output names another.
 
     Raises:
-        RequestError: no file is named, it cannot be written, or options for a new model go with ``--resume``.
+        RequestError: no file is named, it cannot be written, or ``--resume`` comes with options for a new model.
     """
     if resume is None:
         if output is None:
@@ -198,10 +198,10 @@ def _checked_output(output: Path | None, resume: Path | None, new: _NewModel, fo
 
 
 def _checked_units(visible: str, hidden: str) -> tuple[str, str]:
-    """Return the names of two units of the table.
+    """Return the names of two units, as the table of units writes them.
 
     Raises:
-        ValueError: there is no such unit; the message lists those there are.
+        ValueError: there is no such unit; the message lists the known ones.
     """
     from symbolic.units import lookup
 

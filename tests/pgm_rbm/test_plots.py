@@ -105,7 +105,7 @@ def test_the_bias_of_cd_is_drawn_parameter_by_parameter() -> None:
         with pytest.raises(ValueError, match="different k"):
             plots.cd_bias(wrong)
     for wrong, got in ((None, "a NoneType"), (one, "a CDBias"), ([one, 3], "a list of CDBias and int")):
-        with pytest.raises(TypeError, match=rf"biases must be a list of what .* Got {got}\.$"):
+        with pytest.raises(TypeError, match=rf"biases must be a list of results of .* Got {got}\.$"):
             plots.cd_bias(wrong)
 
 

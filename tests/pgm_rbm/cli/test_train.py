@@ -149,7 +149,7 @@ def test_divergence_is_a_failure_and_leaves_nothing(here: Path, monitor: str) ->
         (["-o", "new", "--held-out", "none.npy"], "none.npy"),
         (["-o", "new", "--array", "x"], "--array"),
         (["--resume", "none"], "none"),
-        (["--resume", "data.npy"], "data.npy is damaged or no model file"),
+        (["--resume", "data.npy"], "data.npy is damaged or not a model file"),
         (["--resume", "model.safetensors"], "resume"),
         (["--resume", "model.safetensors", "--hidden", 3], "--hidden"),
         (["--resume", "model.safetensors", "--seed", 3], "--seed"),

@@ -98,7 +98,7 @@ def test_a_missing_file_is_named(path: Path) -> None:
 def test_a_truncated_file_is_refused(path: Path, kept: int) -> None:
     model_file.write(path, "rbm", {}, ARRAYS)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ModelFileError, match=r"model\.safetensors is damaged or no model file"):
+    with pytest.raises(ModelFileError, match=r"model\.safetensors is damaged or not a model file"):
         model_file.read(path, "rbm")
 
 
@@ -107,14 +107,14 @@ def test_a_changed_byte_is_noticed(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match="damaged: its arrays are not the ones that were written"):
+    with pytest.raises(ModelFileError, match="damaged: its arrays differ from those that were written"):
         model_file.read(path, "rbm")
 
 
 @pytest.mark.parametrize("content", [b"\x80\x04\x95 pickle", b"PK\x03\x04" + bytes(100), b"\xff" * 64, b"hello" * 20])
 def test_a_foreign_file_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match="no model file"):
+    with pytest.raises(ModelFileError, match="not a model file"):
         model_file.read(path, "rbm")
 
 
@@ -125,7 +125,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 def test_arrays_of_another_program_are_refused(path: Path) -> None:
     save_file({"layer.weight": np.zeros((2, 2))}, path)
-    with pytest.raises(ModelFileError, match=r"no model of this library.*RBM\.from_parameters"):
+    with pytest.raises(ModelFileError, match=r"not a model of this library.*RBM\.from_parameters"):
         model_file.read(path, "rbm")
 
 

@@ -1,4 +1,4 @@
-"""Tables that people bring: rows of numbers in .npy, .npz and .csv files, and what is wrong with them."""
+"""Tables that people bring: rows of numbers in .npy, .npz and .csv files, and where a wrong value stands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["ArrayName", "DataFile", "Table", "Threshold", "read_rows", "states"]
 
 DataFile = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A .npy, .npz or .csv file with one example a row, one column a unit.")
+    Path,
+    typer.Argument(metavar="DATA", help="A .npy, .npz or .csv file with one example per row and one unit per column."),
 ]
 ArrayName = Annotated[
     str | None, typer.Option("--array", metavar="NAME", help="Which array of an .npz file holds the data.")
@@ -49,7 +50,7 @@ class Table:
     text: tuple[Path, int] | None = None
 
     def place(self, row: int, column: int) -> str:
-        """Where a value stands, for messages."""
+        """Return where a value stands, for messages."""
         if self.text is None:
             return f"{self.source}, row {row}, column {column} (counted from 0)"
         path, first = self.text
@@ -60,14 +61,14 @@ class Table:
 
 
 def read_rows(path: Path, array: str | None = None) -> Table:
-    """The two-axis array in a .npy, .npz or .csv file.
+    """Return the two-axis array in a .npy, .npz or .csv file.
 
     Args:
-        path: the file; its ending says what it is. A .csv may have a header and commas, semicolons, tabs or spaces.
+        path: the file; its ending says how to read it. A .csv may have a header and commas, semicolons, tabs or spaces.
         array: for an .npz file that holds several arrays, the name of the one to take.
 
     Raises:
-        RequestError: there is no such file, it cannot be read as what its ending says, or it holds no rows.
+        RequestError: there is no such file, it cannot be read in the way its ending says, or it has no rows.
     """
     if not path.exists():
         raise RequestError(f"there is no file {path}.")
@@ -83,7 +84,7 @@ def read_rows(path: Path, array: str | None = None) -> Table:
     elif ending in (".csv", ".tsv", ".txt"):
         table = _csv(path)
     else:
-        raise RequestError(f"{path.name} must end in .npy, .npz or .csv, which says how to read it.")
+        raise RequestError(f"{path.name} must end in .npy, .npz or .csv; the ending says how to read it.")
     values = table.values
     if values.dtype.kind not in "fiub":
         raise RequestError(f"{table.source} must hold real numbers. Got an array of dtype {values.dtype}.")
@@ -157,7 +158,7 @@ def _csv(path: Path) -> Table:
             )
     except UnicodeDecodeError as error:
         raise RequestError(
-            f"{path} is no UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})."
+            f"{path} is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})."
         ) from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -177,7 +178,7 @@ def _first_line(stream: Any, path: Path) -> tuple[int, str]:
 
 
 def _numbered(cells: list[str]) -> bool:
-    """Whether these are the numbers 0, 1, 2, …, the header that a table without names is often given."""
+    """Return whether these are the numbers 0, 1, 2, …, a common header of tables whose columns have no names."""
     return len(cells) > 2 and [cell.strip().strip('"') for cell in cells] == [str(n) for n in range(len(cells))]
 
 
@@ -190,10 +191,10 @@ def _is_number(cell: str) -> bool:
 
 
 def _find_fault(path: Path, start: int, delimiter: str | None, width: int | None) -> None:
-    """Say at which line a table cannot be read.
+    """Check every line of a table, to name the one that cannot be read.
 
     Raises:
-        RequestError: a line has another number of columns than the first, or a cell is no number.
+        RequestError: a line has another number of columns than the first, or a cell is not a number.
     """
     with path.open(encoding="utf-8-sig", newline="") as stream:
         for number, line in enumerate(stream, start=1):
@@ -212,16 +213,16 @@ def _find_fault(path: Path, start: int, delimiter: str | None, width: int | None
 def states(
     table: Table, unit: str, *, threshold: float | None = None, model: tuple[str, int, int] | None = None
 ) -> npt.NDArray[Any]:
-    """The rows of a table as states of units.
+    """Return the rows of a table as states of units.
 
     Args:
-        table: what was read.
+        table: from `read_rows`.
         unit: the type of the units, as in `symbolic.units`.
         threshold: 1 where a value is above it, else 0, for binary units; None to take the values as they are.
         model: (file, visible units, hidden units) of the model that the rows are for; None for a new one.
 
     Raises:
-        RequestError: wrong width, NaN, or a value that is no state of the unit.
+        RequestError: the width is wrong, or a value is NaN or not a state of the unit.
     """
     import numpy as np
 
