@@ -105,7 +105,7 @@ class Kernels:
         return _with_sizes, (self.path.stem.rpartition("_")[0], self.source, self.sizes)
 
     def sized(self, **sizes: int) -> Kernels:
-        """These kernels for layers of so many units, where no parameter has an axis over the layer and tells.
+        """Return these kernels for layers of given sizes, which are needed where no parameter's axis tells them.
 
         Args:
             sizes: by layer, the number of its units.
@@ -295,7 +295,7 @@ class Kernels:
             parameters: every parameter, by name.
 
         Returns:
-            a number; for a conditional model one a row, shape (rows,).
+            a number; for a conditional model one per row, shape (rows,).
 
         Raises:
             ValueError: there are too many configurations, or no list of them; the message says what to do.
@@ -341,7 +341,7 @@ class Kernels:
             layer = unsaid[0].removeprefix("n_")
             raise ArgumentError(
                 f"no array of this call tells how many units layer {layer} has; say it by sized({layer}=...), which "
-                "gives kernels for so many."
+                "gives kernels for that many."
             )
         arguments = [available[argument] for argument in self._arguments[name]]
         try:

@@ -216,7 +216,7 @@ class _Driver:
                     (node,), sign = node.args, "-"
                 values = sign + self._named(node)
             else:
-                # Of parameters alone: nothing that a compiled loop would be worth its while for.
+                # Of parameters alone: too little work for a compiled loop.
                 body = Body(self.function, self.program)
                 values = body.text(condition.node)
                 self.lines += body.lines
