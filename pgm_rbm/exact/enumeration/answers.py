@@ -1,6 +1,6 @@
 """Exact answers by enumerating some layers and summing the others in closed form.
 
-Of two layers the one with fewer configurations is enumerated, h say; of more, all those that `multilayer` names. Its
+Of two layers the one with fewer configurations is enumerated, h say; of more layers, those that `multilayer` names. Its
 free energy F(h) has the other layer summed out, so
 
     ln Z = ln Σ_h e^{−F(h)},    ⟨f⟩ = Σ_h p(h) ⟨f⟩_h,    p(h) = e^{−F(h)} / Z,
@@ -8,7 +8,7 @@ free energy F(h) has the other layer summed out, so
 with ⟨f⟩_h the exact average given h, and one pass gives ln Z and every average. Between units of finitely many states
 the pass multiplies tables (`products`); otherwise, where single weights reach hundreds of nats, and with the kernels'
 target ``"numpy"``, it asks the kernels for F(h) block by block. It is cut into shards that do not depend on the number
-of threads and are joined in a fixed order, on this machine or on several (`shards`). All is done in float64, whatever
+of threads and are joined in a fixed order, on this machine or on several (`shards`). All numbers are float64, whatever
 the dtype of the parameters, and weights of any size neither overflow nor vanish.
 """
 
@@ -93,13 +93,13 @@ def log_partition(model: Model, budget: Budget = Budget()) -> LogPartition:
 
 
 def expectations(model: Model, budget: Budget = Budget()) -> Expectations:
-    """Return ln Z and the average of every −∂E/∂θ under the model (Term B), in one pass. Raises as `log_partition`."""
+    """Return ln Z and the average of every −∂E/∂θ under the model (Term B), in one pass; errors as `log_partition`."""
     task = make_plan(model, budget, averages=True).require()
     part = run(task, budget, "averages")
     return Expectations(part.log, task.averages(part))
 
 
 def gradient(model: Model, x: npt.NDArray[Any], budget: Budget = Budget()) -> Gradient:
-    """Return the exact gradient of the mean ln p(v) over the rows of ``x``. Raises as `log_partition`."""
+    """Return the exact gradient of the mean ln p(v) over the rows of ``x``; errors as `log_partition`."""
     under_model = expectations(model, budget)
     return Gradient(multilayer.data_phase(model, x, budget), under_model.phase)

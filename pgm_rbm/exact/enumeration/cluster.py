@@ -1,6 +1,6 @@
 """Executors of a Dask cluster, for enumerations that are too large for one machine.
 
-Dask comes with the extra ``distributed`` and is imported when a cluster is asked for.
+Dask comes with the extra ``distributed`` and is imported with the first cluster.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ __all__ = ["MissingDaskError", "dask_executor", "own_executor", "sent_once"]
 
 @contextmanager
 def dask_executor(address: str, timeout: float = 30.0) -> Iterator[Executor]:
-    """An executor on the workers of a running Dask cluster; the connection is closed at the end of the block.
+    """Yield an executor on the workers of a running Dask cluster, and close the connection at the end of the block.
 
     Args:
-        address: of the scheduler, such as ``"tcp://10.0.0.1:8786"``.
-        timeout: seconds to wait for it.
+        address: the scheduler's, such as ``"tcp://10.0.0.1:8786"``.
+        timeout: seconds to wait for the scheduler.
 
     Raises:
         MissingDaskError: Dask is not installed.
         OSError: nothing answers at the address.
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     try:
         from distributed import Client
@@ -39,10 +39,10 @@ def dask_executor(address: str, timeout: float = 30.0) -> Iterator[Executor]:
 
 
 def own_executor(executor: Executor) -> tuple[Executor, bool]:
-    """The executor to use for one run, and whether it is of use to nobody else.
+    """Return the executor to use for one run, and whether it belongs to that run alone.
 
-    That is the one passed in, but for one of Dask's another one with the same client and settings, so that all calls of
-    the run can be cancelled at once: one by one takes milliseconds each.
+    It is the one passed in. In place of one of Dask's it is another one with the same client and settings, so that all
+    calls of the run can be cancelled at once; one by one takes milliseconds each.
     """
     client = _client(executor)
     if client is None:
@@ -51,9 +51,9 @@ def own_executor(executor: Executor) -> tuple[Executor, bool]:
 
 
 def sent_once(executor: Executor, value: Any) -> Any:
-    """What to pass to an executor's calls for a value: itself, but for one of Dask's a handle.
+    """Return what stands for a value in an executor's calls: the value, or a handle for an executor of Dask's.
 
-    Dask would otherwise send and hash the value with every call, milliseconds each; so its workers are sent it now.
+    Dask would send and hash the value with every call, milliseconds each; so its workers are sent it now.
     """
     client = _client(executor)
     if client is None:
@@ -61,10 +61,10 @@ def sent_once(executor: Executor, value: Any) -> Any:
     try:
         return client.scatter(value, broadcast=True, hash=False)
     except Exception:
-        # There is no worker yet, or the connection is lost, which the calls will tell.
+        # There is no worker yet, or the connection is lost; the calls will tell.
         return value
 
 
 def _client(executor: Executor) -> Any:
-    """Dask's client, where the executor is one of Dask's."""
+    """Return Dask's client, or None where the executor is not one of Dask's."""
     return getattr(executor, "_client", None) if type(executor).__module__.startswith("distributed.") else None

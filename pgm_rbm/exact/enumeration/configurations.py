@@ -1,6 +1,6 @@
 """Answers that look at every configuration on its own: independent draws, and entropies.
 
-They go through the enumeration run by run, a run being small enough to hold a number for each of its configurations.
+They go through the enumeration run by run; a run is small enough to hold a number per configuration.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from pgm_rbm.model.model import Model
 __all__ = ["joint_entropy", "layer_entropy", "no_room", "sample"]
 
 Floats = npt.NDArray[np.float64]
-_OUTER = 256
-# Numbers held at once.
+# Numbers that a thread holds at once while it averages ln μ: 2 MB.
 _VALUES = 2**18
 
 
@@ -42,12 +41,12 @@ def sample(
     seed: int,
     budget: Budget = Budget(),
 ) -> tuple[FloatArray, FloatArray]:
-    """Independent draws (v, h) from the model itself: the enumerated layers from their exact distribution, then the
-    others given them.
+    """Return independent draws (v, h) from the model: of the enumerated layers from their exact distribution, then of
+    the others given them.
 
     Args:
         model: the model.
-        n: how many draws.
+        n: the number of draws.
         seed: 64-bit seed.
         budget: what the enumeration may take.
 
@@ -89,7 +88,7 @@ def sample(
 
 
 def no_room(plan: Plan, n: int) -> EnumerationLimitError | None:
-    """Return the refusal of ``n`` draws that take more memory than is held where no limit is given, else None."""
+    """Return the refusal of ``n`` draws that take more memory than is held without a limit, else None."""
     item = np.dtype(np.float64).itemsize
     # Uniform numbers and the places they choose, all states, and the fields that those not enumerated are drawn in.
     memory = n * item * (4 + 2 * sum(plan.model.layout.widths.values()))
@@ -112,7 +111,7 @@ def _log_sum(logs: Floats) -> float:
 
 
 def _draw(logs: Floats, uniforms: Floats) -> npt.NDArray[np.intp]:
-    """Places drawn with probabilities proportional to e^{logs}, by inverting the distribution function."""
+    """Return places drawn with probabilities proportional to e^{logs}, by inverting the distribution function."""
     cumulative = np.cumsum(np.exp(logs - logs.max()))
     return np.minimum(np.searchsorted(cumulative, uniforms * cumulative[-1], side="right"), len(cumulative) - 1)
 
@@ -122,20 +121,21 @@ def joint_entropy(
     tempered: Callable[[], tuple[Kernels, str]],
     budget: Budget = Budget(),
 ) -> float:
-    """The entropy of p(v, h) in nats, of a density where units are continuous: ln Z + ⟨E⟩ − ⟨ln μ⟩, with μ what states
-    weigh of themselves.
+    """Return the entropy of p(v, h) in nats, ln Z + ⟨E⟩ − ⟨ln μ⟩, with μ what states weigh of themselves; of a density
+    where units are continuous.
 
     Where E is linear in its parameters θ, ⟨E⟩ = Σ θ ⟨∂E/∂θ⟩. Else it is the derivative −∂ ln Z(β)/∂β of the energy β E
     at β = 1.
 
     Args:
         model: the model.
-        tempered: makes the kernels of β E, and says what the parameter β is called; asked where E is not linear.
+        tempered: makes the kernels of β E and names the parameter β; it is called where E is not linear.
         budget: as for `sample`.
 
     Raises:
-        EnumerationLimitError: too many configurations.
-        NoFiniteDomainError: both layers have infinitely many states, or one that weigh of themselves.
+        EnumerationLimitError: there are too many configurations.
+        NoFiniteDomainError: both layers have infinitely many states, or one of them has such states with a weight of
+            their own.
     """
     for layer, unit in model.units.items():
         if domain_of(unit) is None and has_measure(unit):
@@ -166,8 +166,10 @@ _LINEAR: WeakKeyDictionary[Kernels, bool] = WeakKeyDictionary()
 
 
 def _is_linear(kernels: Kernels) -> bool:
-    """Whether E = Σ θ ∂E/∂θ, which is whether E grows in proportion with all parameters (Euler); tried on random
-    ones."""
+    """Return whether E = Σ θ ∂E/∂θ, that is whether E grows in proportion with all parameters (Euler).
+
+    It is tried on random parameters.
+    """
     if kernels not in _LINEAR:
         rng = np.random.default_rng(0)
         sizes = dict.fromkeys(kernels.layers, 2)
@@ -204,7 +206,7 @@ def _mean_log_measure(model: Model, weighing: Sequence[str], log_z: float, budge
 
 
 def _average(task: LayerSum, function: Callable[[Floats], Floats], most: int, log_z: float, budget: Budget) -> float:
-    """The average of a function of the enumerated layer, ``most`` rows at a time."""
+    """Return the average of a function of the enumerated layer, evaluated ``most`` rows at a time."""
     (layer,), runs = task.kept, task.runs()
 
     def work(run: range) -> float:
@@ -223,12 +225,12 @@ def layer_entropy(
     layer: str,
     budget: Budget = Budget(),
 ) -> float:
-    """The entropy of one layer's own distribution in nats, by enumerating that layer. Arguments as `sample`."""
+    """Return the entropy of one layer's own distribution in nats, by enumerating that layer; see `sample`."""
     task = make_plan(model, budget, layer=layer).require()
     runs = task.runs()
 
     def work(one: range) -> tuple[float, float]:
-        """ln of the run's mass, and the entropy within it."""
+        """Return ln of the run's mass, and the entropy within it."""
         logs = task.log_weights(one)
         mass = _log_sum(logs)
         relative = logs - mass

@@ -15,9 +15,13 @@ from pgm_rbm.machine.workers import workers
 
 __all__ = ["Estimate", "estimate", "extended", "quickest"]
 
+# A trial walks through five outer digits, one chunk of units of two states, and at most 2^15 units of the other layer:
+# 10 ms at 0.14 ns per term.
 _TRIAL_DIGITS, _TRIAL_UNITS = 5, 2**15
+# The quickest of five tries counts; the tries end once they have taken 50 ms together.
 _TRIES, _TRIAL_SECONDS = 5, 0.05
-# What the averages take over ln Z alone: the benchmarks measure it.
+# How many times as long the averages take as ln Z alone: 3.0 with 30 × 22 units, 3.9 with 784 × 20 and 4.3 with
+# 784 × 16 (2 cores, 2026-12).
 _AVERAGES = 4
 
 
@@ -27,7 +31,7 @@ class Estimate:
 
     Attributes:
         operations: configurations times units of the other layers.
-        seconds: on so many threads of this machine; infinite beyond what a float holds.
+        seconds: on this machine; infinite beyond what a float holds.
         memory: bytes at the peak.
     """
 
@@ -37,11 +41,11 @@ class Estimate:
 
 
 def estimate(task: LayerSum, threads: int) -> Estimate:
-    """What a task would cost, from a trial on this machine, on as many threads at once as it would run on.
+    """Return what a task would cost, from a trial on this machine on all threads it would run on.
 
     Args:
         task: what is to be enumerated.
-        threads: how many threads it would run on.
+        threads: the number of threads it would run on.
     """
     if isinstance(task, ProductSum):
         return _of_products(task, threads)
@@ -92,7 +96,7 @@ def _of_kernels(task: KernelSum, threads: int) -> Estimate:
 
 
 def quickest(work: Callable[[], object], threads: int) -> float:
-    """The least time, in seconds, that work took on each of so many threads at once."""
+    """Return the least time in seconds that work took on each of ``threads`` threads at once."""
 
     def timed(_: int) -> float:
         begin = time.perf_counter()
@@ -110,6 +114,6 @@ def quickest(work: Callable[[], object], threads: int) -> float:
 
 
 def extended(seconds: float, whole: int, part: int) -> float:
-    """What the whole takes where a part of it takes so many seconds; the whole can outnumber what a float holds."""
+    """Return the seconds of the whole, a part of which takes ``seconds``; the whole may be more than a float holds."""
     ratio = -(-whole // part)
     return seconds * ratio if ratio < 2**1000 else math.inf

@@ -28,8 +28,12 @@ from pgm_rbm.model.model import Model
 
 __all__ = ["FisherInformation", "expected_seconds", "fisher_information", "require_within_limits"]
 
+# Numbers that a thread holds at once, 16 MB; 2^14 to 2^23 take as long as each other (109 parameters and 1,024
+# configurations, 15 ms, one thread, 2 cores, 2026-12).
 _VALUES = 2**21
+# Numbers of a trial, 2 MB.
 _TRIAL_VALUES = 2**18
+# Every piece ends in a matrix of its own, so there are few.
 _PIECES = 64
 
 _NOT_PRODUCTS = (
@@ -53,10 +57,10 @@ class FisherInformation:
     shapes: Mapping[str, tuple[int, ...]]
 
     def flat(self, values: Phase) -> Floats:
-        """Numbers by parameter as one vector in the order of the matrix, shape (p,).
+        """Return numbers by parameter as one vector in the order of the matrix, shape (p,).
 
         Raises:
-            ValueError: a parameter is missing or another shape.
+            ValueError: a parameter is missing or has another shape.
         """
         for name, shape in self.shapes.items():
             if name not in values or np.shape(values[name]) != shape:
@@ -65,7 +69,7 @@ class FisherInformation:
         return np.concatenate([np.asarray(values[name], dtype=np.float64).ravel() for name in self.shapes])
 
     def by_parameter(self, vector: Floats) -> Phase:
-        """What `flat` made, by parameter again."""
+        """Return a vector as `flat` makes it by parameter again."""
         result: Phase = {}
         start = 0
         for name, shape in self.shapes.items():
@@ -77,7 +81,7 @@ class FisherInformation:
     def natural(
         self, gradient: Phase, damping: float, masks: Mapping[str, npt.NDArray[np.bool_]] | None = None
     ) -> Phase:
-        """(F + λ 1)⁻¹ g, the steepest direction in the distance between distributions (Amari 1998, theorem 1).
+        """Return (F + λ 1)⁻¹ g, the steepest direction in the distance between distributions (Amari 1998, theorem 1).
 
         Args:
             gradient: g, by parameter.
@@ -105,7 +109,7 @@ class FisherInformation:
 
 
 def require_within_limits(model: Model, budget: Budget = Budget(), memory_limit: float | None = None) -> None:
-    """Raise what `fisher_information` would raise before it starts. Arguments as there."""
+    """Raise the errors that `fisher_information` raises before it starts; arguments as there."""
     for axes in model.kernels.parameters.values():
         # Not so a single number, and weights that all units of a layer share.
         if not layer_axes(axes) or not {axis.split(".")[0] for axis in axes} <= set(axes):
@@ -142,7 +146,7 @@ def require_within_limits(model: Model, budget: Budget = Budget(), memory_limit:
 
 
 def expected_seconds(model: Model, threads: int) -> float:
-    """How long the Fisher information would take, from a trial on some configurations on as many threads."""
+    """Return the seconds that the Fisher information would take, from a trial on some configurations."""
     v = model.kernels.visible[0]
     task, raised = task_of(model, v), model.lifted()
     p = sum(value.size for value in model.parameters.values())
@@ -154,7 +158,7 @@ def expected_seconds(model: Model, threads: int) -> float:
 
 
 def fisher_information(model: Model, budget: Budget = Budget(), memory_limit: float | None = None) -> FisherInformation:
-    """The Fisher information of p(v) in all parameters, exact, in float64.
+    """Return the Fisher information of p(v) in all parameters, exact, in float64.
 
     Args:
         model: a pairwise energy.
@@ -162,8 +166,7 @@ def fisher_information(model: Model, budget: Budget = Budget(), memory_limit: fl
         memory_limit: bytes it may hold, whatever the limit on configurations.
 
     Raises:
-        EnumerationLimitError: there are more configurations, or it would take more memory or time; nothing has been
-            computed.
+        EnumerationLimitError: it exceeds the budget; nothing has been computed.
         ValueError: a parameter is not finite, a limit is not positive, or the energy is not a sum of products of
             parameters and units.
         NoFiniteDomainError: the visible units have infinitely many states.
@@ -195,7 +198,6 @@ def fisher_information(model: Model, budget: Budget = Budget(), memory_limit: fl
                 matrix += _covariance(raised, states, centre, root)
         return Part(0, 0.0, {"matrix": matrix})
 
-    # Every piece ends in a matrix of its own, so there are few.
     pieces = Cuts.of(len(runs), _PIECES)
     reduction = Reduction(len(pieces))
     for place, part in each(work, pieces, budget, "Fisher information"):
@@ -204,7 +206,7 @@ def fisher_information(model: Model, budget: Budget = Budget(), memory_limit: fl
 
 
 def _covariance(model: Model, states: Floats, centre: Floats, root: Floats) -> Floats:
-    """Σ_v p(v) (Φ(v) − centre)(Φ(v) − centre)ᵀ over these v, with √p(v) in ``root``."""
+    """Return Σ_v p(v) (Φ(v) − centre)(Φ(v) − centre)ᵀ over these v, with √p(v) in ``root``."""
     rows = np.ascontiguousarray(states)
     kernels = model.kernels
     features = _features(model, rows, kernels.mean(kernels.hidden[0], rows, **model.parameters))
@@ -215,9 +217,9 @@ def _covariance(model: Model, states: Floats, centre: Floats, root: Floats) -> F
 
 
 def _features(model: Model, v: FloatArray, h: FloatArray) -> FloatArray:
-    """Φ(v) of each row, every parameter's entries after each other: products of what the parameter's layers are.
+    """Return Φ(v) of each row, the entries of all parameters one after another: products over a parameter's layers.
 
-    Labels are ones and zeros there, or their probabilities, by an axis of their own.
+    A label stands there as ones and zeros, or as its probabilities, along an axis of its own.
     """
     kernels = model.kernels
     by_layer = {kernels.visible[0]: _by_label(kernels, kernels.visible[0], v), kernels.hidden[0]: h}
@@ -232,7 +234,7 @@ def _features(model: Model, v: FloatArray, h: FloatArray) -> FloatArray:
 
 
 def _by_label(kernels: Kernels, layer: str, states: FloatArray) -> FloatArray:
-    """States as they are; labels as ones and zeros, shape (rows, units, labels)."""
+    """Return states as they are, and labels as ones and zeros, shape (rows, units, labels)."""
     axes = [axis for axes in kernels.parameters.values() for axis in axes if axis not in kernels.layers]
     own = [axis for axis in axes if axis == f"{layer}.states"]
     return np.eye(len(states_of(kernels.layers[layer])))[states.astype(np.intp)] if own else states

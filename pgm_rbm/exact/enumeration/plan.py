@@ -26,8 +26,8 @@ from pgm_rbm.model.model import Model
 __all__ = ["SURE", "Plan", "make_plan", "obstacle", "task_of"]
 
 SURE = 2**36
-"""Up to so many configurations times weights, time and memory are within the limits without a trial: one core does 2^37
-a second by products and 2^30 by NumPy's kernels (784×18, 2-core Xeon, 2026-12), so these take a minute at most."""
+"""Configurations times weights up to which time and memory are within the limits without a trial: one core does 2^37
+per second by products and 2^30 by NumPy's kernels (784×18, 2-core Xeon, 2026-12), so these take a minute at most."""
 
 _YEAR = 31_557_600.0
 
@@ -37,7 +37,7 @@ def obstacle(model: Model, averages: bool = False) -> ModelError | None:
 
     Args:
         model: the model.
-        averages: whether averages are wanted besides ln Z.
+        averages: whether averages are asked for besides ln Z.
     """
     if not model.layout.two_sided:
         kept = multilayer.kept_layers(model.layout, averages)
@@ -57,9 +57,9 @@ def task_of(model: Model, layer: str | None = None, averages: bool = False) -> L
 
     Args:
         model: the model.
-        layer: which layer, where there is one on each side. By default the one with fewer configurations; of an energy
-            over any number of layers the smallest set of them that leaves the others a closed form.
-        averages: whether averages are wanted besides ln Z.
+        layer: the layer to enumerate, of two. By default the one with fewer configurations; of an energy over any
+            number of layers the smallest set of them that leaves the others a closed form.
+        averages: whether averages are asked for besides ln Z.
 
     Raises:
         ValueError: a parameter is NaN or infinite.
@@ -110,7 +110,7 @@ class Plan:
 
     @cached_property
     def fits(self) -> bool:
-        """Whether it is within the budget; a trial is made only where there is doubt."""
+        """Whether it is within the budget; only in doubt a trial is made."""
         if not self._is_few:
             return False
         if self.budget.configurations is not None:

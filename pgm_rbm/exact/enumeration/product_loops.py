@@ -30,6 +30,7 @@ of 6.2 (2 cores, 2026-12).
 from __future__ import annotations
 
 import math
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -327,13 +328,14 @@ class Moments(NamedTuple):
     w: Floats
 
     @classmethod
-    def at(cls, tables: Tables, first: int) -> Moments:
-        """Return zeros, before outer configuration ``first``."""
+    def at(cls, tables: Tables, start: int) -> Moments:
+        """Return zeros, before outer configuration ``start``."""
         levels, rows, lanes = len(tables.ends) - 1, len(tables.start), len(tables.weight_lanes)
         places = tables.inner + levels - 1
         sizes = len(tables.lane_rows), lanes, levels, levels * places, levels * rows, places * rows
         room = aligned(sum(sizes))
-        shares, lane_mass, mass, means, sums, pairs = np.split(room, np.cumsum(sizes)[:-1])
+        cuts = pairwise((0, *accumulate(sizes)))
+        shares, lane_mass, mass, means, sums, pairs = (room[first:last] for first, last in cuts)
         return cls(
             room,
             shares,
@@ -343,7 +345,7 @@ class Moments(NamedTuple):
             sums,
             pairs,
             _path(tables),
-            _digits(tables, first),
+            _digits(tables, start),
             np.empty(CHUNK * rows),
             np.empty(CHUNK * rows),
             np.empty(CHUNK),

@@ -38,7 +38,7 @@ class Part:
 
 
 def added(one: Part, other: Part) -> Part:
-    """The sum of two parts."""
+    """Return the sum of two parts."""
     if one.exponent < other.exponent:
         one, other = other, one
     scale = math.ldexp(1.0, max(other.exponent - one.exponent, -2000))
@@ -47,18 +47,18 @@ def added(one: Part, other: Part) -> Part:
 
 
 class Batch(NamedTuple):
-    """A node of the tree: the 2^level shards from number place · 2^level on, or as many of them as there are."""
+    """A node of the tree: the 2^level shards from number place · 2^level on, or those of them that exist."""
 
     level: int
     place: int
 
     def shards(self, in_all: int) -> range:
-        """Their numbers, of ``in_all`` shards."""
+        """Return their numbers, of ``in_all`` shards."""
         return range(self.place << self.level, min((self.place + 1) << self.level, in_all))
 
 
 def batches(in_all: int, level: int, first: int = 0) -> Iterator[Batch]:
-    """Batches of at most 2^level shards that hold every shard from number ``first`` on once, in order."""
+    """Yield batches of at most 2^level shards that hold every shard from number ``first`` on once, in order."""
     while first < in_all:
         # The largest that begins here.
         here = level if first == 0 else min(level, (first & -first).bit_length() - 1)
@@ -70,7 +70,7 @@ class Reduction:
     """Joins parts as they come.
 
     Args:
-        shards: how many there are.
+        shards: the number of shards.
     """
 
     def __init__(self, shards: int):
@@ -78,13 +78,13 @@ class Reduction:
         self._seen: set[Batch] = set()
         self._waiting: dict[Batch, Part] = {}
         self.done = 0
-        """How many shards have been taken in."""
+        """The number of shards that have been taken in."""
 
     def add(self, place: int, part: Part, level: int = 0) -> bool:
-        """Take in the part of one shard or batch; False, and nothing changes, if it has been taken in before.
+        """Take in the part of one shard or batch, and return whether it is new; one that is not changes nothing.
 
         Args:
-            place, level: which batch it is of; no shard may be in two different ones.
+            place, level: the batch it belongs to; no shard may be in two different ones.
             part: the sum over it.
         """
         batch = Batch(level, place)

@@ -1,9 +1,9 @@
 """Running the shards of an enumeration: on this machine's threads, or on any `concurrent.futures.Executor`.
 
-A task is a picklable object that turns a shard, a range of configurations, into a `Part`. Whatever computes a shard
-gives the same bits, so one that is lost is computed again and one that comes twice is dropped. An executor is handed
-batches, nodes of the tree along which parts are joined: as many shards at once as make the way there and back cheap
-beside the work, which changes no bit either.
+A task is a picklable object that turns a shard, a range of configurations, into a `Part`. A shard has the same bits
+wherever it is computed, so a lost one is computed again and one that comes twice is dropped. An executor is handed
+batches, nodes of the tree along which parts are joined: enough shards at once to make the way there and back cheap
+beside the work. Batches change no bit either.
 """
 
 from __future__ import annotations
@@ -30,17 +30,21 @@ __all__ = ["Cuts", "Task", "each", "run"]
 
 Result = TypeVar("Result")
 
-# Batches that are out at a time: some, and two for each worker that there seems to be.
+# The numbers below are rules of patience and of memory, chosen and not measured: they change no bit.
+# Batches that are out at a time: these, and two for each worker that there seems to be.
 _LEAST_OUT = 16
-# A batch is at most so large a share of what is left for one worker, so that all of them end at about the same time;
-# and takes at most so long, or half as long as all has taken so far, so that little is lost with one, and progress is
-# seen.
+# A batch is at most a quarter of what is left for one worker, so that all workers end at about the same time. It takes
+# at most 30 seconds, or half as long as all has taken so far, so that little is lost with it and progress is seen.
 _SHARE = 4
 _BATCH_SECONDS = 30.0
+# Batches that wait on this machine at once; more shards are joined in larger batches.
 _MOST_BATCHES_HERE = 2**18
+# How often a batch is handed out before it is computed here.
 _ATTEMPTS = 3
+# An answer is late after ten times the slowest batch, and after a minute at least; see `_Remote._wonder`.
 _LATE = 10.0
 _LATE_AT_LEAST = 60.0
+# Tasks that a worker keeps unpickled: the one at hand, and the one before, of which batches may still come.
 _TASKS_KEPT = 2
 
 
@@ -50,8 +54,8 @@ class Cuts(Sequence[range]):
 
     Attributes:
         length: of the whole.
-        pieces: how many; no more than there are units.
-        unit: a multiple of which each piece is long, but for the last one.
+        pieces: their number; at most the number of units.
+        unit: each piece but the last is a multiple of it long.
     """
 
     length: int
@@ -60,7 +64,7 @@ class Cuts(Sequence[range]):
 
     @classmethod
     def of(cls, length: int, wanted: int, unit: int = 1) -> Cuts:
-        """So many pieces as are wanted, but at least one and none that is empty."""
+        """Return ``wanted`` pieces, but at least one and none that is empty."""
         return cls(length, max(1, min(wanted, -(-length // unit))), unit)
 
     def __len__(self) -> int:
@@ -86,11 +90,11 @@ class Task(Protocol):
     """What is computed on every shard."""
 
     def shards(self) -> Sequence[range]:
-        """All shards; they depend on nothing but the task."""
+        """Return all shards; they depend on the task alone."""
         ...
 
     def __call__(self, shard: range) -> Part:
-        """The sums over one of them."""
+        """Return the sums over one of them."""
         ...
 
 
@@ -134,7 +138,7 @@ def each(
     budget: Budget = Budget(),
     what: str = "",
 ) -> Iterator[tuple[int, Result]]:
-    """Pairs (number of the piece, what ``work`` makes of it), as they are done on this machine's threads.
+    """Yield pairs (number of a piece, ``work`` of it), as they are done on this machine's threads.
 
     Args:
         work: what to do with a piece.
@@ -150,7 +154,7 @@ def each(
 
 
 def _joined(task: Task, shards: Sequence[range], batch: Batch, given_up: Callable[[], bool] = lambda: False) -> Part:
-    """The sum over the shards of a batch, joined as `Reduction` joins all of them."""
+    """Return the sum over the shards of a batch, joined as `Reduction` joins all of them."""
     own = batch.shards(len(shards))
     reduction = Reduction(len(own))
     for place, number in enumerate(own):
@@ -189,9 +193,9 @@ def _received(key: str, pickled: bytes) -> _Sent:
 
 
 def _computed(sent: _Sent, batch: Batch) -> tuple[Batch, Part, float]:
-    """What an executor is asked for: the sum over a batch, and the seconds it took.
+    """Return a batch, the sum over it and the seconds it took; an executor is asked for this.
 
-    The batch goes back along with it, so that an answer tells what it answers.
+    The batch goes back with the sum, so that an answer says what it answers.
     """
     begin = time.perf_counter()
     with workers(1):
@@ -200,7 +204,7 @@ def _computed(sent: _Sent, batch: Batch) -> tuple[Batch, Part, float]:
 
 
 def _nothing() -> None:
-    """What is asked of an executor to see whether it still takes anything."""
+    """Do nothing; an executor is asked for this to see whether it still takes anything."""
 
 
 class _Remote:
@@ -238,7 +242,7 @@ class _Remote:
         self._handle: Any = sent_once(self._executor, self._sent)
 
     def run(self, level: int) -> Iterable[Batch]:
-        """Compute what the executor can be brought to; batches of what is left, of 2^level shards at most."""
+        """Compute what the executor will, and return batches of what is left, of 2^level shards at most."""
         try:
             while self._executor is not None and (self._again or self._next < self._shards or self._futures):
                 self._hand_out()
@@ -269,7 +273,7 @@ class _Remote:
 
     @property
     def _workers(self) -> float:
-        """How many workers there seem to be: how many seconds of work have come back a second."""
+        """The number of workers there seem to be: the seconds of work that have come back per second."""
         return max(1.0, self._seconds / max(time.monotonic() - self._begun, 1e-9))
 
     def _hand_out(self) -> None:
@@ -293,7 +297,7 @@ class _Remote:
                 future.add_done_callback(self._done.put)
 
     def _level(self) -> int:
-        """ln₂ of the number of shards that are handed out at once."""
+        """Return log₂ of the number of shards that are handed out at once."""
         if not self._seconds:
             return 0
         share = (self._shards - self._next) / (_SHARE * self._workers)
@@ -330,7 +334,7 @@ class _Remote:
             self._reason = f"the executor failed {_ATTEMPTS} times, at last with {error!r}."
 
     def _replace(self, error: BaseException) -> None:
-        """The executor is broken: make another one, if that is possible, and hand it what the old one held."""
+        """Make another executor in place of a broken one, if possible, and hand it what the old one held."""
         if self._executor is None:
             return
         broken, self._executor = self._executor, None
@@ -349,10 +353,10 @@ class _Remote:
                 self._reason = f"no other executor could be made: {refused!r}."
 
     def _wonder(self) -> None:
-        """Nothing has come for a while: see whether the executor is still there, and whether what is out is late.
+        """See, after a while of silence, whether the executor is still there and whether what is out is late.
 
-        Nothing is late before something has come, since it may take any time; then it is after ten times as long as
-        any batch took without a word, and a minute at least.
+        Before the first answer nothing is late, since a batch may take any time. After it a batch is late when the
+        silence has lasted ten times as long as any batch took, and a minute at least.
         """
         if self._executor is None:
             return
