@@ -132,7 +132,7 @@ class Derivation:
         """The mean of one unit. Only a conditional has it."""
         return self["mean"].result
 
-    def verify(self, sizes: Mapping[str, int] | None = None, points: int = 4, seed: int = 0) -> Verification:
+    def verify(self, sizes: Mapping[str, int] | None = None, points: int = 32, seed: int = 0) -> Verification:
         """Check every step exactly, on the expressions that are printed, in a model of the given sizes.
 
         Args:

@@ -158,8 +158,16 @@ def equation(left: Expr, right: Expr, **options: Any) -> Layout:
 
 
 def conditions(positive: Iterable[Expr], **options: Any) -> Layout:
-    """Expressions that are positive, as "a > 0, b > 0"."""
-    return comma_row([row(typeset(e, **options), Operator(">"), Number("0")) for e in positive])
+    """Return expressions that are positive, as "a > 0, b > 0"; 1 − δ_im reads i ≠ m."""
+    return comma_row([_condition(expression, **options) for expression in positive])
+
+
+def _condition(positive: Expr, **options: Any) -> Layout:
+    apart = 1 - positive
+    if isinstance(apart, Delta):
+        a, b = (typeset(side, **options) for side in apart.args)
+        return row(a, Operator("≠"), b)
+    return row(typeset(positive, **options), Operator(">"), Number("0"))
 
 
 def reading_order(*expressions: Expr) -> tuple[Layer, ...]:
