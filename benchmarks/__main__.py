@@ -8,7 +8,7 @@ import importlib
 from benchmarks.measure import show_machine
 from pgm_rbm.machine.workers import thread_count
 
-NAMES = ("derivation", "kernels", "arrays", "training", "exact", "structure")
+NAMES = ("start", "derivation", "kernels", "arrays", "training", "exact", "structure")
 
 
 def main() -> None:

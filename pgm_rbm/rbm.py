@@ -1,68 +1,38 @@
 """The restricted Boltzmann machine as a person meets it.
 
-`RBM` is a model of an energy: the pairwise one of two layers, or any other. It holds the parameters, checks what comes
-in, and hands the work on: formulas to the generated kernels, exact answers to `exact`, chains to `sampling`, training
-to `learning`.
+`RBM` is a model of an energy: the pairwise one of two layers, or any other. It has a `Model`, which holds layers,
+kernels and parameters, and hands it to the functions that do the work.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.errors import EnumerationLimitError, ModelError, NotPairwiseError
-from pgm_rbm.exact.enumeration import answers, configurations, multilayer
-from pgm_rbm.exact.enumeration.answers import Expectations, Gradient
-from pgm_rbm.exact.enumeration.configurations import MostProbable
-from pgm_rbm.exact.enumeration.shards import Executors, Progress, showing
-from pgm_rbm.exact.enumeration.sums import lifted, require_domain
-from pgm_rbm.learning.fit import LearningModel
-from pgm_rbm.model.domains import is_finite, is_plain
-from pgm_rbm.model.draw import require_drawable
-from pgm_rbm.model.kernels import FloatArray, Kernels, Phase, checked_parameters, pairwise_kernels
-from pgm_rbm.model.model import States
-from pgm_rbm.model.parameters import checked_sizes, loose_sizes
-from pgm_rbm.partition.result import LogPartition
-from pgm_rbm.sampling.gibbs import Given, clamps_from
-from pgm_rbm.sampling.sampler import checked_given
+from pgm_rbm.face.exact import ExactAnswers, Moments
+from pgm_rbm.learning.history import EpochRecord, History
+from pgm_rbm.learning.settings import Algorithm, MonitorKind, OptimizerName, Run, StepProgress, Training
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.model.model import Model
+from pgm_rbm.model.pairwise import from_arrays, pairwise
+from pgm_rbm.model.states import States, data_rows
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from pgm_rbm.exact.enumeration.fisher import FisherInformation
-    from pgm_rbm.exact.tractability import Tractability
-    from pgm_rbm.graph.bipartite import RBMGraph
     from pgm_rbm.graph.model import GraphModel
-    from symbolic.derivation.trace import Derivation
-    from symbolic.language.energy import Energy
+    from pgm_rbm.learning.updates import Optimiser
+    from symbolic import Derivation, Energy
 
 __all__ = ["RBM", "Moments"]
 
-# How a limit of an elimination is raised by who calls what takes none.
-_RAISED = "Ask rbm.graph, whose methods take a larger {}, for that."
 
-
-@dataclass(frozen=True)
-class Moments:
-    """Exact averages under the model.
-
-    Attributes:
-        v: ⟨v_i⟩, shape (n_visible,).
-        h: ⟨h_j⟩, shape (n_hidden,).
-        vh: ⟨v_i h_j⟩, shape (n_visible, n_hidden).
-    """
-
-    v: FloatArray
-    h: FloatArray
-    vh: FloatArray
-
-
-class RBM(LearningModel):
+class RBM(ExactAnswers):
     """A restricted Boltzmann machine with E(v, h) = −Σ a_i v_i − Σ b_j h_j − Σ v_i w_ij h_j.
 
     Weights start as small normal numbers, biases at zero. States go in and come out as arrays with one configuration a
@@ -97,18 +67,32 @@ class RBM(LearningModel):
         dtype: npt.DTypeLike = np.float64,
         target: str = "numba",
     ):
-        for name, size in (("n_visible", n_visible), ("n_hidden", n_hidden)):
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"{name} must be a positive whole number of units. Got {size!r}.")
-        kernels = pairwise_kernels(visible_units, hidden_units, target)
-        energy: Energy | None = None
-        if not (is_plain(visible_units) and is_plain(hidden_units)):
-            from symbolic import energies
+        self._model = pairwise(n_visible, n_hidden, (visible_units, hidden_units), seed, dtype, target)
+        self._training = Training()
 
-            # There is more than a weight a pair and a bias a unit, so that graphs and the like do not fit.
-            energy = energies.pairwise(visible_units, hidden_units)
-        self._set_up(kernels, {"v": int(n_visible), "h": int(n_hidden)}, energy, seed, dtype)
-        require_drawable(self._layout)
+    @classmethod
+    def _of(cls, model: Model, training: Training | None = None) -> Self:
+        """The face of a model that is made already."""
+        rbm = cls.__new__(cls)
+        rbm._model, rbm._training = model, training or Training()
+        return rbm
+
+    def __getstate__(self) -> dict[str, Any]:
+        from symbolic.language.as_data import energy_to_data
+
+        energy = None if self._model.energy is None else energy_to_data(self._model.energy)
+        bare = replace(self._model, energy=None, conditions=None)
+        return {**vars(self), "_model": bare, "_energy": energy}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from pgm_rbm.model.convergence import convergence_of
+        from symbolic.language.as_data import energy_from_data
+
+        data = state.pop("_energy")
+        vars(self).update(state)
+        energy = None if data is None else energy_from_data(data)
+        conditions = convergence_of(self._model.layout, energy)
+        self._model = replace(self._model, energy=energy, conditions=conditions)
 
     @classmethod
     def from_energy(
@@ -120,7 +104,7 @@ class RBM(LearningModel):
         *,
         dtype: npt.DTypeLike | None = None,
         target: str = "numba",
-    ) -> RBM:
+    ) -> Self:
         """The model of any energy that `symbolic` compiles.
 
         Data of one visible layer are an array; data of several, or with layers that the energy is given, are a dict of
@@ -152,28 +136,9 @@ class RBM(LearningModel):
             >>> RBM.from_energy(deep, sizes={"v": 6, "h": 4, "g": 2}, seed=0, target="numpy")
             RBM(v: 6 spin; h: 4 binary, g: 2 binary; float64)
         """
-        from symbolic import energies
-        from symbolic.language.energy import Energy as AnyEnergy
+        from pgm_rbm.model.of_energy import of_energy
 
-        if not isinstance(energy, AnyEnergy):
-            raise TypeError(f"energy must be a symbolic.Energy; Energy.parse makes one of text. Got {energy!r}.")
-        kernels = energy.compile(target)
-        if parameters is not None and not isinstance(parameters, Mapping):
-            raise TypeError(f"parameters must be a dict from names to arrays. Got {type(parameters).__name__}.")
-        sizes = checked_sizes(kernels, sizes, parameters)
-        if dtype is None:
-            arrays = [np.asarray(value) for value in (parameters or {}).values()]
-            dtype = np.float32 if arrays and all(one.dtype == np.float32 for one in arrays) else np.float64
-        own: Energy | None = energy
-        if tuple(energy.layers) == ("v", "h"):
-            units = [layer.unit for layer in energy.layers.values()]
-            if all(map(is_plain, units)) and energy == energies.pairwise(*units):
-                kernels, own = pairwise_kernels(*units, target), None
-        kernels = kernels.sized(**loose_sizes(kernels, sizes))
-        rbm = cls.__new__(cls)
-        rbm._set_up(kernels, sizes, own, seed, dtype, parameters)
-        require_drawable(rbm._layout)
-        return rbm
+        return cls._of(of_energy(energy, sizes, parameters, seed, dtype, target))
 
     @classmethod
     def from_parameters(
@@ -188,7 +153,7 @@ class RBM(LearningModel):
         mask: npt.ArrayLike | None = None,
         dtype: npt.DTypeLike | None = None,
         target: str = "numba",
-    ) -> RBM:
+    ) -> Self:
         """A model with these parameters, which are copied.
 
         Args:
@@ -204,489 +169,13 @@ class RBM(LearningModel):
             TypeError: an array holds no real numbers.
             ValueError: a shape is wrong, a value is not finite, or a weight that does not exist is not zero.
         """
-        array = np.asarray(weights)
-        if array.ndim != 2 or 0 in array.shape:
-            raise ValueError(
-                f"weights must have two axes, (n_visible, n_hidden), neither empty. Got shape {array.shape}."
-            )
-        if dtype is None:
-            dtype = np.float32 if array.dtype == np.float32 else np.float64
-        rbm = cls(array.shape[0], array.shape[1], visible_units, hidden_units, seed, dtype=dtype, target=target)
-        if mask is not None:
-            chosen = np.asarray(mask)
-            if chosen.shape != array.shape or chosen.dtype != bool:
-                raise ValueError(
-                    f"mask must be a bool array of shape {array.shape}. Got {chosen.dtype} of shape {chosen.shape}."
-                )
-            rbm._mask = chosen.copy()
-        rbm.weights = array
-        rbm.visible_bias = visible_bias
-        rbm.hidden_bias = hidden_bias
-        return rbm
-
-    # The pairwise energy ----------------------------------------------------------------------------------------
-
-    def _parameter(self, attribute: str, layers: tuple[str, ...], usual: str) -> str:
-        """The parameter that is meant by ``weights`` and the like: the only one with these axes, or the usual name."""
-        if len(self._kernels.layers) == 2 and len(self._kernels.visible) == len(self._kernels.hidden) == 1:
-            names = [name for name, axes in self._kernels.parameters.items() if axes == layers]
-            if len(names) == 1 or usual in names:
-                return usual if usual in names else names[0]
-        raise NotPairwiseError(
-            f"this energy has no {attribute}; its parameters are {', '.join(self._parameters)}. Use "
-            f"rbm.parameters[name] and rbm.set_parameters(name=array)."
-        )
-
-    @property
-    def _sides(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return self._kernels.visible[:1], self._kernels.hidden[:1]
-
-    @property
-    def weights(self) -> FloatArray:
-        """w, shape (n_visible, n_hidden). The array is live; assigning copies into it."""
-        return self._parameters[self._parameter("weights", sum(self._sides, ()), "w")]
-
-    @weights.setter
-    def weights(self, value: npt.ArrayLike) -> None:
-        array = checked_parameters(value, "weights", self.weights.shape, self.dtype)
-        if self._mask is not None and array[~self._mask].any():
-            i, j = (int(k) for k in np.argwhere((array != 0) & ~self._mask)[0])
-            raise ValueError(
-                f"weights must be zero where the model has no edge. Got {array[i, j]} at ({i}, {j}); make a model "
-                f"with that edge instead."
-            )
-        self.set_parameters(**{self._parameter("weights", sum(self._sides, ()), "w"): array})
-
-    @property
-    def visible_bias(self) -> FloatArray:
-        """a, shape (n_visible,). The array is live; assigning copies into it."""
-        return self._parameters[self._parameter("visible_bias", self._sides[0], "a")]
-
-    @visible_bias.setter
-    def visible_bias(self, value: npt.ArrayLike) -> None:
-        array = checked_parameters(value, "visible_bias", self.visible_bias.shape, self.dtype)
-        self.set_parameters(**{self._parameter("visible_bias", self._sides[0], "a"): array})
-
-    @property
-    def hidden_bias(self) -> FloatArray:
-        """b, shape (n_hidden,). The array is live; assigning copies into it."""
-        return self._parameters[self._parameter("hidden_bias", self._sides[1], "b")]
-
-    @hidden_bias.setter
-    def hidden_bias(self, value: npt.ArrayLike) -> None:
-        array = checked_parameters(value, "hidden_bias", self.hidden_bias.shape, self.dtype)
-        self.set_parameters(**{self._parameter("hidden_bias", self._sides[1], "b"): array})
-
-    def hidden_mean(self, v: States) -> FloatArray:
-        """⟨h⟩ given each row of v, shape (rows, n_hidden), for a single hidden layer. Raises as `mean` does."""
-        self._only("hidden", self._kernels.hidden)
-        return self.mean(self._kernels.hidden[0], v)
-
-    def visible_mean(self, h: States) -> FloatArray:
-        """⟨v⟩ given each row of h, shape (rows, n_visible), for a single visible layer. Raises as `mean` does."""
-        self._only("visible", self._kernels.visible)
-        return self.mean(self._kernels.visible[0], h)
-
-    # Exact answers ----------------------------------------------------------------------------------------------
-
-    def log_partition(
-        self,
-        method: str = "auto",
-        *,
-        limit: int | None = None,
-        memory_limit: float | None = None,
-        time_limit: float | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-        executor: Executors | None = None,
-    ) -> LogPartition:
-        """ln Z, in nats.
-
-        Args:
-            method: ``"enumeration"`` of the smaller layer; ``"elimination"`` on the graph, for models where few pairs
-                of units have a weight; or ``"auto"``, which takes what `tractability` says: of the ways within the
-                limits, enumeration or else elimination if it takes a second at most, and else the quicker one.
-            limit: the most configurations to enumerate; 2^24 by default.
-            memory_limit, time_limit: bytes and seconds that an elimination may take; 2^30 and 600 by default.
-            threads: how many threads an enumeration uses, all by default; an elimination runs on one. The result does
-                not depend on it.
-            progress: called with (work done, work in all) as it goes on, or True for a bar with the time left on
-                standard error.
-            executor: where an enumeration computes its parts instead of on threads: any
-                `concurrent.futures.Executor`, or a function that makes one and is called anew if one breaks. The
-                result does not depend on it.
-
-        Raises:
-            ValueError: there is no such method, a limit is no positive number or belongs to the other method, or a
-                parameter is not finite.
-            EnumerationLimitError: the smaller layer has more configurations than ``limit``, and the graph is too dense.
-            IntractableError: elimination was asked for, and the graph is too dense.
-            ModelError: the model has no ln Z that can be found in this way; the message says why.
-        """
-        from pgm_rbm.exact import choice
-        from pgm_rbm.machine.budget import Budget
-
-        if method not in ("auto", "enumeration", "elimination"):
-            raise ValueError(f"method must be 'auto', 'enumeration' or 'elimination'. Got {method!r}.")
-        for name, value, other in (
-            ("limit", limit, "elimination"),
-            ("executor", executor, "elimination"),
-            ("memory_limit", memory_limit, "enumeration"),
-            ("time_limit", time_limit, "enumeration"),
-        ):
-            if value is not None and method == other:
-                raise ValueError(f"{name} has no meaning with method={other!r}: leave it out. Got {value!r}.")
-        limits = Budget.of(memory_limit=memory_limit, time_limit=time_limit)
-        if method == "auto":
-            way = choice.taken(self, "ln Z", limits=limits, limit=limit, threads=threads)
-            method = "enumeration" if isinstance(way, choice.Enumerated) else "elimination"
-        if method == "elimination":
-            return choice.eliminated_log_partition(self, limits, progress)
-        return answers.log_partition(
-            self._kernels,
-            self._parameters,
-            limit=limit,
-            threads=threads,
-            progress=progress,
-            executor=executor,
-        )
-
-    def log_probability(
-        self,
-        v: States,
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-    ) -> npt.NDArray[np.float64]:
-        """ln p(v) of each row, in nats, shape (rows,), exact; of a model with inputs, given the row's input.
-
-        It is a density where units are continuous. Arguments and errors as `log_partition` and `energy`.
-        """
-        rows = self._data(v, "v")
-        if self._layout.given:
-            inputs = self._layout.data_states(rows.astype(np.float64))
-            inputs = {layer: inputs[layer] for layer in self._layout.given}
-            each = self._kernels.log_partition(inputs, **lifted(self._parameters))
-            return multilayer.log_probability(self._kernels, self._parameters, rows, 0.0, threads=threads) - each
-        log_z = self.log_partition(limit=limit, threads=threads, progress=progress).value
-        return multilayer.log_probability(self._kernels, self._parameters, rows, log_z, threads=threads)
-
-    def log_likelihood(
-        self,
-        X: States,
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-    ) -> float:
-        """The mean of ln p(v) over the rows of X, in nats, exact. Arguments and errors as `log_probability`."""
-        return float(self.log_probability(X, limit=limit, threads=threads, progress=progress).mean())
-
-    def gradient(
-        self,
-        X: States,
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-        executor: Executors | None = None,
-    ) -> Gradient:
-        """The exact gradient of `log_likelihood`, as Term A − Term B.
-
-        Its ``term_a``, ``term_b`` and ``difference`` map parameters, ``"w"``, ``"a"`` and ``"b"``, to float64 arrays.
-        Arguments and errors as `log_partition` and `energy`.
-        """
-        rows = self._data(X, "X")
-        model = self.expectations(limit=limit, threads=threads, progress=progress, executor=executor).phase
-        data = multilayer.data_phase(self._kernels, self._parameters, rows, threads=threads)
-        return Gradient(self._existing(data), model)
-
-    def _existing(self, phase: Phase) -> Phase:
-        """The same with zero for parameters that do not exist: weights without an edge, diagonals that are zero."""
-        return phase | {name: phase[name] * mask for name, mask in self._masks().items()}
-
-    def expectations(
-        self,
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-        executor: Executors | None = None,
-    ) -> Expectations:
-        """The average of −∂E/∂θ under the model for every parameter θ, in ``phase``, and ln Z; exact.
-
-        A weight that does not exist, by the model's mask, has the average 0. Arguments and errors as `log_partition`.
-        """
-        result = self._averages(limit, threads, progress, executor, every_pair=self._mask is None)
-        return Expectations(result.log_partition, self._existing(result.phase))
-
-    def _averages(
-        self,
-        limit: int | None,
-        threads: int | None,
-        progress: bool | Progress | None,
-        executor: Executors | None,
-        *,
-        every_pair: bool,
-    ) -> Expectations:
-        """Averages, with those of pairs of units that have no edge if ``every_pair``."""
-        from pgm_rbm.exact import choice
-
-        way = choice.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
-        if isinstance(way, choice.Enumerated):
-            return answers.expectations(
-                self._kernels,
-                self._parameters,
-                limit=limit,
-                threads=threads,
-                progress=progress,
-                executor=executor,
-            )
-        from pgm_rbm.exact.elimination import sparse
-
-        with showing(progress, "averages") as shown:
-            return sparse.expectations(cast("RBMGraph", self.graph), every_pair=every_pair, progress=shown)
-
-    def moments(
-        self,
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-        executor: Executors | None = None,
-    ) -> Moments:
-        """⟨v⟩, ⟨h⟩ and ⟨v hᵀ⟩ of all pairs of units under the model of the pairwise energy, exact.
-
-        On a graph that is eliminated, pairs without an edge take an elimination for each state of each unit of one
-        side. Arguments and errors as `log_partition`, and IntractableError where those would take too long.
-        """
-        if not self.is_pairwise:
-            raise NotPairwiseError(
-                "moments belong to the pairwise energy. Ask for expectations(), the average of every -dE/dtheta."
-            )
-        phase = self._averages(limit, threads, progress, executor, every_pair=True).phase
-        return Moments(v=phase["a"], h=phase["b"], vh=phase["w"])
-
-    def entropy(
-        self,
-        of: str = "joint",
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-    ) -> float:
-        """The entropy in nats, exact.
-
-        Args:
-            of: ``"joint"`` for p(v, h), by enumerating the smaller layer or by elimination on the graph; ``"v"`` or
-                ``"h"`` for one layer's own distribution, by enumerating that layer.
-            limit, threads, progress: as for `log_partition`.
-
-        Raises:
-            ValueError: ``of`` is something else, or a parameter is not finite.
-            NoFiniteDomainError: the layer has infinitely many states, or for the joint entropy both have, or one whose
-                states weigh of themselves, such as Poisson units.
-            EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
-        """
-        from pgm_rbm.exact import choice
-
-        self._require_two_sides("the entropy")
-        if of == "joint":
-            way = choice.taken(self, "marginals", limit=limit, threads=threads, raised=_RAISED)
-            if not isinstance(way, choice.Enumerated):
-                return self.graph.entropy(progress=progress)
-            return configurations.joint_entropy(
-                self._kernels, self._parameters, self._tempered, limit=limit, threads=threads, progress=progress
-            )
-        return configurations.layer_entropy(
-            self._kernels, self._parameters, _checked_layer(of), limit=limit, threads=threads, progress=progress
-        )
-
-    def _tempered(self) -> tuple[Kernels, str]:
-        """The kernels of β E, and the name of the parameter β."""
-        energy, beta = self.symbolic_energy.tempered()
-        return energy.compile(self._kernels.target), beta.name
-
-    def kl_divergence(
-        self,
-        X: States,
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-    ) -> float:
-        """KL(q ‖ p) in nats, exact, from the distribution q of the rows of X to the model's p(v); of a model with
-        inputs, that of q(v) to p(v) given the input, averaged over the rows.
-
-        It is −H(q) minus `log_likelihood`, so it has the same gradient but for the sign, and is 0 where every row is as
-        probable as it is frequent. Arguments and errors as `log_probability`.
-
-        Raises:
-            NoFiniteDomainError: the visible units have infinitely many states, and no data q is absolutely continuous.
-        """
-        for layer in self._kernels.visible:
-            require_domain(self._kernels, layer)
-        distinct, counts = np.unique(self._data(X, "X"), axis=0, return_counts=True)
-        q = conditional = counts / counts.sum()
-        if self._layout.given:
-            inputs = np.concatenate([distinct[:, self._layout.data_columns[one]] for one in self._layout.given], axis=1)
-            _, place = np.unique(inputs, axis=0, return_inverse=True)
-            conditional = q / np.bincount(place.ravel(), q)[place.ravel()]
-        log_p = self.log_probability(self._by_layer(distinct), limit=limit, threads=threads, progress=progress)
-        return float(q @ (np.log(conditional) - log_p))
-
-    def most_probable(
-        self,
-        given: Given | None = None,
-        of: str = "joint",
-        *,
-        limit: int | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-    ) -> MostProbable:
-        """A configuration that none exceeds in probability, exact.
-
-        Args:
-            given: units whose values are known, such as ``{("v", 3): 1}``; the most probable values of all others are
-                sought.
-            of: ``"joint"`` for the pair (v, h) of the largest p(v, h), by enumerating the smaller layer or else by
-                elimination on the graph; ``"v"`` or ``"h"`` for one layer with the other one summed out, by enumerating
-                that layer.
-            limit, threads, progress: as for `log_partition`.
-
-        Returns:
-            `MostProbable` with ``visible``, ``hidden`` and ``log_probability``.
-
-        Raises:
-            ValueError: ``of`` is something else, ``given`` is used with one layer, or the most probable pair is asked
-                of units that are labels.
-            UnknownVariableError, ValueOutsideDomainError: ``given`` does not fit the model.
-            NoFiniteDomainError: units have infinitely many states; with ``of="joint"`` those of either layer.
-            EnumerationLimitError: the layer to be enumerated has more configurations than ``limit``.
-        """
-        self._require_two_sides("the most probable configuration")
-        chosen = checked_given(given)
-        if of == "joint":
-            clamps = clamps_from(chosen, self._kernels, self._parameters, 1)
-            try:
-                return configurations.most_probable(
-                    self._kernels, self._parameters, clamps, limit=limit, threads=threads, progress=progress
-                )
-            except EnumerationLimitError as refused:
-                from pgm_rbm.exact import choice
-
-                choice.require_elimination(self, "most probable", refused, _RAISED)
-            best = self.graph.most_probable(chosen, progress=progress)
-            states = np.array([best[node] for node in self.graph], dtype=self.dtype)
-            return MostProbable(states[: self.n_visible], states[self.n_visible :], best.log_probability)
-        layer = _checked_layer(of)
-        if chosen:
-            raise ValueError(f"given must be left out with of={of!r}. Use of='joint' to fix units.")
-        states, log_p = configurations.most_probable_of_layer(
-            self._kernels, self._parameters, layer, limit=limit, threads=threads, progress=progress
-        )
-        states = states.astype(self.dtype)
-        return MostProbable(states if layer == "v" else None, states if layer == "h" else None, log_p)
-
-    def _exact_draws(
-        self, n: int, seed: int, limit: int | None, threads: int | None, progress: bool | Progress | None
-    ) -> Any:
-        try:
-            return super()._exact_draws(n, seed, limit, threads, progress)
-        except EnumerationLimitError as refused:
-            from pgm_rbm.exact import choice
-
-            choice.require_elimination(self, "samples", refused, _RAISED, n)
-        drawn = self.graph.sample(n, seed=seed, progress=progress)
-        return drawn[:, : self.n_visible].astype(self.dtype)
-
-    def _term_b(self, steps: int, limit: int | None, threads: int | None) -> Callable[[], Phase] | None:
-        try:
-            return super()._term_b(steps, limit, threads)
-        except EnumerationLimitError as refused:
-            from pgm_rbm.exact import choice
-
-            return choice.eliminated_term_b(self, steps, limit, refused, _RAISED)
-
-    def fisher_information(
-        self,
-        *,
-        limit: int | None = None,
-        memory_limit: float | None = None,
-        threads: int | None = None,
-        progress: bool | Progress | None = None,
-    ) -> FisherInformation:
-        """The Fisher information of p(v) in all parameters, exact, by enumerating the visible layer.
-
-        Args:
-            limit: the most visible configurations to enumerate. By default 2^24, and no more than are expected to take
-                10 minutes and 1 GiB; who sets a limit has these lifted.
-            memory_limit: bytes it may hold, whatever the limit. The matrix alone takes 8 p² for p parameters.
-            threads, progress: as for `log_partition`.
-
-        Returns:
-            `FisherInformation` with ``matrix``; its ``natural(gradient.difference, damping)`` is the natural gradient.
-
-        Raises:
-            EnumerationLimitError: more configurations, memory or time than allowed; nothing has been computed.
-            ValueError: a parameter is not finite, or a limit not positive.
-        """
-        from pgm_rbm.exact.enumeration.fisher import fisher_information
-
-        self._require_two_sides("the Fisher information")
-        return fisher_information(
-            self._kernels,
-            self._parameters,
-            limit=limit,
-            memory_limit=memory_limit,
-            threads=threads,
-            progress=progress,
-        )
-
-    def tractability(
-        self, *, limit: int | None = None, memory_limit: int | None = None, time_limit: float | None = None
-    ) -> Tractability:
-        """The ways to exact answers, with operations, memory and seconds on this machine; nothing else is computed.
-
-        Args:
-            limit: configurations that enumeration may visit; 2^24 by default.
-            memory_limit, time_limit: bytes and seconds that elimination may take; 2^30 and 600 by default.
-
-        Returns:
-            A report to print, whose ``method`` is the way to ln Z that `log_partition` takes by default, or
-            ``"sampling"`` where it refuses; its notes say why a way is missing.
-
-        Raises:
-            ValueError: a limit is no positive number, or a parameter is not finite.
-        """
-        from pgm_rbm.exact import choice
-
-        return choice.tractability(self, limit=limit, memory_limit=memory_limit, time_limit=time_limit)
-
-    # Files, graph and derivation ---------------------------------------------------------------------------------
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> RBM:
-        """The model that `save` wrote; ``fit(..., resume=True)`` goes on from where it stood.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ModelFileError: it is damaged, something else, or of a later version; the message says which.
-        """
-        from pgm_rbm.formats import rbm_file
-
-        return rbm_file.read(path, cls)
+        units = visible_units, hidden_units
+        return cls._of(from_arrays(weights, visible_bias, hidden_bias, units, seed, mask, dtype, target))
 
     @classmethod
     def from_graph(
-        cls,
-        graph: nx.Graph,
-        seed: int | None = None,
-        *,
-        dtype: npt.DTypeLike = np.float64,
-        target: str = "numba",
-    ) -> RBM:
+        cls, graph: nx.Graph, seed: int | None = None, *, dtype: npt.DTypeLike = np.float64, target: str = "numba"
+    ) -> Self:
         """The model of a bipartite graph: nodes with ``units`` and ``bias``, edges with ``weight``.
 
         A pair of units without an edge has no weight: it is zero, and training leaves it so. Rows and columns of the
@@ -700,19 +189,37 @@ class RBM(LearningModel):
             NotBipartiteError: the graph has an odd cycle; the message shows it.
             ModelError: a node's or an edge's attributes make no model.
         """
-        from pgm_rbm.graph.bipartite import arrays_from_graph
+        from pgm_rbm.graph.arrays import arrays_from_graph
 
-        arrays = arrays_from_graph(graph)
-        return cls.from_parameters(
-            arrays.weights,
-            arrays.visible_bias,
-            arrays.hidden_bias,
-            *arrays.units,
-            seed,
-            mask=arrays.mask,
-            dtype=dtype,
-            target=target,
-        )
+        found = arrays_from_graph(graph)
+        arrays = found.weights, found.visible_bias, found.hidden_bias
+        return cls._of(from_arrays(*arrays, found.units, seed, found.mask, dtype, target))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the model that `save` wrote; ``fit(..., resume=True)`` goes on from where it stood.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ModelFileError: it is damaged, something else, or of a later version; the message says which.
+        """
+        from pgm_rbm.formats import rbm_file
+
+        return cls._of(*rbm_file.read(path))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file: parameters, mask, history, and where training stands. Nothing is pickled.
+
+        The file appears whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+            ValueError: a parameter is not finite.
+            TypeError: it was trained with an optimiser that is not one of this library's.
+        """
+        from pgm_rbm.formats import rbm_file
+
+        rbm_file.write(path, self._model, self._training)
 
     @property
     def graph(self) -> GraphModel:
@@ -726,42 +233,131 @@ class RBM(LearningModel):
             ModelError: the units are vectors or their values cannot be listed, or an energy other than the pairwise one
                 has layers that are given or more terms than a graph can hold.
         """
-        from pgm_rbm.graph.bipartite import RBMGraph
-        from pgm_rbm.graph.model import GraphModel
+        from pgm_rbm.graph.from_model import graph_of
 
-        if self._has_arrays_of_graph:
-            w, a, b = (self._parameters[name] for name in ("w", "a", "b"))
-            return RBMGraph.from_arrays(w, a, b, self.visible_units, self.hidden_units, self._mask)
-        if self._layout.given:
-            raise ModelError(
-                f"the model is given {', '.join(self._layout.given)}. Call GraphModel.from_energy with their states."
-            )
-        return GraphModel.from_energy(self.symbolic_energy, self.parameters, self.sizes)
-
-    @property
-    def _has_arrays_of_graph(self) -> bool:
-        """Whether its parameters are those of a graph: a weight for each pair of units and a bias for each unit."""
-        if self.is_pairwise:
-            return True
-        units = list(self.units.values())
-        if tuple(self.units) != ("v", "h") or self._layout.given:
-            return False
-        if not all(is_plain(unit) or is_finite(unit) for unit in units):  # vectors, angles
-            return False
-        from symbolic import energies
-
-        return not all(map(is_plain, units)) and self.symbolic_energy == energies.pairwise(*units)
+        return graph_of(self._model)
 
     def derivation(self, parameter: str = "w") -> Derivation:
-        """The derivation of ∂ ln p(v) / ∂θ for this model's energy, as Term A − Term B.
+        """Return the derivation of ∂ ln p(v) / ∂θ for this model's energy, as Term A − Term B.
 
         Args:
             parameter: its name; by default ``"w"``.
         """
         return self.symbolic_energy.log_likelihood_gradient(parameter)
 
+    # Learning
 
-def _checked_layer(of: str) -> str:
-    if of not in ("v", "h"):
-        raise ValueError(f"of must be 'joint', 'v' or 'h'. Got {of!r}.")
-    return of
+    @property
+    def history(self) -> History:
+        """What training recorded, an `EpochRecord` per epoch; ``history["log_likelihood"]`` is a column."""
+        return self._training.history
+
+    def initialise_visible_bias(self, X: States, smoothing: float = 1.0) -> None:
+        """Set the visible biases so that, were all weights zero, each unit's mean is its smoothed mean in X.
+
+        Args:
+            X: visible states, shape (rows, n_visible).
+            smoothing: how many rows at a free unit's mean are added to X; positive, so that constant columns get finite
+                biases.
+
+        Raises:
+            TypeError, ValueError: X is not an array of states, or ``smoothing`` is not positive.
+        """
+        from pgm_rbm.learning.initialise import matching_visible_bias
+
+        self.set_parameters(a=matching_visible_bias(self._model, data_rows(self._model, X, "X"), smoothing))
+
+    def fit(
+        self,
+        X: States,
+        algorithm: Algorithm | None = None,
+        k: int | None = None,
+        epochs: int = 10,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        seed: int | None = None,
+        *,
+        optimizer: OptimizerName | Optimiser | None = None,
+        momentum: float | None = None,
+        weight_decay: float | None = None,
+        n_chains: int | None = None,
+        data_sweeps: int | None = None,
+        shuffle: bool | None = None,
+        resume: bool = False,
+        held_out: States | None = None,
+        monitor: MonitorKind = "auto",
+        callbacks: Callable[[EpochRecord], Any] | list[Callable[[EpochRecord], Any]] | None = None,
+        progress: bool | StepProgress = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        limit: int | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Train on the rows of X, starting from the parameters as they are.
+
+        What is left at None has the default given below, or, when training is resumed, the value it had.
+
+        Args:
+            X: visible states, shape (rows, n_visible), of any real dtype.
+            algorithm: ``"pcd"`` (default), ``"cd"``, or ``"exact"``, which enumerates the smaller layer every step.
+            k: Gibbs sweeps per step, for PCD and CD; 1.
+            epochs: passes over X.
+            batch_size: rows per step; 100.
+            learning_rate: 0.1, or 0.01 with Adam.
+            seed: of everything random in training; by default the model's own.
+            optimizer: ``"sgd"`` (default), ``"adam"``, ``"natural"`` for the natural gradient of small models with the
+                exact algorithm, or one made in `learning.updates`.
+            momentum: of ``"sgd"``; 0.
+            weight_decay: λ of the penalty λ/2 Σ w² on the mean ln p; 0. Biases are not penalised.
+            n_chains: persistent chains, for PCD; as many as a batch has rows.
+            data_sweeps: Gibbs sweeps over several hidden layers given each row of data, for PCD and CD; 10.
+            shuffle: whether each epoch takes the rows in a new random order; True.
+            resume: go on from where the last `fit`, or the loaded file, stopped: optimiser, chains, random numbers
+                and, after an interrupt, the epoch under way. The weights come out as if it had never stopped.
+            held_out: rows that are measured and not trained on.
+            monitor: what is measured each epoch: ``"exact"`` mean ln p, ``"pseudo"``-likelihood, ``"none"``, or
+                ``"auto"``: exact where that takes about a second at most, else the pseudo-likelihood.
+            callbacks: called with each `EpochRecord`; one that returns True ends training.
+            progress: True for a bar on standard error, or a function called with (steps done, steps in all, last
+                record).
+            checkpoint: a file that the model is saved to after each epoch.
+            limit: the most configurations that an exact step or measure enumerates. By default 2^24, and all of them
+                together may be expected to take 10 minutes; an explicit limit replaces both.
+            threads: how many threads to use; all by default. The result does not depend on it.
+
+        Returns:
+            The model itself. `KeyboardInterrupt` passes through after the step under way, or at once while an exact
+            gradient is found; what was learnt stays.
+
+        Raises:
+            TypeError, ValueError: X is not an array of states, or a setting is out of range.
+            EnumerationLimitError: an exact method is asked of a model too large for it, or for too many steps; nothing
+                has begun.
+            FloatingPointError: the parameters are no longer finite.
+        """
+        from pgm_rbm.learning.fit import fit
+        from pgm_rbm.machine.files import require_place
+
+        rows = data_rows(self._model, X, "X")
+        measured = None if held_out is None else data_rows(self._model, held_out, "held_out")
+        changes = {
+            "algorithm": algorithm,
+            "k": k,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "optimizer": optimizer,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "n_chains": n_chains,
+            "data_sweeps": data_sweeps,
+            "shuffle": shuffle,
+        }
+        if checkpoint is not None:
+            require_place(checkpoint)
+
+        def save() -> None:
+            if checkpoint is not None:
+                self.save(checkpoint)
+
+        run = Run(epochs, seed, resume, monitor, callbacks, progress, save)
+        fit(self._model, self._training, rows, measured, changes, run, Budget.of(limit=limit, threads=threads))
+        return self

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, Sum
     from symbolic.language.energy import Energy
     from symbolic.language.functions import log2cosh, sigmoid, softplus
-    from symbolic.language.layers import Index, Indicator, Layer, Parameter
+    from symbolic.language.layers import Index, Indicator, Layer
+    from symbolic.language.parameters import Parameter
     from symbolic.language.probability import EnergyCall, Expectation, FreeEnergy, Probability
 
 _HOME = {
-    "symbolic.language.layers": ("Index", "Indicator", "Layer", "Parameter"),
+    "symbolic.language.layers": ("Index", "Indicator", "Layer"),
+    "symbolic.language.parameters": ("Parameter",),
     "symbolic.language.binders": ("ConfigSum", "IndexProduct", "IndexSum", "Sum"),
     "symbolic.language.functions": ("log2cosh", "sigmoid", "softplus"),
     "symbolic.language.probability": ("EnergyCall", "Expectation", "FreeEnergy", "Probability"),

@@ -67,7 +67,7 @@ def _linear(name: str, *layers: tuple[Layer, str], times: Expr | int = 1, biases
     from sympy import Add, Mul
 
     from symbolic.language.binders import Sum
-    from symbolic.language.layers import Parameter
+    from symbolic.language.parameters import Parameter
 
     terms = []
     for ways in itertools.product(*(_ways(*layer, place, biases) for place, layer in enumerate(layers))):
@@ -100,7 +100,7 @@ def _quadratic(layer: Layer, index: str) -> Expr:
     from sympy import Add, S, exp
 
     from symbolic.language.binders import Sum
-    from symbolic.language.layers import Parameter
+    from symbolic.language.parameters import Parameter
     from symbolic.units import lookup
 
     i = layer.index(index)
@@ -167,7 +167,8 @@ def lecture() -> Energy:
     """The energy of the lecture RBM Mathematics (module 11.2), binary, no biases: ``-sum(v[i]*w[i,j]*h[j], i, j)``."""
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer, Parameter
+    from symbolic.language.layers import Layer
+    from symbolic.language.parameters import Parameter
 
     v, h = Layer("v", "binary"), Layer("h", "binary")
     i, j = v.index("i"), h.index("j")
@@ -207,7 +208,8 @@ def gaussian(hidden: str = "binary", sigma: str = "learnt") -> Energy:
 
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer, Parameter
+    from symbolic.language.layers import Layer
+    from symbolic.language.parameters import Parameter
 
     if sigma not in ("fixed", "learnt"):
         raise EnergyError(f"sigma is 'fixed' or 'learnt'. Got {sigma!r}.")
@@ -328,7 +330,8 @@ def covariance(visible: str = "gaussian", hidden: str = "binary") -> Energy:
     """
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer, Parameter
+    from symbolic.language.layers import Layer
+    from symbolic.language.parameters import Parameter
 
     v, h = Layer("v", visible), Layer("h", hidden)
     i, j = v.index("i"), h.index("j")
@@ -360,7 +363,8 @@ def semi_restricted(visible: str = "binary", hidden: str = "binary") -> Energy:
     """
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Layer, Parameter
+    from symbolic.language.layers import Layer
+    from symbolic.language.parameters import Parameter
 
     v, h = Layer("v", visible), Layer("h", hidden)
     lateral = Parameter("L", v, v, symmetric=True)
@@ -428,7 +432,8 @@ def replicated_softmax(categories: int = 4, hidden: str = "binary") -> Energy:
     """
     from symbolic.language.binders import Sum
     from symbolic.language.energy import Energy
-    from symbolic.language.layers import Indicator, Layer, Parameter
+    from symbolic.language.layers import Indicator, Layer
+    from symbolic.language.parameters import Parameter
 
     v, h = Layer("v", f"potts({categories})"), Layer("h", hidden)
     i, s, j = v.index("i"), v.states.index("s"), h.index("j")

@@ -10,15 +10,34 @@ import math
 import operator
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import mpmath
 import numpy as np
 import numpy.typing as npt
+from sympy import Add, Dummy, Expr, Integer, Rational, Symbol, expand, expand_log, lambdify, sympify
 
-if TYPE_CHECKING:
-    from sympy import Expr
-
-    from symbolic.units import Potential, Unit
+from symbolic.check.quadrature import points_of_domain
+from symbolic.codegen.runtime import numpy, vectors
+from symbolic.codegen.runtime.streams import row_streams
+from symbolic.errors import CheckError, EnergyError
+from symbolic.language import functions
+from symbolic.language.binders import written_out
+from symbolic.language.functions import StableFunction, StateFunction
+from symbolic.language.layers import Component, Indicator, Layer
+from symbolic.units import (
+    Circle,
+    Finite,
+    Interval,
+    Potential,
+    Sphere,
+    Unit,
+    cumulant,
+    log_base,
+    lookup,
+    probability,
+    uniform_number,
+)
 
 __all__ = ["assert_sampler", "assert_unit"]
 
@@ -68,8 +87,6 @@ def assert_unit(
         AssertionError: the row is wrong; the message says for which φ, what was expected and what was found.
         EnergyError: there is no such unit.
     """
-    from symbolic.units import lookup
-
     unit = lookup(unit) if isinstance(unit, str) else unit
     phis, bad = _chosen(unit, potentials, refused)
     for phi in bad:
@@ -90,10 +107,6 @@ def assert_unit(
 
 def potential_of(unit: Unit, function: Callable[[Expr], Expr] | Potential) -> Potential:
     """φ from a function of the state."""
-    from sympy import Add, Symbol, expand, sympify
-
-    from symbolic.units import Potential
-
     if isinstance(function, Potential):
         return function
     state = _label(unit) if unit.is_categorical else Symbol("s", real=True)
@@ -106,9 +119,6 @@ def potential_of(unit: Unit, function: Callable[[Expr], Expr] | Potential) -> Po
 
 def _label(unit: Unit) -> Expr:
     """The state of a categorical unit, which its layer's labels belong to."""
-    from symbolic.errors import EnergyError
-    from symbolic.language.layers import Layer
-
     try:
         return Layer("s", unit.name)[0]
     except EnergyError as error:
@@ -117,8 +127,6 @@ def _label(unit: Unit) -> Expr:
 
 def _argument(unit: Unit, state: Expr) -> Any:
     """The state as a function of it takes it: for a vector its components, for a label its brackets."""
-    from symbolic.language.layers import Component, Indicator
-
     if unit.is_categorical:
         return [Indicator(state, k) for k in range(len(unit.states))]
     return [Component(state, k) for k in range(unit.dimension)] if unit.dimension > 1 else state
@@ -161,8 +169,6 @@ def _chosen(
 
 def _require_known(unit: Unit, phi: Potential) -> None:
     """Check that the row has a closed form at φ at all."""
-    from symbolic.errors import EnergyError
-
     try:
         unit.log_partition(phi)
         unit.conditions(phi)
@@ -174,8 +180,6 @@ def _require_known(unit: Unit, phi: Potential) -> None:
 
 
 def _usual(unit: Unit) -> list[Callable[[Expr], Expr]]:
-    from sympy import Rational
-
     fields, precisions = ([Rational(x) for x in texts] for texts in (_FIELDS, _PRECISIONS))
 
     def functions(s: Any) -> tuple[list[Expr], list[Expr]]:
@@ -206,9 +210,6 @@ def _admitted(unit: Unit, phi: Potential) -> bool:
 
 
 def _converges(unit: Unit, phi: Potential) -> bool:
-    from symbolic.check.quadrature import points_of_domain
-    from symbolic.errors import CheckError
-
     try:
         points_of_domain(unit, _weight(phi))
     except (CheckError, OverflowError):
@@ -225,11 +226,6 @@ def _at(unit: Unit, phi: Potential) -> str:
 
 def _function(expression: Expr, symbol: Expr) -> Callable[[Any], Any]:
     """An expression as a function of one number of many digits, or of a vector of them."""
-    from sympy import Dummy, lambdify
-
-    from symbolic.language.binders import written_out
-    from symbolic.language.functions import StableFunction, StateFunction
-    from symbolic.language.layers import Component, Indicator
 
     def is_stable(node: Any) -> bool:
         return isinstance(node, StableFunction)
@@ -257,12 +253,6 @@ def _function(expression: Expr, symbol: Expr) -> Callable[[Any], Any]:
     return evaluate
 
 
-def _integer(value: int) -> Expr:
-    from sympy import Integer
-
-    return Integer(value)
-
-
 def _weight(phi: Potential) -> Callable[[Any], Any]:
     exponent = _function(phi(phi.state), phi.state)
 
@@ -276,18 +266,12 @@ def _weight(phi: Potential) -> Callable[[Any], Any]:
 
 
 def _value(expression: Expr) -> Any:
-    import mpmath
-    from sympy import Dummy
-
     context = mpmath.MPContext()
     context.dps = 50
     return _function(expression, Dummy("x"))(context.one)
 
 
 def _assert_moments(unit: Unit, phi: Potential) -> None:
-    from symbolic.check.quadrature import points_of_domain
-    from symbolic.units import cumulant
-
     weight = _weight(phi)
     total = points_of_domain(unit, weight)
     expected = {"Γ": total.context.log(total)}
@@ -296,13 +280,13 @@ def _assert_moments(unit: Unit, phi: Potential) -> None:
         label = phi.labels.index("s")
         for k in unit.states:
             expected[f"the probability of label {k}"] = weight(total.context.mpf(int(k))) / total
-            found[f"the probability of label {k}"] = _value(unit.probability(phi).xreplace({label: _integer(int(k))}))
+            found[f"the probability of label {k}"] = _value(probability(unit, phi).xreplace({label: Integer(int(k))}))
     for place in _places(unit) if unit.has_mean and not unit.is_categorical else ():
         part = _identity if place is None else operator.itemgetter(place)
         mean = points_of_domain(unit, _times(weight, part)) / total
         square = points_of_domain(unit, _times(weight, part, part)) / total
         of = "" if place is None else f" of component {place}"
-        moments = (cumulant(unit, phi, order, None if place is None else _integer(place)) for order in (1, 2))
+        moments = (cumulant(unit, phi, order, None if place is None else Integer(place)) for order in (1, 2))
         names = f"the mean Γ′{of}", f"the variance Γ″{of}"
         expected |= dict(zip(names, (mean, square - mean**2), strict=True))
         found |= dict(zip(names, map(_value, moments), strict=True))
@@ -336,11 +320,6 @@ def _short(value: Any) -> str:
 
 def _assert_extremes(unit: Unit, phi: Potential) -> None:
     """Γ, Γ′ and Γ″ in strong fields, by NumPy's runtime, which has the arithmetic of the others."""
-    from sympy import Dummy
-
-    from symbolic.language.binders import written_out
-    from symbolic.units import Potential
-
     x = Dummy("x", real=True)
     own = _argument(unit, phi.state)[0] if unit.dimension > 1 else phi.state
     if unit.statistics is not None:
@@ -368,8 +347,6 @@ def _assert_extremes(unit: Unit, phi: Potential) -> None:
 
 def _fits(exact: Callable[[Any], Any], field: float, dtype: type) -> bool:
     """Whether the value has a finite counterpart in the type."""
-    import mpmath
-
     context = mpmath.MPContext()
     context.dps = 60
     try:
@@ -380,11 +357,6 @@ def _fits(exact: Callable[[Any], Any], field: float, dtype: type) -> bool:
 
 def _numpy(expression: Expr, *symbols: Expr) -> Callable[..., Any]:
     """An expression as generated NumPy code evaluates it."""
-    from sympy import lambdify
-
-    from symbolic.codegen.runtime import numpy
-    from symbolic.language import functions
-
     names = {name: getattr(numpy, name.lower(), None) for name in functions.by_name()}
     known = {name: function for name, function in names.items() if function is not None}
     made: Callable[..., Any] = lambdify(symbols, expression, modules=[known, "numpy"])
@@ -393,10 +365,6 @@ def _numpy(expression: Expr, *symbols: Expr) -> Callable[..., Any]:
 
 def draws_of(unit: Unit, phi: Potential, count: int, seed: int, dtype: npt.DTypeLike = np.float64) -> Array:
     """Draws as generated NumPy code makes them; shape (count,), and (count, components) of vectors."""
-    from symbolic.codegen.runtime import numpy, vectors
-    from symbolic.codegen.runtime.streams import row_streams
-    from symbolic.units import uniform_number
-
     drawn_by = unit.sampler_of(phi)
     assert drawn_by is not None
     rows = -(-count // 100)
@@ -412,7 +380,7 @@ def draws_of(unit: Unit, phi: Potential, count: int, seed: int, dtype: npt.DType
         return np.reshape(drawn, (-1, unit.dimension))[:count]
     elif name == "label":
         label = phi.labels.index("s")
-        of_label = (arguments[0].xreplace({label: _integer(int(k))}) for k in unit.states)
+        of_label = (arguments[0].xreplace({label: Integer(int(k))}) for k in unit.states)
         probabilities = np.array([float(_value(expression)) for expression in of_label], dtype)
         drawn = vectors.draw_label(streams, np.tile(probabilities, (rows, 100, 1)))
     elif name == "two_states":
@@ -469,8 +437,6 @@ def assert_sampler(
 
 
 def _assert_in_domain(unit: Unit, drawn: Array, what: str) -> None:
-    from symbolic.units import Circle, Finite, Interval, Sphere
-
     domain = unit.domain
     values = drawn.astype(np.float64)
     if isinstance(domain, Sphere):
@@ -496,8 +462,6 @@ def _end(bound: Any, sign: int) -> float:
 
 def _bulk(unit: Unit, phi: Potential) -> tuple[float, float]:
     """The ends of what is within twelve standard deviations of the mean; all but 1e-6 of the usual distributions."""
-    from symbolic.units import cumulant
-
     mean, variance = (float(_numpy(cumulant(unit, phi, order))()) for order in (1, 2))
     reach = 12 * math.sqrt(max(variance, 0.0))
     return mean - reach, mean + reach
@@ -505,8 +469,6 @@ def _bulk(unit: Unit, phi: Potential) -> tuple[float, float]:
 
 def _assert_counts(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:
     """Pearson's χ² over single states, neighbours taken together where few draws are expected."""
-    import mpmath
-
     if unit.is_finite:
         states = [float(state) for state in unit.states]
     else:
@@ -514,7 +476,7 @@ def _assert_counts(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:
         states = [float(k) for k in range(max(unit.domain.first, math.floor(low)), math.ceil(high) + 40)]  # type: ignore[union-attr]
     context = mpmath.MPContext()
     context.dps = 30
-    logarithm = _function(phi(phi.state) + unit.log_base(phi.state), phi.state)
+    logarithm = _function(phi(phi.state) + log_base(unit, phi.state), phi.state)
     logs = [logarithm(context.mpf(state)) for state in states]
     top = max(logs)
     weights = np.array([float(context.exp(value - top)) for value in logs])
@@ -543,7 +505,7 @@ def _assert_counts(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:
 
 def _field_of(unit: Unit, phi: Potential) -> Array:
     """The field in φ(s) = c_0 + Σ_k x_k s_k, for a state that is a vector; shape (components,)."""
-    return np.array([float(_numpy(phi.field(_integer(k)))()) for k in range(unit.dimension)])
+    return np.array([float(_numpy(phi.field(Integer(k)))()) for k in range(unit.dimension)])
 
 
 def _assert_averages(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:
@@ -571,8 +533,6 @@ def _assert_averages(unit: Unit, phi: Potential, drawn: Array, what: str) -> Non
 
 def _assert_density(unit: Unit, phi: Potential, drawn: Array, what: str) -> None:
     """Kolmogorov's statistic of the draws that are no atoms, and the number of those that are."""
-    from symbolic.units import Interval
-
     if not isinstance(unit.domain, Interval):
         low, high, power = -math.pi, math.pi, 1
     else:
@@ -613,8 +573,6 @@ def _assert_density(unit: Unit, phi: Potential, drawn: Array, what: str) -> None
 
 def _logarithms(unit: Unit, phi: Potential, states: Array) -> Array:
     """ln μ(s) + φ(s) in float64."""
-    from sympy import expand_log
-
-    exponent = _numpy(phi(phi.state) + expand_log(unit.log_base(phi.state), force=True), phi.state)
+    exponent = _numpy(phi(phi.state) + expand_log(log_base(unit, phi.state), force=True), phi.state)
     with np.errstate(divide="ignore"):
         return np.asarray(exponent(states)) + np.zeros_like(states)

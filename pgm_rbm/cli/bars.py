@@ -13,7 +13,7 @@ def counting(what: str, quiet: bool = False) -> Iterator[Callable[[int, int], No
     """A bar with the time left; what is yielded is called with (done, in all), or is None where none is wanted."""
     from rich.console import Console
 
-    from pgm_rbm.exact.enumeration.shards import showing
+    from pgm_rbm.machine.progress import showing
 
     with showing(not quiet and Console(stderr=True).is_terminal, what) as show:
         yield show

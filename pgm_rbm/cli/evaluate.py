@@ -49,6 +49,7 @@ def evaluate(
       pgm-rbm evaluate model.safetensors test.csv --rows log-p.csv
     """
     from pgm_rbm.exact.enumeration import multilayer
+    from pgm_rbm.machine.budget import Budget
 
     if rows is not None:
         new_output(rows, force, ARRAY_ENDINGS)
@@ -59,7 +60,7 @@ def evaluate(
     with refusing(), counting("ln Z", quiet) as progress:
         limits = given_limits(memory_limit, time_limit)
         log_z = rbm.log_partition(limit=limit, threads=threads, progress=progress, **limits).value
-        log_p = multilayer.log_probability(rbm.kernels, rbm.parameters, values, log_z, threads=threads)
+        log_p = multilayer.log_probability(rbm.model, values, log_z, Budget.of(threads=threads))
     if rows is not None:
         write_array(rows, log_p)
     result = {

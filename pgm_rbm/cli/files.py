@@ -307,7 +307,7 @@ def require_one_visible_layer(rbm: RBM) -> None:
     Raises:
         RequestError: the model has several visible layers, or inputs.
     """
-    layers = list(rbm._layout.data_columns)
+    layers = list(rbm.model.layout.data_columns)
     if len(layers) > 1:
         raise RequestError(f"the model has data in several layers, {', '.join(layers)}. Use it from Python.")
 

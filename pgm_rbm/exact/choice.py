@@ -1,269 +1,230 @@
-"""The ways to exact answers about an RBM: enumeration of layers, elimination on its graph, and which one is taken."""
+"""The ways to exact answers about a model: enumeration of layers, elimination on its graph, and which one is taken.
+
+A way knows what it costs and how it answers. ``"auto"`` takes the first of them that is quick, else the quickest, of
+those within the budget.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
-from pgm_rbm.exact.elimination.run import Elimination, Question
-from pgm_rbm.exact.elimination.sparse import edges_of
-from pgm_rbm.exact.enumeration import answers
-from pgm_rbm.exact.enumeration.shards import Progress
+from pgm_rbm.exact.elimination import answers as elimination
+from pgm_rbm.exact.elimination import sparse
+from pgm_rbm.exact.elimination.cost import OTHER_QUESTIONS, Elimination, Question
+from pgm_rbm.exact.elimination.of_any_model import arrays_of, network_of, no_network
+from pgm_rbm.exact.enumeration import answers, configurations
+from pgm_rbm.exact.enumeration.answers import Expectations
+from pgm_rbm.exact.enumeration.most_probable import MostProbable, Search
+from pgm_rbm.exact.enumeration.plan import Plan, make_plan, obstacle
 from pgm_rbm.exact.enumeration.sums import LayerSum, ProductSum
 from pgm_rbm.exact.tractability import QUICK, Tractability, Way, choose
-from pgm_rbm.machine.budget import CONFIGURATIONS, SECONDS, Budget
+from pgm_rbm.machine.budget import SECONDS, Budget
 from pgm_rbm.machine.quantities import format_seconds
-from pgm_rbm.model.domains import is_finite
-from pgm_rbm.model.kernels import Phase
+from pgm_rbm.model.kernels import FloatArray, Kernels
+from pgm_rbm.model.model import Model
 from pgm_rbm.partition.result import LogPartition
-
-if TYPE_CHECKING:
-    from pgm_rbm.graph.bipartite import RBMGraph
-    from pgm_rbm.graph.model import GraphModel
-    from pgm_rbm.rbm import RBM
+from pgm_rbm.sampling.gibbs import Given, checked_given, clamps_from
 
 __all__ = [
     "INSTEAD",
-    "Enumerated",
-    "eliminated",
-    "eliminated_log_partition",
-    "graph_of",
-    "require_elimination",
+    "Enumeration",
+    "OnGraph",
+    "expectations",
+    "joint_entropy",
+    "log_partition",
+    "most_probable",
+    "sample",
     "taken",
     "tractability",
+    "way_to_averages",
 ]
 
 INSTEAD = (
     "use what needs no ln Z: Gibbs samples, differences of free energies, and training by CD or PCD with the "
     "pseudo-likelihood as its monitor"
 )
-"""What can be done with an RBM where exact answers cost too much."""
+"""What can be done with a model where exact answers cost too much."""
+
+# How a limit of an elimination is raised by a caller of what takes none.
+_ASK_GRAPH = "Ask rbm.graph, whose methods take a larger {}, for that."
+_PASS_MORE = "Pass a larger {} for that."
 
 # Up to so many configurations times units, an enumeration takes less than a second on any machine, and no trial is
-# made: by products, or else by kernels.
+# made: by products (2^28 take 0.1 s on one core), or else by kernels (2^22 take 0.05 s).
 _SURELY_QUICK_PRODUCTS, _SURELY_QUICK_KERNELS = 2**28, 2**22
 
 
 @dataclass(frozen=True, eq=False)
-class Enumerated:
+class Enumeration:
     """Enumeration of a layer, or of all layers but some that are summed out, as one of the ways.
 
     Attributes:
-        rbm: the model.
-        limit, threads: as for `RBM.log_partition`.
+        model: the model.
+        budget: what it may take.
         averages: whether averages are wanted besides ln Z.
     """
 
-    rbm: RBM
-    limit: int | None = None
-    threads: int | None = None
+    model: Model
+    budget: Budget
     averages: bool = False
-
-    def _plan(self, limit: int | None) -> EnumerationLimitError | None:
-        """Whether so many configurations would be enumerated: nothing, or the refusal."""
-        try:
-            answers.make_plan(self.rbm.kernels, self.rbm.parameters, limit, self.threads, averages=self.averages)
-        except EnumerationLimitError as refused:
-            return refused
-        return None
+    name = "enumeration"
 
     @cached_property
-    def refused(self) -> EnumerationLimitError | None:
-        """Why it is not within the limits; None where it is.
-
-        Raises:
-            ModelError: the model cannot be enumerated, whatever that would cost.
-            ValueError: a parameter is not finite, or ``limit`` is not a positive whole number.
-        """
-        return self._plan(self.limit)
-
-    @cached_property
-    def cost(self) -> EnumerationLimitError:
-        """The error that a limit of one configuration would give, which tells what the enumeration would cost."""
-        cost = self._plan(1)
-        assert cost is not None
-        return cost
+    def plan(self) -> Plan:
+        """What is enumerated, and what that would cost."""
+        return make_plan(self.model, self.budget, averages=self.averages)
 
     @property
     def fits(self) -> bool:
-        return self.refused is None
+        """Whether it is within the budget."""
+        return self.plan.fits
 
     @property
     def seconds(self) -> float:
-        return self.cost.seconds
+        """How long it is expected to take."""
+        return self.plan.estimate.seconds
 
     @property
     def quick(self) -> bool:
+        """Whether it takes a second at most."""
         surely = _SURELY_QUICK_PRODUCTS if isinstance(self._task, ProductSum) else _SURELY_QUICK_KERNELS
-        return self._task.configurations * self.rbm._layout.units <= surely or self.seconds <= QUICK
+        return self._task.configurations * self.model.layout.units <= surely or self.seconds <= QUICK
+
+    @property
+    def _task(self) -> LayerSum:
+        return self.plan.task
 
     def way(self, question: str, taken: bool = False) -> Way:
         """Its line of the report."""
-        layers, sizes = self._task.kept, self.rbm.sizes
-        described = [f"layer {one}, {sizes[one]:,} {self.rbm.units[one]} units" for one in layers]
+        layers, sizes, units = self._task.kept, self.model.sizes, self.model.units
+        described = [f"layer {one}, {sizes[one]:,} {units[one]} units" for one in layers]
         others = sum(size for one, size in sizes.items() if one not in layers)
+        cost = self.plan.estimate
         return Way(
-            "enumeration",
+            self.name,
             question,
-            self.cost.configurations * max(others, 1),
-            self.cost.memory,
-            self.seconds,
+            self._task.configurations * max(others, 1),
+            cost.memory,
+            cost.seconds,
             self.fits,
             ", and ".join(described),
             taken=taken,
         )
 
+    def log_partition(self, budget: Budget) -> LogPartition:
+        """Return ln Z."""
+        return answers.log_partition(self.model, budget)
+
+    def expectations(self, budget: Budget, *, every_pair: bool) -> Expectations:
+        """Return the averages of −∂E/∂θ; those of pairs without a weight cost nothing more."""
+        return answers.expectations(self.model, budget)
+
+
+@dataclass(frozen=True, eq=False)
+class OnGraph:
+    """Elimination of the model's units one after another as one of the ways.
+
+    Attributes:
+        model: the model.
+        elimination: the order, and what it would cost.
+    """
+
+    model: Model
+    elimination: Elimination
+    name = "elimination"
+
     @property
-    def _task(self) -> LayerSum:
-        return answers.layer_sum(self.rbm.kernels, self.rbm.parameters, averages=self.averages)
+    def fits(self) -> bool:
+        """Whether it is within the budget."""
+        return self.elimination.fits
+
+    @property
+    def seconds(self) -> float:
+        """How long it is expected to take."""
+        return self.elimination.seconds
+
+    @property
+    def quick(self) -> bool:
+        """Whether it takes a second at most."""
+        return self.elimination.quick
+
+    def way(self, question: str, taken: bool = False) -> Way:
+        """Its line of the report."""
+        return self.elimination.way(question, taken)
+
+    def log_partition(self, budget: Budget) -> LogPartition:
+        """Return ln Z."""
+        return self.elimination.log_partition(budget)
+
+    def expectations(self, budget: Budget, *, every_pair: bool) -> Expectations:
+        """Return the averages of −∂E/∂θ, with those of pairs of units without a weight if ``every_pair``."""
+        arrays = arrays_of(self.model)
+        assert arrays is not None
+        return sparse.expectations(arrays, Budget(progress=budget.progress), every_pair=every_pair)
 
 
-def graph_of(rbm: RBM) -> GraphModel | str:
-    """The model's graph, or the reason why it has none on which variables can be summed out."""
-    if rbm._layout.given:
-        return f"the model is given {', '.join(rbm._layout.given)}"
-    for layer, unit in rbm.units.items():
-        if not is_finite(unit):
-            return f"the values of layer {layer} ({unit}) cannot be listed"
-    try:
-        return rbm.graph
-    except ModelError as error:
-        return str(error).rstrip(".")
-
-
-def eliminated(rbm: RBM, question: Question, limits: Budget, draws: int = 1) -> Elimination | str:
-    """What an elimination would take; marginals are those of the pairs that have a weight, too."""
-    if question == "marginals" and not rbm._has_arrays_of_graph:
+def _on_graph(model: Model, question: Question, budget: Budget, draws: int = 1) -> OnGraph | str:
+    """Elimination, or the reason why there is none; marginals are those of the pairs that have a weight, too."""
+    arrays = arrays_of(model)
+    if question == "marginals" and arrays is None:
         return "averages of -dE/dtheta are summed on the graph of the pairwise energy only"
-    graph = graph_of(rbm)
-    if isinstance(graph, str):
-        return graph
-    wanted = edges_of(cast("RBMGraph", graph)) if question == "marginals" else []
-    return graph._elimination(question, {}, limits, wanted=wanted, draws=draws)
+    reason = no_network(model)
+    if reason is not None:
+        return reason
+    linked = arrays.edges() if question == "marginals" and arrays is not None else []
+    return OnGraph(model, Elimination.of(network_of(model), question, budget, linked=linked, draws=draws))
 
 
-def _options(
-    rbm: RBM, question: Question, limits: Budget, limit: int | None, threads: int | None
-) -> Iterator[Enumerated | Elimination]:
+def _ways(model: Model, question: Question, budget: Budget) -> Iterator[Enumeration | OnGraph]:
     """What ``"auto"`` chooses from; the graph is looked at where enumeration is not quick."""
-    enumerated = Enumerated(rbm, limit, threads, averages=question == "marginals")
-    if _exists(enumerated):
-        yield enumerated
-    other = eliminated(rbm, question, limits)
-    if isinstance(other, Elimination):
+    averages = question == "marginals"
+    if obstacle(model, averages) is None:
+        yield Enumeration(model, budget, averages)
+    other = _on_graph(model, question, budget)
+    if isinstance(other, OnGraph):
         yield other
 
 
-def _exists(enumerated: Enumerated) -> bool:
-    try:
-        enumerated.refused  # noqa: B018
-    except ModelError:
-        return False
-    return True
-
-
-def taken(
-    rbm: RBM,
-    question: Question,
-    *,
-    limits: Budget | None = None,
-    limit: int | None = None,
-    threads: int | None = None,
-    raised: str = "Pass a larger {} for that.",
-) -> Enumerated | Elimination:
+def taken(model: Model, question: Question, budget: Budget, raised: str = _PASS_MORE) -> Enumeration | OnGraph:
     """The way that ``"auto"`` takes to an answer.
 
     Args:
-        rbm: the model.
+        model: the model.
         question: ``"ln Z"``, or ``"marginals"`` for averages.
-        limits: what an elimination may cost.
-        limit, threads: as for `RBM.log_partition`.
-        raised: how the caller can raise one of ``limits``, with a place for its name, for the message.
+        budget: what it may take.
+        raised: how the caller can raise a limit of elimination, with a place for its name, for the message.
 
     Raises:
-        EnumerationLimitError: no way is within the limits.
+        EnumerationLimitError: no way is within the budget.
         ModelError: there is no way.
-        ValueError: a parameter is not finite, or ``limit`` is not a positive whole number.
+        ValueError: a parameter is not finite.
     """
-    limits = limits or Budget()
-    seen: list[Enumerated | Elimination] = []
+    seen: list[Enumeration | OnGraph] = []
 
-    def looked_at() -> Iterator[Enumerated | Elimination]:
-        for option in _options(rbm, question, limits, limit, threads):
-            seen.append(option)
-            yield option
+    def looked_at() -> Iterator[Enumeration | OnGraph]:
+        for way in _ways(model, question, budget):
+            seen.append(way)
+            yield way
 
     found = choose(looked_at())
     if found is not None:
         return found
-    elimination = next((option for option in seen if isinstance(option, Elimination)), None)
-    enumerated = next((option for option in seen if isinstance(option, Enumerated)), None)
-    if enumerated is None:
+    elimination = next((way for way in seen if isinstance(way, OnGraph)), None)
+    enumeration = next((way for way in seen if isinstance(way, Enumeration)), None)
+    if enumeration is None:
         if elimination is not None:
-            raise elimination.refusal(INSTEAD)
-        enumerated = Enumerated(rbm, limit, threads, averages=question == "marginals")  # which says why it is no way
-    refused = enumerated.refused
-    assert refused is not None
-    raise refused if elimination is None else _both_refused(refused, elimination, raised)
-
-
-def eliminated_log_partition(rbm: RBM, limits: Budget, progress: bool | Progress | None) -> LogPartition:
-    """ln Z by elimination.
-
-    Raises:
-        IntractableError: it exceeds the limits.
-        ModelError: there is no graph to eliminate on.
-    """
-    other = eliminated(rbm, "ln Z", limits)
-    if isinstance(other, str):
-        raise ModelError(f"there is no graph to eliminate on: {other}. Use method='enumeration'.")
-    other.require(INSTEAD)
-    return rbm.graph.log_partition(
-        method="elimination", memory_limit=limits.memory, time_limit=limits.seconds, progress=progress
-    )
-
-
-def require_elimination(
-    rbm: RBM, question: Question, refused: EnumerationLimitError, raised: str, draws: int = 1
-) -> None:
-    """Check that elimination answers what an enumeration has refused.
-
-    Raises:
-        EnumerationLimitError: it does not, either; arguments as for `taken`.
-    """
-    other = eliminated(rbm, question, Budget(), draws)
-    if isinstance(other, str):
-        raise refused
-    if not other.fits:
-        raise _both_refused(refused, other, raised)
-
-
-def eliminated_term_b(
-    rbm: RBM, steps: int, limit: int | None, refused: EnumerationLimitError, raised: str
-) -> Callable[[], Phase]:
-    """What finds the averages under the model by elimination, in each of so many steps of learning.
-
-    Raises:
-        EnumerationLimitError: that exceeds the limits, too; arguments as for `taken`.
-    """
-    require_elimination(rbm, "marginals", refused, raised)
-    other = eliminated(rbm, "marginals", Budget())
-    assert isinstance(other, Elimination)
-    seconds = steps * other.seconds
-    if limit is None and seconds > SECONDS:
-        raise EnumerationLimitError(
-            f"fit would take about {format_seconds(seconds)}, for {steps} exact steps of about "
-            f"{format_seconds(other.seconds)} by elimination, and it stops at {format_seconds(SECONDS)} where no limit "
-            f"is given. Pass a limit= to run it all the same; or fewer epochs or larger batches; or algorithm='pcd'.",
-            configurations=refused.configurations,
-            limit=refused.limit,
-            seconds=seconds,
-            memory=other.memory,
-        )
-    return lambda: rbm._averages(limit, None, None, None, every_pair=rbm.mask is None).phase
+            raise elimination.elimination.refusal(INSTEAD)
+        hindrance = obstacle(model, question == "marginals")
+        assert hindrance is not None
+        raise hindrance
+    if elimination is None:
+        raise enumeration.plan.refusal
+    raise _both_refused(enumeration.plan.refusal, elimination.elimination, raised)
 
 
 def _both_refused(refused: EnumerationLimitError, other: Elimination, raised: str) -> EnumerationLimitError:
@@ -279,47 +240,132 @@ def _both_refused(refused: EnumerationLimitError, other: Elimination, raised: st
     )
 
 
-def tractability(
-    rbm: RBM, *, limit: int | None = None, memory_limit: float | None = None, time_limit: float | None = None
-) -> Tractability:
-    """The report of `RBM.tractability`; arguments as there."""
-    from pgm_rbm.graph.choice import OTHER_QUESTIONS
+def _instead_of(model: Model, refused: EnumerationLimitError, question: Question, draws: int = 1) -> OnGraph:
+    """The elimination that answers what an enumeration may not.
 
-    limits = Budget.of(memory_limit=memory_limit, time_limit=time_limit)
+    Raises:
+        EnumerationLimitError: there is none, or it is beyond the default limits, too.
+    """
+    other = _on_graph(model, question, Budget(), draws)
+    if isinstance(other, str):
+        raise refused
+    if not other.fits:
+        raise _both_refused(refused, other.elimination, _ASK_GRAPH)
+    return other
+
+
+def log_partition(model: Model, method: str, budget: Budget) -> LogPartition:
+    """Return ln Z; ``method`` and errors as for `RBM.log_partition`."""
+    if method == "auto":
+        return taken(model, "ln Z", budget).log_partition(budget)
+    if method == "enumeration":
+        return answers.log_partition(model, budget)
+    if method != "elimination":
+        raise ValueError(f"method must be 'auto', 'enumeration' or 'elimination'. Got {method!r}.")
+    other = _on_graph(model, "ln Z", budget)
+    if isinstance(other, str):
+        raise ModelError(f"there is no graph to eliminate on: {other}. Use method='enumeration'.")
+    other.elimination.require(INSTEAD)
+    return other.log_partition(budget)
+
+
+def expectations(model: Model, budget: Budget, *, every_pair: bool) -> Expectations:
+    """Return ln Z and the averages of −∂E/∂θ, with those of pairs of units without a weight if ``every_pair``."""
+    return taken(model, "marginals", budget, _ASK_GRAPH).expectations(budget, every_pair=every_pair)
+
+
+def joint_entropy(model: Model, tempered: Callable[[], tuple[Kernels, str]], budget: Budget) -> float:
+    """Return the entropy of p(v, h) in nats; ``tempered`` as for `configurations.joint_entropy`."""
+    way = taken(model, "marginals", budget, _ASK_GRAPH)
+    if isinstance(way, OnGraph):
+        return elimination.entropy(network_of(model), Budget(progress=budget.progress))
+    return configurations.joint_entropy(model, tempered, budget)
+
+
+def most_probable(model: Model, given: Given | None, budget: Budget) -> MostProbable:
+    """Return the (v, h) of the largest p(v, h), some units given, by enumeration or else by elimination."""
+    chosen = checked_given(given)
+    clamps = clamps_from(chosen, model, 1)
+    search = Search(model, clamps, budget)
+    if search.plan is None or search.plan.fits:
+        return search.run()
+    network = _instead_of(model, search.plan.refusal, "most probable").elimination.network.given(chosen)
+    places, log_z = elimination.most_probable(network, Budget(progress=budget.progress))
+    states = [network.variables[name].kind.domain[places[name]] for name in network.names]
+    log_p = network.log_measure(places) - float(network.energy([np.asarray(places[name]) for name in network.names]))
+    n_visible = model.sizes[model.kernels.visible[0]]
+    best = np.array(states, dtype=model.dtype)
+    return MostProbable(best[:n_visible], best[n_visible:], min(log_p - log_z, 0.0))
+
+
+def sample(model: Model, n: int, seed: int, budget: Budget) -> FloatArray:
+    """Return independent draws of the visible states, shape (n, n_visible), by enumeration or else by elimination."""
+    plan = make_plan(model, budget)
+    refused = configurations.no_room(plan, n) if plan.fits else plan.refusal
+    if refused is None:
+        return configurations.sample(model, n, seed, budget)[0]
+    network = _instead_of(model, refused, "samples", n).elimination.network
+    drawn = elimination.sample(network, n, seed, Budget(progress=budget.progress))
+    n_visible = sum(model.sizes[layer] for layer in model.kernels.visible)
+    columns = [network.variables[name].kind.domain[drawn[name]] for name in network.names[:n_visible]]
+    return np.stack(columns, axis=1).astype(model.dtype)
+
+
+def way_to_averages(model: Model, steps: int, budget: Budget) -> Enumeration | OnGraph:
+    """Return the way by which each of so many exact steps of learning finds the averages under the model.
+
+    Raises:
+        EnumerationLimitError: no way is within the budget.
+    """
+    enumeration = Enumeration(model, budget, averages=True)
+    if enumeration.fits:
+        return enumeration
+    other = _instead_of(model, enumeration.plan.refusal, "marginals")
+    seconds = steps * other.seconds
+    if budget.configurations is None and seconds > SECONDS:
+        refused = enumeration.plan.refusal
+        raise EnumerationLimitError(
+            f"fit would take about {format_seconds(seconds)}, for {steps} exact steps of about "
+            f"{format_seconds(other.seconds)} by elimination, and it stops at {format_seconds(SECONDS)} where no limit "
+            f"is given. Pass a limit= to run it all the same; or fewer epochs or larger batches; or algorithm='pcd'.",
+            configurations=refused.configurations,
+            limit=refused.limit,
+            seconds=seconds,
+            memory=other.elimination.memory,
+        )
+    return other
+
+
+def tractability(model: Model, budget: Budget) -> Tractability:
+    """Return the report of `RBM.tractability`."""
     ways: list[Way] = []
     notes: list[str] = []
     method = "sampling"
-    graph = graph_of(rbm)
     questions: tuple[tuple[str, Question], ...] = (("ln Z", "ln Z"), ("gradient, moments", "marginals"))
     for label, question in questions:
-        options = list(_options(rbm, question, limits, limit, None))
+        options = list(_ways(model, question, budget))
         found = choose(options)
         ways += [option.way(label, option is found) for option in options]
         if question == "ln Z" and found is not None:
-            method = "enumeration" if isinstance(found, Enumerated) else "elimination"
+            method = found.name
     plan = None
-    if isinstance(graph, str):
-        notes.append(f"There is no graph to eliminate on: {graph}.")
+    other = _on_graph(model, "ln Z", budget)
+    if isinstance(other, str):
+        notes.append(f"There is no graph to eliminate on: {other}.")
     else:
-        other = eliminated(rbm, "ln Z", limits)
-        assert isinstance(other, Elimination)
-        plan = other.plan
-        ways += [
-            replace(other, question=question, draws=draws).way(label) for label, question, draws in OTHER_QUESTIONS[1:]
-        ]
-    enumerated = Enumerated(rbm, limit)
-    try:
-        enumerated.refused  # noqa: B018
-        most = CONFIGURATIONS if limit is None else limit
-        notes.append(f"Enumeration is within the limits up to limit={most} configurations.")
-    except ModelError as error:
-        notes.append(f"No layer can be enumerated: {error}")
+        plan = other.elimination.plan
+        ways += [other.elimination.asking(question, draws).way(label) for label, question, draws in OTHER_QUESTIONS[1:]]
+    hindrance = obstacle(model)
+    if hindrance is None:
+        notes.append(f"Enumeration is within the limits up to limit={budget.most_configurations} configurations.")
+    else:
+        notes.append(f"No layer can be enumerated: {hindrance}")
     return Tractability(
         method=method,
         ways=tuple(sorted(ways, key=lambda way: way.question != "ln Z")),
         notes=tuple(notes),
-        limits=limits,
-        variables=sum(rbm.sizes.values()),
+        limits=budget,
+        variables=sum(model.sizes.values()),
         plan=plan,
         advice=f"raise the limits, or {INSTEAD}" if ways else INSTEAD,
     )

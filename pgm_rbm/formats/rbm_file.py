@@ -1,4 +1,4 @@
-"""An RBM as a model file and back: its energy, parameters, mask, history, and where training stands.
+"""A model and its training as a model file and back: energy, parameters, mask, history, and where training stands.
 
 The pairwise energy is named by the units of its layers. Any other is written as text, which `Energy.parse` reads;
 nothing in a file is ever run.
@@ -8,120 +8,75 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.formats import model_file
+from pgm_rbm.learning.checkpoint import pack, unpack
 from pgm_rbm.learning.history import History
-from pgm_rbm.model.kernels import checked_parameters, dtype_of
+from pgm_rbm.learning.settings import Training
+from pgm_rbm.model.checks import checked_parameters
+from pgm_rbm.model.kernels import dtype_of
+from pgm_rbm.model.model import Model
+from pgm_rbm.model.pairwise import from_arrays
 
-if TYPE_CHECKING:
-    from pgm_rbm.learning.fit import LearningModel
-    from pgm_rbm.rbm import RBM
-    from symbolic.language.energy import Energy
-
-__all__ = ["energy_from_data", "energy_to_data", "read", "write"]
-
-_ROLES = ("visible", "hidden", "given")
+__all__ = ["read", "write"]
 
 
-def write(path: str | os.PathLike[str], rbm: LearningModel) -> None:
-    """See `RBM.save`."""
-    from pgm_rbm.learning.checkpoint import pack
-
+def write(path: str | os.PathLike[str], model: Model, training: Training) -> None:
+    """Write a model and its training; see `RBM.save`."""
     header: dict[str, Any] = {
-        "layers": rbm.units,
-        "target": rbm.kernels.target,
-        "seed": rbm._seed,
-        "history": rbm.history.as_data(),
+        "layers": dict(model.units),
+        "target": model.kernels.target,
+        "seed": model.seed,
+        "history": training.history.as_data(),
     }
-    if not rbm.is_pairwise:
-        header["energy"] = energy_to_data(rbm.symbolic_energy)
-        header["sizes"] = rbm.sizes
+    if model.energy is not None:
+        from symbolic.language.as_data import energy_to_data
+
+        header["energy"] = energy_to_data(model.energy)
+        header["sizes"] = dict(model.sizes)
     arrays: dict[str, npt.NDArray[Any]] = {
-        f"parameters.{name}": checked_parameters(value, name, value.shape) for name, value in rbm.parameters.items()
+        f"parameters.{name}": checked_parameters(value, name, value.shape) for name, value in model.parameters.items()
     }
-    if rbm._mask is not None:
-        arrays["mask"] = rbm._mask
-    if rbm._training is not None:
-        header["training"], held = pack(rbm._training)
+    if model.mask is not None:
+        arrays["mask"] = model.mask
+    if training.state is not None:
+        header["training"], held = pack(training.state)
         arrays |= {f"training.{name}": value for name, value in held.items()}
     model_file.write(path, "rbm", header, arrays)
 
 
-def read(path: str | os.PathLike[str], kind: type[RBM]) -> RBM:
-    """See `RBM.load`."""
-    from pgm_rbm.learning.checkpoint import unpack
-
+def read(path: str | os.PathLike[str]) -> tuple[Model, Training]:
+    """Return the model and the training that `write` wrote; see `RBM.load`."""
     header, arrays = model_file.read(path, "rbm")
     try:
-        rbm = _model(header, arrays, kind)
-        rbm._history = History.from_data(header["history"])
+        model = _model(header, arrays)
+        training = Training(history=History.from_data(header["history"]))
         if "training" in header:
-            rbm._training = unpack(header["training"], _within(arrays, "training."), rbm._parameters, rbm._kernels)
+            training.state = unpack(header["training"], _within(arrays, "training."), model)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise model_file.ModelFileError(f"{path} is damaged: its parts do not fit ({error}).") from error
-    return rbm
+    return model, training
 
 
-def _model(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], kind: type[RBM]) -> RBM:
+def _model(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
     parameters = _within(arrays, "parameters.")
     dtype = dtype_of(parameters)
-    if "energy" in header:
-        energy = energy_from_data(header["energy"])
-        if any(array.dtype != dtype for array in parameters.values()):
-            raise ValueError("its parameters have several dtypes")
-        return kind.from_energy(
-            energy, header.get("sizes"), parameters, header["seed"], dtype=dtype, target=header["target"]
-        )
-    return kind.from_parameters(
-        parameters["w"],
-        parameters["a"],
-        parameters["b"],
-        header["layers"]["v"],
-        header["layers"]["h"],
-        header["seed"],
-        mask=arrays.get("mask"),
-        dtype=parameters["w"].dtype,
-        target=header["target"],
-    )
+    if "energy" not in header:
+        w, a, b = (parameters[name] for name in ("w", "a", "b"))
+        units = header["layers"]["v"], header["layers"]["h"]
+        return from_arrays(w, a, b, units, header["seed"], arrays.get("mask"), w.dtype, header["target"])
+    if any(array.dtype != dtype for array in parameters.values()):
+        raise ValueError("its parameters have several dtypes")
+    from pgm_rbm.model.of_energy import of_energy
+    from symbolic.language.as_data import energy_from_data
+
+    energy = energy_from_data(header["energy"])
+    return of_energy(energy, header.get("sizes"), parameters, header["seed"], np.dtype(dtype), header["target"])
 
 
 def _within(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-
-def energy_to_data(energy: Energy) -> dict[str, Any]:
-    """An energy as data that JSON can hold.
-
-    Raises:
-        ValueError: its text is not read back as the same energy.
-    """
-    data: dict[str, Any] = {
-        "text": str(energy.expression),
-        **{role: {layer.name: layer.unit for layer in getattr(energy, role)} for role in _ROLES},
-        "parameters": {name: [layer.name for layer in one.layers] for name, one in energy.parameters.items()},
-        "symmetric": [name for name, one in energy.parameters.items() if one.symmetric],
-    }
-    if energy_from_data(data) != energy:
-        raise ValueError(
-            f"the energy cannot be written to a file: its text is not read back as the same. Got {energy!r}."
-        )
-    return data
-
-
-def energy_from_data(data: Mapping[str, Any]) -> Energy:
-    """The energy that `energy_to_data` described.
-
-    Raises:
-        KeyError, TypeError, ValueError: something is missing or makes no energy.
-    """
-    from symbolic import Energy
-
-    return Energy.parse(
-        data["text"],
-        **{role: data[role] for role in _ROLES},
-        parameters=data["parameters"],
-        symmetric=data["symmetric"],
-    )

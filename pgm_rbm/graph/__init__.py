@@ -6,10 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgm_rbm.exact.elimination.order import colour_classes
     from pgm_rbm.exact.tractability import Tractability, Way
-    from pgm_rbm.graph.bipartite import RBMGraph, arrays_from_graph, bipartition
-    from pgm_rbm.graph.model import Factor, GraphModel, MostProbableAssignment
+    from pgm_rbm.graph.arrays import arrays_from_graph
+    from pgm_rbm.graph.bipartite import bipartition
+    from pgm_rbm.graph.colours import colour_classes
+    from pgm_rbm.graph.factors import Factor
+    from pgm_rbm.graph.live import RBMGraph
+    from pgm_rbm.graph.model import GraphModel
+    from pgm_rbm.graph.queries import MostProbableAssignment
 
 __all__ = [
     "Factor",
@@ -24,25 +28,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Factor": "model",
-    "GraphModel": "model",
-    "MostProbableAssignment": "model",
-    "RBMGraph": "bipartite",
-    "arrays_from_graph": "bipartite",
-    "bipartition": "bipartite",
-}
-_ELSEWHERE = {
+    "Factor": "pgm_rbm.graph.factors",
+    "GraphModel": "pgm_rbm.graph.model",
+    "MostProbableAssignment": "pgm_rbm.graph.queries",
+    "RBMGraph": "pgm_rbm.graph.live",
     "Tractability": "pgm_rbm.exact.tractability",
     "Way": "pgm_rbm.exact.tractability",
-    "colour_classes": "pgm_rbm.exact.elimination.order",
+    "arrays_from_graph": "pgm_rbm.graph.arrays",
+    "bipartition": "pgm_rbm.graph.bipartite",
+    "colour_classes": "pgm_rbm.graph.colours",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _ELSEWHERE.get(name) or f"{__name__}.{_HOMES[name]}"
-    return getattr(import_module(home), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from pgm_rbm.errors import VariableConflictError
 from pgm_rbm.graph.bipartite import require_simple
-from pgm_rbm.graph.model import FactorAxis, GraphModel
+from pgm_rbm.graph.factors import FactorAxis
+from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.model.variables import CATEGORICAL, canonical, same_kind
 
 __all__ = ["compose"]

@@ -7,32 +7,31 @@ starts from values drawn uniformly and ends after a number of sweeps; chains are
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pgm_rbm.exact.elimination.order import colour_classes
-from pgm_rbm.exact.elimination.run import LogTable
-from pgm_rbm.exact.enumeration.shards import Progress
+from pgm_rbm.exact.elimination.tables import FloatArray, LogTable
+from pgm_rbm.graph.colours import colour_classes
+from pgm_rbm.machine.budget import Budget
 from pgm_rbm.machine.streams import Purpose, derive_key, uniforms
 from pgm_rbm.machine.workers import workers
 
 __all__ = ["sample"]
 
-FloatArray = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 # States of a block of chains that is worked on at once.
 _VALUES = 2**16
+# Sweeps between two looks at the progress and at interrupts.
 _SWEEPS_AT_ONCE = 32
 
 
-@dataclass(frozen=True)
-class _Colour:
+class _Colour(NamedTuple):
     """Variables that are drawn at once, and the tables that each of them stands in.
 
     A row of ``own``, ``others``, ``strides`` and ``base`` belongs to a variable and one of its tables, rows of one
@@ -55,43 +54,19 @@ class _Colour:
     others: Indices
     strides: Indices
 
-    def draw(self, states: Indices, entries: FloatArray, numbers: FloatArray) -> None:
-        """Draw the variables given all others, in place.
-
-        Args:
-            states: of all variables, shape (chains, variables).
-            entries: of all tables.
-            numbers: between 0 and 1, shape (chains, variables of this colour).
-        """
-        _draw(
-            states,
-            entries,
-            numbers,
-            self.variables,
-            self.sizes,
-            self.first,
-            self.base,
-            self.own,
-            self.others,
-            self.strides,
-            np.empty(int(self.sizes.max())),
-        )
-
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw(
-    states: Indices,
-    entries: FloatArray,
-    numbers: FloatArray,
-    variables: Indices,
-    sizes: Indices,
-    first: Indices,
-    base: Indices,
-    own: Indices,
-    others: Indices,
-    strides: Indices,
-    weights: FloatArray,
-) -> None:
+def _draw(states: Indices, entries: FloatArray, numbers: FloatArray, colour: _Colour, weights: FloatArray) -> None:
+    """Draw the variables of a colour given all others, in place.
+
+    Args:
+        states: of all variables, shape (chains, variables).
+        entries: of all tables.
+        numbers: between 0 and 1, shape (chains, variables of this colour).
+        colour: what is drawn.
+        weights: room for the weights of a variable's states.
+    """
+    variables, sizes, first, base, own, others, strides = colour
     for chain in range(states.shape[0]):
         for k in range(len(variables)):
             size = sizes[k]
@@ -122,11 +97,9 @@ def sample(
     n: int,
     sweeps: int,
     seed: int,
-    *,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    budget: Budget,
 ) -> dict[Hashable, Indices]:
-    """The last states of independent Gibbs chains.
+    """Return the last states of independent Gibbs chains.
 
     Args:
         tables: (scope, log_table) pairs without ``-inf``.
@@ -134,8 +107,7 @@ def sample(
         n: how many chains.
         sweeps: how often every variable is drawn given all others.
         seed: of 64 bits.
-        threads: how many threads to use; the result does not depend on it.
-        progress: called with (sweeps done, sweeps in all).
+        budget: its threads and progress are used; progress counts sweeps.
 
     Returns:
         Variable -> indices of its states, shape (n,).
@@ -152,7 +124,7 @@ def sample(
         numbers = uniforms(key, block.start, block.stop - block.start, len(names))
         states[block] = (numbers * sizes).astype(np.intp)
 
-    with workers(threads) as pool:
+    with workers(budget.threads) as pool, budget.showing("samples") as progress:
         pool.map(start, blocks if names else [])
         done = 0
         while done < sweeps:
@@ -164,7 +136,8 @@ def sample(
                 for step in batch:
                     for number, colour in enumerate(colours):
                         key = derive_key(seed, Purpose.GRAPH, step, number)
-                        colour.draw(held, entries, uniforms(key, block.start, len(held), len(colour.variables)))
+                        numbers = uniforms(key, block.start, len(held), len(colour.variables))
+                        _draw(held, entries, numbers, colour, np.empty(int(colour.sizes.max())))
 
             pool.map(sweep, blocks if names else [])
             done = batch[-1]

@@ -10,8 +10,7 @@ and what is kept between sweeps is the distribution of h, averaged over the rows
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +18,15 @@ import numpy.typing as npt
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.enumeration import answers, cost
 from pgm_rbm.exact.enumeration.answers import Gradient
-from pgm_rbm.exact.enumeration.shards import Cuts, Progress, each
-from pgm_rbm.exact.enumeration.sums import KernelSum, lifted
-from pgm_rbm.machine.workers import thread_count, workers
-from pgm_rbm.model.kernels import Kernels, Parameters, Phase, checked_states, layer_sizes
-
-if TYPE_CHECKING:
-    from pgm_rbm.rbm import RBM
+from pgm_rbm.exact.enumeration.shards import Cuts, each
+from pgm_rbm.exact.enumeration.sums import KernelSum
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.progress import Progress
+from pgm_rbm.machine.quantities import format_bytes, format_seconds, require_whole
+from pgm_rbm.machine.workers import workers
+from pgm_rbm.model.kernels import Phase
+from pgm_rbm.model.model import HasModel, Model
+from pgm_rbm.model.states import data_rows
 
 __all__ = ["DEFAULT_LIMIT", "CDBias", "contrastive_divergence_bias"]
 
@@ -87,7 +88,7 @@ class CDBias:
 
 
 def contrastive_divergence_bias(
-    rbm: RBM,
+    rbm: HasModel,
     X: npt.ArrayLike,
     k: int = 1,
     *,
@@ -111,20 +112,19 @@ def contrastive_divergence_bias(
         NoFiniteDomainError: the units of a layer have infinitely many states.
         EnumerationLimitError: there are more pairs than ``limit``.
     """
-    rbm._require_two_sides("the bias of contrastive divergence")
-    rows = checked_states(X, "X", rbm.visible_units, rbm.n_visible)
-    for name, value in (("k", k), ("limit", DEFAULT_LIMIT if limit is None else limit)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} must be a positive whole number. Got {value!r}.")
-    kernels, parameters = rbm.kernels, lifted(rbm.parameters)
+    model = rbm.model
+    model.require_two_sides("the bias of contrastive divergence")
+    rows = data_rows(model, X, "X")
+    require_whole("k", k)
+    allowed = DEFAULT_LIMIT if limit is None else require_whole("limit", limit)
+    budget = Budget.of(limit=allowed, threads=threads, progress=progress)
+    raised = model.lifted()
+    kernels, parameters = raised.kernels, raised.parameters
     (v,), (h,) = kernels.visible, kernels.hidden
-    visible, hidden = (KernelSum(kernels, parameters, (layer,)) for layer in (v, h))
+    visible, hidden = (KernelSum(raised, (layer,)) for layer in (v, h))
     pairs = visible.configurations * hidden.configurations
-    allowed = DEFAULT_LIMIT if limit is None else int(limit)
     if pairs > allowed:
-        from pgm_rbm.machine.quantities import format_bytes, format_seconds
-
-        seconds, memory = _seconds(kernels, parameters, pairs, thread_count(threads)), _BYTES_PER_PAIR * pairs
+        seconds, memory = _seconds(raised, pairs, budget.thread_count), _BYTES_PER_PAIR * pairs
         raise EnumerationLimitError(
             f"CD's expected update goes through all pairs (v, h), {visible.configurations} times "
             f"{hidden.configurations} of them, and stops at limit={allowed}. This would take about "
@@ -135,12 +135,12 @@ def contrastive_divergence_bias(
             seconds=seconds,
             memory=memory,
         )
-    gradient = answers.gradient(kernels, rbm.parameters, rows, limit=allowed, threads=threads)
+    gradient = answers.gradient(model, rows, replace(budget, progress=None))
     every_v, every_h = (
         visible.numbered(np.arange(visible.configurations)),
         hidden.numbered(np.arange(hidden.configurations)),
     )
-    given_v = _log_weights(kernels, parameters, every_v[v], every_h[h], threads, progress)
+    given_v = _log_weights(raised, every_v[v], every_h[h], budget)
     with workers(1):
         # ln p(h | v) and ln p(v | h) are −E less its logarithmic sum over the layer that varies.
         given_h = given_v + kernels.free_energy(every_h, of=(h,), **parameters)
@@ -162,24 +162,18 @@ def contrastive_divergence_bias(
     return CDBias(int(k), gradient, update)
 
 
-def _seconds(kernels: Kernels, parameters: Parameters, pairs: int, threads: int) -> float:
+def _seconds(model: Model, pairs: int, threads: int) -> float:
     """How long it would take to find −E of so many pairs, which is most of the time."""
-    sizes = layer_sizes(kernels, parameters)
-    zeros = [np.zeros((_TRIAL, sizes[layer])) for layer in kernels.layers]
+    kernels, parameters = model.kernels, model.parameters
+    zeros = [np.zeros((_TRIAL, size)) for size in model.sizes.values()]
     kernels.energy(*zeros, **parameters)
     taken = cost.quickest(lambda: kernels.energy(*zeros, **parameters), threads)
     return cost.extended(taken, pairs, _TRIAL * threads)
 
 
-def _log_weights(
-    kernels: Kernels,
-    parameters: Parameters,
-    v: Floats,
-    h: Floats,
-    threads: int | None,
-    progress: bool | Progress | None,
-) -> Floats:
+def _log_weights(model: Model, v: Floats, h: Floats, budget: Budget) -> Floats:
     """−E of every pair, shape (rows of v, rows of h)."""
+    kernels, parameters = model.kernels, model.parameters
     out = np.empty((len(v), len(h)))
 
     def work(block: range) -> None:
@@ -188,7 +182,7 @@ def _log_weights(
         out[block.start : block.stop] = -kernels.energy(pairs_v, pairs_h, **parameters).reshape(len(rows), len(h))
 
     step = max(1, _PAIRS // len(h))
-    for _ in each(work, Cuts.of(len(v), -(-len(v) // step), step), threads=threads, progress=progress, what="pairs"):
+    for _ in each(work, Cuts.of(len(v), -(-len(v) // step), step), budget, "pairs"):
         pass
     return out
 

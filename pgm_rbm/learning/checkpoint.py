@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pgm_rbm.learning.loop import Settings, TrainingState
+from pgm_rbm.learning.settings import Settings, TrainingState
 from pgm_rbm.learning.updates import optimiser_from, optimiser_settings
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of
-from pgm_rbm.model.layout import Layout
+from pgm_rbm.model.kernels import FloatArray
+from pgm_rbm.model.model import Model
 from pgm_rbm.sampling.gibbs import Chains
 
 __all__ = ["pack", "unpack"]
@@ -36,10 +36,8 @@ def pack(state: TrainingState) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     return data, arrays
 
 
-def unpack(
-    data: Mapping[str, Any], arrays: Mapping[str, FloatArray], parameters: Parameters, kernels: Kernels
-) -> TrainingState:
-    """The state that `pack` took apart, for a model with these parameters.
+def unpack(data: Mapping[str, Any], arrays: Mapping[str, FloatArray], model: Model) -> TrainingState:
+    """Return the state that `pack` took apart, for this model.
 
     Raises:
         KeyError, TypeError, ValueError: something is missing or does not fit the model.
@@ -51,11 +49,11 @@ def unpack(
         if name.startswith("slots."):
             _, parameter, slot = name.split(".")
             slots.setdefault(parameter, {})[slot] = _fitting(
-                array, name, parameters[parameter].shape, parameters[parameter].dtype
+                array, name, model.parameters[parameter].shape, model.dtype
             )
     chains = None
     if "chains" in data:
-        layout, dtype = Layout.of(kernels, parameters), dtype_of(parameters)
+        layout, dtype = model.layout, model.dtype
         visible, hidden = arrays["chains.visible"], arrays["chains.hidden"]
         n = len(visible)
         chains = Chains(

@@ -5,51 +5,49 @@ from __future__ import annotations
 import math
 
 from pgm_rbm.errors import EnumerationLimitError
-from pgm_rbm.exact.enumeration import cost, fisher
-from pgm_rbm.exact.enumeration.answers import layer_sum
-from pgm_rbm.machine.budget import CONFIGURATIONS, SECONDS
-from pgm_rbm.machine.workers import thread_count
-from pgm_rbm.model.kernels import Kernels, Parameters, layer_sizes
+from pgm_rbm.exact.enumeration import fisher
+from pgm_rbm.exact.enumeration.cost import estimate
+from pgm_rbm.exact.enumeration.plan import SURE, task_of
+from pgm_rbm.machine.budget import CONFIGURATIONS, SECONDS, Budget
+from pgm_rbm.machine.quantities import format_seconds
+from pgm_rbm.model.model import Model
 
 __all__ = ["require_time"]
 
 
 def require_time(
-    kernels: Kernels,
-    parameters: Parameters,
+    model: Model,
     *,
     steps: int,
     measures: int,
     natural: bool = False,
-    threads: int | None = None,
+    budget: Budget = Budget(),
 ) -> None:
     """Raise if exact steps and measures are expected to take longer than one enumeration may where no limit is given.
 
     Args:
-        kernels, parameters: the model.
+        model: the model.
         steps: how many exact gradients there will be.
         measures: how many times ln Z will be found to measure the model.
         natural: whether every step finds the Fisher information too.
-        threads: how many threads there will be.
+        budget: how many threads there will be.
 
     Raises:
         EnumerationLimitError: they are; nothing has begun.
     """
-    asked = [(steps, layer_sum(kernels, parameters, averages=True))] if steps else []
-    asked += [(measures, layer_sum(kernels, parameters))] if measures else []
-    weights = math.prod(layer_sizes(kernels, parameters).values())
-    if not asked or (not natural and sum(many * task.configurations * weights for many, task in asked) <= cost.SURE):
+    asked = [(steps, task_of(model, averages=True))] if steps else []
+    asked += [(measures, task_of(model))] if measures else []
+    weights = math.prod(model.sizes.values())
+    if not asked or (not natural and sum(many * task.configurations * weights for many, task in asked) <= SURE):
         return
-    count = thread_count(threads)
-    found = [cost.estimate(task, count) for _, task in asked]
+    count = budget.thread_count
+    found = [estimate(task, count) for _, task in asked]
     each = [one.seconds for one in found]
     if natural:
-        each[0] += fisher.expected_seconds(kernels, parameters, count)
+        each[0] += fisher.expected_seconds(model, count)
     seconds = sum(many * one for (many, _), one in zip(asked, each, strict=True))
     if seconds <= SECONDS:
         return
-    from pgm_rbm.machine.quantities import format_seconds
-
     names = ("steps",) * bool(steps) + ("measures of the model",) * bool(measures)
     parts = " and ".join(
         f"{many} exact {name} of about {format_seconds(one)}"

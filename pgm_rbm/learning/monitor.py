@@ -6,22 +6,23 @@ The reconstruction error is not among the choices: contrastive divergence can lo
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.errors import ModelError
-from pgm_rbm.exact.enumeration import answers, cost, multilayer
-from pgm_rbm.machine.budget import CONFIGURATIONS, MOST_CONFIGURATIONS
+from pgm_rbm.exact.enumeration.answers import log_partition
+from pgm_rbm.exact.enumeration.multilayer import log_probability
+from pgm_rbm.exact.enumeration.plan import make_plan, obstacle, task_of
+from pgm_rbm.learning.settings import MonitorKind
+from pgm_rbm.machine.budget import CONFIGURATIONS, MOST_CONFIGURATIONS, Budget
 from pgm_rbm.machine.streams import Purpose, generator
 from pgm_rbm.model.domains import is_finite, log_measure, states_of
-from pgm_rbm.model.kernels import Kernels, Parameters, dtype_of, serves
-from pgm_rbm.model.layout import Layout
+from pgm_rbm.model.kernels import serves
+from pgm_rbm.model.model import Model
 
-__all__ = ["EXACT_WORK", "MONITORS", "Monitor", "pseudo_log_likelihood"]
-
-MONITORS = ("auto", "exact", "pseudo", "none")
+__all__ = ["EXACT_WORK", "Monitor", "pseudo_log_likelihood"]
 
 EXACT_WORK = {"numba": 2**34, "numpy": 2**31}
 """By the kernels' target, configurations times weights up to which ``"auto"`` measures exactly: about a second."""
@@ -34,14 +35,13 @@ class Monitor:
     """Measures a model on training and held-out rows.
 
     Args:
-        kernels, parameters: the model.
+        model: what is measured, with its parameters as they stand at each measure.
         x: training rows.
         held_out: rows that are not trained on, or None.
         kind: ``"exact"``, ``"pseudo"``, ``"none"``, or ``"auto"``, which takes the exact measure where configurations
             times weights do not exceed `EXACT_WORK`.
         seed: 64-bit seed of the pseudo-likelihood's draws.
-        limit: the most configurations to enumerate; 2^24 by default.
-        threads: how many threads to use.
+        budget: what the exact measure may take.
 
     Raises:
         ValueError: there is no such kind.
@@ -50,106 +50,95 @@ class Monitor:
 
     def __init__(
         self,
-        kernels: Kernels,
-        parameters: Parameters,
+        model: Model,
         x: npt.NDArray[Any],
         held_out: npt.NDArray[Any] | None,
         *,
-        kind: str,
+        kind: MonitorKind,
         seed: int,
-        limit: int | None = None,
-        threads: int | None = None,
+        budget: Budget = Budget(),
     ):
-        if kind not in MONITORS:
-            raise ValueError(f"monitor must be one of {', '.join(map(repr, MONITORS))}. Got {kind!r}.")
-        layout = Layout.of(kernels, parameters)
-        listed = len(layout.data_columns) == 1 and is_finite(kernels.layers[layout.visible[0]])
-        single = listed and serves(kernels, f"free_energy_of_{layout.visible[0]}")
+        if kind not in get_args(MonitorKind):
+            known = ", ".join(map(repr, get_args(MonitorKind)))
+            raise ValueError(f"monitor must be one of {known}. Got {kind!r}.")
+        layout, visible = model.layout, model.layout.visible[0]
+        listed = len(layout.data_columns) == 1 and is_finite(model.units[visible])
+        single = listed and serves(model.kernels, f"free_energy_of_{visible}")
         if kind == "auto":
-            kind = "exact" if _within_reach(layout, parameters, x, limit) else "pseudo" if single else "none"
+            kind = "exact" if _within_reach(model, x, budget) else "pseudo" if single else "none"
         elif kind == "exact":
-            answers.make_plan(kernels, parameters, limit, threads)
+            make_plan(model, budget).require()
         elif kind == "pseudo" and not single:
             raise ValueError(
                 "monitor='pseudo' needs one visible layer of units with finitely many states, with all hidden units "
                 "summed out in closed form. Use monitor='exact' on a small model, or 'none'."
             )
         self.kind = kind
-        self._kernels, self._parameters = kernels, parameters
+        self._model, self._seed = model, seed
         self._data = {"": x} | ({} if held_out is None else {"held_out_": held_out})
-        self._seed, self._threads = seed, threads
+        # That it may be enumerated has been found out above.
+        self._budget = replace(budget, configurations=MOST_CONFIGURATIONS, progress=None)
 
     def measure(self) -> dict[str, float]:
-        """The measures by their names in an `EpochRecord`."""
+        """Return the measures by their names in an `EpochRecord`."""
         if self.kind == "exact":
-            # That it may be enumerated has been found out at the start.
-            log_z = answers.log_partition(
-                self._kernels, self._parameters, limit=MOST_CONFIGURATIONS, threads=self._threads
-            ).value
+            log_z = log_partition(self._model, self._budget).value
             return {
-                f"{prefix}log_likelihood": float(
-                    multilayer.log_probability(
-                        self._kernels, self._parameters, rows, log_z, threads=self._threads
-                    ).mean()
-                )
+                f"{prefix}log_likelihood": float(log_probability(self._model, rows, log_z, self._budget).mean())
                 for prefix, rows in self._data.items()
             }
         if self.kind == "pseudo":
             return {
                 f"{prefix}pseudo_log_likelihood": pseudo_log_likelihood(
-                    self._kernels, self._parameters, rows, self._seed, most_rows=_PSEUDO_ROWS
+                    self._model, rows, self._seed, most_rows=_PSEUDO_ROWS
                 )
                 for prefix, rows in self._data.items()
             }
         return {}
 
 
-def _within_reach(layout: Layout, parameters: Parameters, x: npt.NDArray[Any], limit: int | None) -> bool:
-    kernels, sizes = layout.kernels, layout.sizes
-    if layout.given:
+def _within_reach(model: Model, x: npt.NDArray[Any], budget: Budget) -> bool:
+    """Whether ``"auto"`` measures exactly."""
+    layout, sizes, units = model.layout, model.sizes, model.units
+    if layout.given or obstacle(model) is not None:
         return False
-    try:
-        configurations = answers.layer_sum(kernels, parameters).configurations
-    except ModelError:  # there is no exact ln Z
-        return False
+    configurations = task_of(model).configurations
     if not layout.two_sided:
         # All hidden layers but one are enumerated for every row.
-        others = [layer for layer in kernels.hidden if layer != layout.averaged]
-        if layout.averaged is None or not all(is_finite(kernels.layers[layer]) for layer in others):
+        others = [layer for layer in model.kernels.hidden if layer != layout.averaged]
+        if layout.averaged is None or not all(is_finite(units[layer]) for layer in others):
             return False
-        beside = sum(sizes[layer] * math.log2(len(states_of(kernels.layers[layer]))) for layer in others)
+        beside = sum(sizes[layer] * math.log2(len(states_of(units[layer]))) for layer in others)
         if beside > 10 or 2**beside * len(x) * layout.units > _POSTERIOR_WORK:
             return False
-    if configurations > min(cost.allowed_configurations(limit), CONFIGURATIONS):
+    if configurations > min(budget.most_configurations, CONFIGURATIONS):
         return False
-    return configurations * math.prod(sizes.values()) <= EXACT_WORK.get(kernels.target, EXACT_WORK["numpy"])
+    return configurations * math.prod(sizes.values()) <= EXACT_WORK.get(model.kernels.target, EXACT_WORK["numpy"])
 
 
-def pseudo_log_likelihood(
-    kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any], seed: int, *, most_rows: int | None = None
-) -> float:
+def pseudo_log_likelihood(model: Model, x: npt.NDArray[Any], seed: int, *, most_rows: int | None = None) -> float:
     """An estimate of the mean over rows of Σ_i ln p(v_i | the other units), from one random unit i of each row.
 
     ln p(v_i | rest) = ln μ(v_i) − F(v) − ln Σ_s μ(s) e^{−F(v with v_i = s)}, so it needs free energies and no ln Z
     (Besag 1975).
 
     Args:
-        kernels, parameters: the model.
+        model: the model.
         x: visible states, shape (rows, n_visible).
         seed: 64-bit seed of the rows and units that are picked; the same seed picks the same ones.
         most_rows: measure on so many random rows at most.
     """
-    dtype = dtype_of(parameters)
+    kernels = model.kernels
     layer = kernels.visible[0]
     rng = generator(seed, Purpose.MONITOR)
     if most_rows is not None and len(x) > most_rows:
         x = x[np.sort(rng.choice(len(x), most_rows, replace=False))]
-    v = np.ascontiguousarray(x, dtype=dtype)
+    v = np.ascontiguousarray(x, dtype=model.dtype)
     rows = np.arange(len(v))
     units = rng.integers(v.shape[1], size=len(v))
 
     def log_weight(states: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        logs = -kernels.free_energy(states, of=layer, **parameters).astype(np.float64)
+        logs = -kernels.free_energy(states, of=layer, **model.parameters).astype(np.float64)
         measure = log_measure(kernels.layers[layer], states[rows, units])
         return logs if measure is None else logs + measure
 

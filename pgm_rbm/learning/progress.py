@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pgm_rbm.learning.history import EpochRecord
-from pgm_rbm.learning.loop import StepProgress
+from pgm_rbm.learning.settings import StepProgress
 from pgm_rbm.machine import progress
 
 __all__ = ["progress_bar"]

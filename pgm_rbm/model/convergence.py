@@ -50,13 +50,14 @@ from pgm_rbm.model.domains import dimension, ends, is_bounded, is_finite, states
 from pgm_rbm.model.draw import draw_layer, resting
 from pgm_rbm.model.kernels import FloatArray, Parameters, layer_axes, parameter_shapes
 from pgm_rbm.model.layout import Layout, States
+from pgm_rbm.model.model import Model
 from pgm_rbm.model.quadratic_forms import sign_on_cone
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
     from symbolic.numeric.growth import Barred, Couplings
 
-__all__ = ["Existence", "existence_of", "starting_values"]
+__all__ = ["Convergence", "convergence_of", "starting_values"]
 
 # How far unbounded units run; its square times a weight is far above any bias, and its fourth power is finite.
 _FAR = 1e15
@@ -67,7 +68,7 @@ _SWEEPS = 6
 _VALUES = 2**22
 
 
-def existence_of(layout: Layout, energy: Energy | None) -> Existence | None:
+def convergence_of(layout: Layout, energy: Energy | None) -> Convergence | None:
     """What there is to check about a model; None where Z is finite whatever the parameters.
 
     Args:
@@ -84,7 +85,7 @@ def existence_of(layout: Layout, energy: Energy | None) -> Existence | None:
         from symbolic import energies
 
         energy = energies.pairwise(*layers.values())
-    found = Existence(layout, energy)
+    found = Convergence(layout, energy)
     signs: dict[str, int] = {}
     for barred in found.couplings.barred:
         opposed = barred.parameter is not None and signs.setdefault(barred.parameter, barred.sign) != barred.sign
@@ -104,7 +105,7 @@ def _impossible(layers: Mapping[str, str], barred: Barred) -> str:
 
 
 @dataclass(frozen=True)
-class Existence:
+class Convergence:
     """The conditions under which a model has a Z.
 
     Attributes:
@@ -247,7 +248,7 @@ class Existence:
             for sweep in range(sweeps):
                 for place, layer in enumerate(self._bounded):
                     key = sweep * len(self._bounded) + place
-                    held[layer] = draw_layer(self.layout, parameters, layer, held, key, 0)
+                    held[layer] = draw_layer(Model(self.layout, dict(parameters)), layer, held, key, 0)
         return held
 
     def _at_rest(self, rows: int) -> States:
@@ -416,16 +417,16 @@ def starting_values(layout: Layout, energy: Energy | None) -> dict[str, float]:
     kernels = layout.kernels.sized(**dict.fromkeys(layout.kernels.sizes, 2))
     small = Layout(kernels, dict.fromkeys(layout.sizes, 2))
     shapes = parameter_shapes(layout.kernels, small.sizes)
-    existence = existence_of(small, energy)
+    conditions = convergence_of(small, energy)
     for values in product((0.0, 1.0, -1.0), repeat=min(len(names), 6)):
         chosen = plain | dict(zip(names, values, strict=False))
         parameters = {name: np.full(shape, chosen.get(name, 0.0)) for name, shape in shapes.items()}
-        if _exists(small, parameters, existence):
+        if _exists(small, parameters, conditions):
             return chosen
     return plain
 
 
-def _exists(layout: Layout, parameters: dict[str, npt.NDArray[np.float64]], existence: Existence | None) -> bool:
+def _exists(layout: Layout, parameters: dict[str, npt.NDArray[np.float64]], conditions: Convergence | None) -> bool:
     held = {layer: resting(layout, layer, 1, np.float64) for layer in layout.sizes}
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -434,4 +435,4 @@ def _exists(layout: Layout, parameters: dict[str, npt.NDArray[np.float64]], exis
                 return False
         except DivergentError:
             return False
-        return existence is None or existence.problem(parameters) is None
+        return conditions is None or conditions.problem(parameters) is None

@@ -174,12 +174,16 @@ def log_measure(unit: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64] 
 def _log_of_state(unit: str, state: float) -> float:
     from sympy import Rational
 
-    return float(_unit(unit).log_base(Rational(state)))
+    from symbolic.units import log_base
+
+    return float(log_base(_unit(unit), Rational(state)))
 
 
 @cache
 def _log_density(unit: str) -> Any:
     from sympy import Symbol, expand_log, lambdify
 
+    from symbolic.units import log_base
+
     s = Symbol("s", positive=True)
-    return lambdify(s, expand_log(_unit(unit).log_base(s)), "numpy")
+    return lambdify(s, expand_log(log_base(_unit(unit), s)), "numpy")

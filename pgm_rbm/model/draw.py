@@ -16,8 +16,9 @@ import numpy.typing as npt
 from pgm_rbm.errors import DivergentError, ModelError
 from pgm_rbm.machine.streams import Purpose, derive_key, uniforms
 from pgm_rbm.model.domains import is_bounded, is_finite, log_measure, resting_state, states_of
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of
+from pgm_rbm.model.kernels import FloatArray
 from pgm_rbm.model.layout import Layout, States
+from pgm_rbm.model.model import Model
 
 __all__ = ["draw_hidden", "draw_layer", "layer_key", "require_drawable", "resting"]
 
@@ -53,8 +54,7 @@ def resting(layout: Layout, layer: str, rows: int, dtype: npt.DTypeLike) -> Floa
 
 
 def draw_layer(
-    layout: Layout,
-    parameters: Parameters,
+    model: Model,
     layer: str,
     states: States,
     key: int,
@@ -64,7 +64,7 @@ def draw_layer(
     """Random states of ``layer`` given all others.
 
     Args:
-        layout, parameters: the model.
+        model: whose layer it is.
         layer: the one that is drawn.
         states: by layer, shape (rows, units). Where its units are tied together, the layer's own states are read too
             and the result goes on from them.
@@ -76,14 +76,14 @@ def draw_layer(
         ModelError: see `require_drawable`.
         DivergentError: a state is no longer finite.
     """
-    if all(map(is_bounded, layout.kernels.layers.values())):
-        return _drawn(layout, parameters, layer, states, key, first_row, kept)
+    if all(map(is_bounded, model.units.values())):
+        return _drawn(model, layer, states, key, first_row, kept)
     with np.errstate(over="ignore", invalid="ignore"):
-        drawn = _drawn(layout, parameters, layer, states, key, first_row, kept)
+        drawn = _drawn(model, layer, states, key, first_row, kept)
     if not np.isfinite(drawn).all():
         row, column = (int(k) for k in np.argwhere(~np.isfinite(drawn))[0])
         raise DivergentError(
-            f"a chain has run away: {layout.kernels.layers[layer]} unit {column} of layer {layer} was drawn as "
+            f"a chain has run away: {model.units[layer]} unit {column} of layer {layer} was drawn as "
             f"{drawn[row, column]} at row {row}. Either the model has no Z or its states are too large for "
             f"{drawn.dtype}; make its weights smaller."
         )
@@ -91,32 +91,30 @@ def draw_layer(
 
 
 def _drawn(
-    layout: Layout,
-    parameters: Parameters,
+    model: Model,
     layer: str,
     states: States,
     key: int,
     first_row: int,
     kept: Sequence[int],
 ) -> FloatArray:
-    kernels = layout.kernels
+    layout, kernels = model.layout, model.kernels
     if not layout.tied(layer):
-        return kernels.sample(layer, layout.around(layer, states), key, first_row=first_row, **parameters)
+        return kernels.sample(layer, layout.around(layer, states), key, first_row=first_row, **model.parameters)
     if layout.one_by_one(layer) and not kept:
-        return kernels.sample(layer, states, key, first_row=first_row, **parameters)
-    return _one_by_one(kernels, parameters, layer, states, key, first_row, kept)
+        return kernels.sample(layer, states, key, first_row=first_row, **model.parameters)
+    return _one_by_one(model, layer, states, key, first_row, kept)
 
 
 def _one_by_one(
-    kernels: Kernels,
-    parameters: Parameters,
+    model: Model,
     layer: str,
     states: States,
     key: int,
     first_row: int,
     kept: Sequence[int],
 ) -> FloatArray:
-    unit = kernels.layers[layer]
+    unit = model.units[layer]
     if not is_finite(unit):
         raise ModelError(
             f"the {unit} units of layer {layer} are tied together and have infinitely many states, so they are drawn "
@@ -134,7 +132,8 @@ def _one_by_one(
             continue
         tried = np.tile(drawn, (len(values), 1))
         tried[:, i] = np.repeat(values, rows)
-        logs = -kernels.energy(**{**around, layer: tried}, **parameters).reshape(len(values), rows).astype(np.float64)
+        energies = model.kernels.energy(**{**around, layer: tried}, **model.parameters)
+        logs = -energies.reshape(len(values), rows).astype(np.float64)
         if measure is not None:
             logs += measure[:, None]
         weights = np.cumsum(np.exp(logs - logs.max(axis=0)), axis=0)
@@ -144,8 +143,7 @@ def _one_by_one(
 
 
 def draw_hidden(
-    layout: Layout,
-    parameters: Parameters,
+    model: Model,
     states: States,
     key_of: Callable[[str, int], int],
     first_row: int,
@@ -156,7 +154,7 @@ def draw_hidden(
     One sweep is exact where there is a single hidden layer whose units are independent given the visible ones.
 
     Args:
-        layout, parameters: the model.
+        model: whose layer it is.
         states: of the visible and of the given layers. Hidden ones that are there are gone on from; others start at
             rest.
         key_of: from layer and sweep, the key of that draw.
@@ -167,12 +165,11 @@ def draw_hidden(
         All states, the hidden ones new.
     """
     rows = len(next(iter(states.values())))
-    dtype = dtype_of(parameters)
     held = dict(states)
-    for layer in layout.hidden:
+    for layer in model.layout.hidden:
         if layer not in held:
-            held[layer] = resting(layout, layer, rows, dtype)
+            held[layer] = resting(model.layout, layer, rows, model.dtype)
     for sweep in range(sweeps):
-        for layer in layout.hidden:
-            held[layer] = draw_layer(layout, parameters, layer, held, key_of(layer, sweep), first_row)
+        for layer in model.layout.hidden:
+            held[layer] = draw_layer(model, layer, held, key_of(layer, sweep), first_row)
     return held

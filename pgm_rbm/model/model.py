@@ -1,285 +1,161 @@
-"""What any energy gives a model: parameters that belong to its layers, the generated kernels, and checks before
-them."""
+"""A model as the drivers take it: made once, checked once, and handed on whole."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pgm_rbm.errors import ModelError, NotPairwiseError
-from pgm_rbm.exact.enumeration import multilayer
-from pgm_rbm.machine.streams import resolve_seed
-from pgm_rbm.model.convergence import existence_of
-from pgm_rbm.model.draw import draw_layer, layer_key
-from pgm_rbm.model.kernels import FloatArray, Kernels, checked_dtype, checked_states, dtype_of
+from pgm_rbm.errors import NotPairwiseError
+from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of
 from pgm_rbm.model.layout import Layout
-from pgm_rbm.model.layout import States as LayerStates
-from pgm_rbm.model.parameters import checked_arrays, first_parameters, symmetric_parameters
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
 
-__all__ = ["EnergyModel", "States", "checked_count"]
-
-States = npt.ArrayLike | Mapping[str, npt.ArrayLike]
-"""An array of shape (rows, units), or several by layer."""
+__all__ = ["Conditions", "HasModel", "Model", "symmetric_parameters"]
 
 
-class EnergyModel:
-    """Layers, parameters and kernels of one energy. `RBM` is the class to make one of."""
+class Conditions(Protocol):
+    """What must hold for a model to have a Z; `convergence` makes them."""
 
-    def _set_up(
-        self,
-        kernels: Kernels,
-        sizes: Mapping[str, int],
-        energy: Energy | None,
-        seed: int | None,
-        dtype: npt.DTypeLike,
-        parameters: Mapping[str, npt.ArrayLike] | None = None,
-    ) -> None:
-        """Take on an energy, None for the pairwise one, and parameters, None for new ones."""
-        self._kernels, self._energy = kernels, energy
-        self._layout = Layout(kernels, sizes)
-        self._symmetric = frozenset() if energy is None else symmetric_parameters(energy)
-        self._existence = existence_of(self._layout, energy)
-        self._seed = resolve_seed(seed)
-        dtype = checked_dtype(dtype)
-        if parameters is None:
-            self._parameters = first_parameters(self._layout, self._seed, dtype, energy, self._existence)
-        else:
-            self._parameters = checked_arrays(kernels, sizes, parameters, dtype, self._symmetric)
-            self._require_existence()
-        self._mask: npt.NDArray[np.bool_] | None = None
+    def problem(self, parameters: Parameters) -> str | None:
+        """Return why there is no Z with these parameters; None where there is one."""
+        ...
 
-    def __getstate__(self) -> dict[str, Any]:
-        from pgm_rbm.formats.rbm_file import energy_to_data
+    def require(self, parameters: Parameters) -> None:
+        """Raise DivergentError where there is no Z with these parameters."""
+        ...
 
-        energy = None if self._energy is None else energy_to_data(self._energy)
-        return {name: value for name, value in vars(self).items() if name != "_existence"} | {"_energy": energy}
+    def project(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Set weights that must not be positive, and are, to zero."""
+        ...
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        from pgm_rbm.formats.rbm_file import energy_from_data
 
-        vars(self).update(state)
-        if self._energy is not None:
-            self._energy = energy_from_data(state["_energy"])
-        self._existence = existence_of(self._layout, self._energy)
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The layers, kernels and parameters of one energy.
+
+    The arrays are live: whoever holds one may write into it, and every function reads them as they stand when it is
+    called.
+
+    Attributes:
+        layout: how its layers lie in arrays, with the kernels.
+        parameters: by name, C-contiguous arrays of one dtype.
+        energy: as a `symbolic.Energy`; None for the pairwise one between plain units, whose kernels are ready made.
+        seed: 64-bit seed of its first weights, and of training that is given none.
+        mask: which weights exist, shape of w; None where all do.
+        conditions: what must hold for it to have a Z; None where that holds for all parameters.
+        has_graph_arrays: whether w, a and b are a weight per pair of units and a bias per unit, which a graph can read.
+    """
+
+    layout: Layout
+    parameters: dict[str, FloatArray]
+    energy: Energy | None = None
+    seed: int = 0
+    mask: npt.NDArray[np.bool_] | None = None
+    conditions: Conditions | None = None
+    has_graph_arrays: bool = True
+
+    @classmethod
+    def of(cls, kernels: Kernels, parameters: Parameters) -> Model:
+        """Return the model of these kernels and arrays, which are taken as they are."""
+        return cls(Layout.of(kernels, parameters), dict(parameters))
+
+    def lifted(self) -> Model:
+        """Return a copy in float64, of layers and parameters alone: what exact sums work on, here or elsewhere."""
+        raised: dict[str, FloatArray] = {
+            name: np.array(value, dtype=np.float64, order="C") for name, value in self.parameters.items()
+        }
+        return Model(self.layout, raised)
+
+    def with_parameters(self, parameters: Parameters) -> Model:
+        """Return the model with other arrays of the same shapes."""
+        return replace(self, parameters=dict(parameters))
 
     @property
-    def n_visible(self) -> int:
-        """Visible units, in all visible layers."""
-        return sum(self.sizes[layer] for layer in self._kernels.visible)
+    def kernels(self) -> Kernels:
+        """The generated kernels."""
+        return self.layout.kernels
 
     @property
-    def n_hidden(self) -> int:
-        """Hidden units, in all hidden layers."""
-        return sum(self.sizes[layer] for layer in self._kernels.hidden)
-
-    @property
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> Mapping[str, int]:
         """The number of units of every layer."""
-        return dict(self._layout.sizes)
+        return self.layout.sizes
 
     @property
-    def units(self) -> dict[str, str]:
+    def units(self) -> Mapping[str, str]:
         """What the units of every layer are."""
-        return dict(self._kernels.layers)
-
-    @property
-    def visible_units(self) -> str:
-        """What the visible units are, if there is one visible layer; `units` has every layer's."""
-        return self._only("visible", self._kernels.visible)
-
-    @property
-    def hidden_units(self) -> str:
-        """What the hidden units are, if there is one hidden layer; `units` has every layer's."""
-        return self._only("hidden", self._kernels.hidden)
-
-    def _only(self, side: str, layers: tuple[str, ...]) -> str:
-        if len(layers) != 1:
-            raise NotPairwiseError(f"the model has {len(layers)} {side} layers. Look them up in rbm.units.")
-        return self._kernels.layers[layers[0]]
-
-    @property
-    def symbolic_energy(self) -> Energy:
-        """The energy as a `symbolic.Energy`."""
-        from symbolic import energies
-
-        if self._energy is None:
-            return energies.pairwise(visible=self.visible_units, hidden=self.hidden_units)
-        return self._energy
-
-    @property
-    def is_pairwise(self) -> bool:
-        """Whether E(v, h) = −Σ a_i v_i − Σ b_j h_j − Σ v_i w_ij h_j, to which graphs and `from_parameters` belong."""
-        return self._energy is None
+        return self.layout.kernels.layers
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the parameters and of the states that come out."""
-        return dtype_of(self._parameters)
+        return dtype_of(self.parameters)
 
     @property
-    def kernels(self) -> Kernels:
-        """The generated kernels; ``kernels.source`` is their text."""
-        return self._kernels
+    def is_pairwise(self) -> bool:
+        """Whether E(v, h) = −Σ a_i v_i − Σ b_j h_j − Σ v_i w_ij h_j between plain units."""
+        return self.energy is None
+
+    @cached_property
+    def symmetric(self) -> frozenset[str]:
+        """Names of the parameters with L[i, k] = L[k, i] and L[i, i] = 0."""
+        return frozenset() if self.energy is None else symmetric_parameters(self.energy)
 
     @property
-    def parameters(self) -> dict[str, FloatArray]:
-        """The live arrays by the names the energy gives them: w, a and b for the pairwise one."""
-        return dict(self._parameters)
+    def masks(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """By parameter, the entries that exist and are trained; parameters with all of them are left out."""
+        masks = {name: ~np.eye(len(self.parameters[name]), dtype=bool) for name in self.symmetric}
+        return masks if self.mask is None else masks | {"w": self.mask}
 
-    def set_parameters(self, **arrays: npt.ArrayLike) -> None:
-        """Copy new values into the named parameters.
+    def require_z(self) -> None:
+        """Raise DivergentError if the model has no Z with its parameters as they are."""
+        if self.conditions is not None:
+            self.conditions.require(self.parameters)
 
-        Raises:
-            ModelError: there is no such parameter, or it must be symmetric and is not.
-            TypeError, ValueError: an array does not fit.
-            DivergentError: the model would have no Z; nothing is changed.
-        """
-        whole = self._parameters | arrays
-        checked = checked_arrays(self._kernels, self._layout.sizes, whole, self.dtype, self._symmetric)
-        if self._existence is not None:
-            self._existence.require(checked)
-        for name in arrays:
-            self._parameters[name][...] = checked[name]
-
-    def _require_existence(self) -> None:
-        if self._existence is not None:
-            self._existence.require(self._parameters)
-
-    @property
-    def mask(self) -> npt.NDArray[np.bool_] | None:
-        """Which weights exist, shape of ``weights``; None where all do."""
-        return None if self._mask is None else self._mask.copy()
-
-    def __repr__(self) -> str:
-        if not self.is_pairwise:
-            sides = [
-                ", ".join(f"{one}: {self.sizes[one]} {self.units[one]}" for one in side)
-                for side in (self._kernels.visible, self._kernels.hidden, self._layout.given)
-                if side
-            ]
-            return f"RBM({'; '.join(sides)}; {self.dtype})"
-        edges = "" if self._mask is None else f", {int(self._mask.sum())} weights"
-        return (
-            f"RBM({self.n_visible} visible {self.visible_units}, {self.n_hidden} hidden {self.hidden_units}{edges}, "
-            f"{self.dtype})"
-        )
-
-    # Formulas ---------------------------------------------------------------------------------------------------
-
-    def energy(self, *states: States, **named: States) -> FloatArray:
-        """E of each row, shape (rows,).
-
-        Args:
-            states: states of every layer, shape (rows, units): v and h, visible layers first; or a dict by layer.
-            named: layers by name.
+    def require_two_sides(self, question: str) -> None:
+        """Raise if the model is not one of a visible and a hidden layer, either of which can be summed out.
 
         Raises:
-            TypeError: an array does not hold real numbers, or a layer is missing.
-            ValueError: a shape is wrong, or a value is no state of its unit.
+            NotPairwiseError: it is not; the message begins with ``question``.
         """
-        if len(states) == 1 and isinstance(states[0], Mapping):
-            named, states = {**states[0], **named}, ()
-        layers = self._kernels.layers
-        held = {**dict(zip(layers, states, strict=False)), **named}
-        if len(states) > len(layers) or set(held) != set(layers) or len(held) != len(states) + len(named):
-            raise TypeError(f"energy takes the states of layers {', '.join(layers)}, each once. Got {', '.join(held)}.")
-        return self._kernels.energy(**self._states(held, tuple(layers)), **self._parameters)
-
-    def free_energy(self, v: States) -> FloatArray:
-        """F(v) = −ln Σ_h e^{−E(v, h)} of each row, all hidden layers summed out; shape (rows,).
-
-        Raises:
-            TypeError, ValueError: as `energy`.
-            ModelError, EnumerationLimitError: the hidden layers but one have infinitely or too many configurations.
-        """
-        return multilayer.free_energy(self._kernels, self._parameters, self._data(v, "v", self.dtype))
-
-    def mean(self, layer: str, states: States) -> FloatArray:
-        """The mean of every unit of a layer given all others, shape (rows, units).
-
-        Args:
-            layer: its name.
-            states: of the other layer, or a dict of all other layers.
-
-        Raises:
-            ModelError: there is no such layer, or its units are tied together.
-            TypeError, ValueError: as `energy`.
-        """
-        held = self._given_for(layer, states)
-        if not self._layout.in_closed_form(f"mean_of_{layer}"):
-            raise ModelError(
-                f"the energy ties units of layer {layer} together, so their means are not known in closed form. Sample "
-                f"them instead."
-            )
-        return self._kernels.mean(layer, held, **self._parameters)
-
-    def draw(self, layer: str, states: States, seed: int | None = None) -> FloatArray:
-        """Random states of a layer given all others, shape (rows, units). Arguments and errors as `mean`.
-
-        Where the energy ties units of the layer together, ``states`` includes the layer itself, and each unit is drawn
-        once, one after another, given all others.
-        """
-        tied = layer in self._kernels.layers and self._layout.tied(layer)
-        held = self._states(dict(states), tuple(self.units)) if tied else self._given_for(layer, states)  # type: ignore[arg-type]
-        key = layer_key(self._layout, resolve_seed(seed), layer)
-        return draw_layer(self._layout, self._parameters, layer, held, key, 0)
-
-    def _require_two_sides(self, question: str) -> None:
-        if not self._layout.two_sided:
+        if not self.layout.two_sided:
             raise NotPairwiseError(
-                f"{question} is known for one layer on each side, either of which can be summed out. Got {self!r}; "
+                f"{question} is known for one layer on each side, either of which can be summed out. Got {self}; "
                 f"ask for log_partition, log_probability and expectations instead."
             )
 
-    # What comes in ----------------------------------------------------------------------------------------------
-
-    def _states(self, states: Mapping[str, Any], layers: tuple[str, ...], prefix: str = "") -> LayerStates:
-        """States of these layers, checked, with as many rows each."""
-        if not isinstance(states, Mapping) or set(states) != set(layers):
-            got = ", ".join(map(str, states)) if isinstance(states, Mapping) else type(states).__name__
-            raise TypeError(f"states of {', '.join(layers)} are needed, as {{layer: array}}. Got {got}.")
-        held = {
-            one: checked_states(states[one], f"{prefix}{one}", self.units[one], self.sizes[one], self.dtype)
-            for one in layers
-        }
-        rows = {one: len(value) for one, value in held.items()}
-        if len(set(rows.values())) > 1:
-            names = " and ".join(f"{prefix}{one}" for one in rows)
-            raise ValueError(f"{names} must have as many rows. Got {' and '.join(map(str, rows.values()))}.")
-        return held
-
-    def _given_for(self, layer: str, states: States) -> LayerStates:
-        if layer not in self._kernels.layers:
-            raise ModelError(f"there is no layer {layer!r}; there are: {', '.join(self._kernels.layers)}.")
-        others = tuple(one for one in self._kernels.layers if one != layer)
-        if not isinstance(states, Mapping) and len(others) == 1:
-            states = {others[0]: states}
-        return self._states(states, others)  # type: ignore[arg-type]
-
-    def _data(self, x: States, name: str, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
-        """Data, checked, as one array with the visible layers and the given ones side by side."""
-        columns = self._layout.data_columns
-        if len(columns) == 1:
-            (layer,) = columns
-            if isinstance(x, Mapping) and set(x) == {layer}:
-                x = x[layer]
-            return checked_states(np.asanyarray(x), name, self.units[layer], self.sizes[layer], dtype)
-        if not isinstance(x, Mapping):
-            wanted = ", ".join(f"{one!r}: array" for one in columns)
-            raise TypeError(f"{name} must be a dict {{{wanted}}}, one array a layer. Got {type(x).__name__}.")
-        return self._layout.data_array(self._states(x, tuple(columns), f"{name}."))
-
-    def _by_layer(self, x: FloatArray) -> FloatArray | LayerStates:
-        """Visible states as they are handed out: an array, or by layer where there are several."""
-        return x if len(self._layout.data_columns) == 1 else self._layout.data_states(x)
+    def __str__(self) -> str:
+        kernels, units, sizes = self.kernels, self.units, self.sizes
+        if not self.is_pairwise:
+            sides = [
+                ", ".join(f"{one}: {sizes[one]} {units[one]}" for one in side)
+                for side in (kernels.visible, kernels.hidden, self.layout.given)
+                if side
+            ]
+            return f"RBM({'; '.join(sides)}; {self.dtype})"
+        edges = "" if self.mask is None else f", {int(self.mask.sum())} weights"
+        v, h = (
+            f"{sizes[one]} {side} {units[one]}"
+            for one, side in ((kernels.visible[0], "visible"), (kernels.hidden[0], "hidden"))
+        )
+        return f"RBM({v}, {h}{edges}, {self.dtype})"
 
 
-def checked_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}. Got {value!r}.")
+class HasModel(Protocol):
+    """What has a model, as an `RBM` does."""
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        ...
+
+
+def symmetric_parameters(energy: Energy) -> frozenset[str]:
+    """Return the names of the parameters with L[i, k] = L[k, i]."""
+    return frozenset(name for name, parameter in energy.parameters.items() if parameter.symmetric)

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import DivergentError, ModelError
-from pgm_rbm.model.convergence import Existence, starting_values
-from pgm_rbm.model.kernels import FloatArray, Kernels, checked_parameters, layer_axes, parameter_shapes
+from pgm_rbm.machine.streams import Purpose, generator
+from pgm_rbm.model.checks import checked_parameters
+from pgm_rbm.model.convergence import Convergence, starting_values
+from pgm_rbm.model.kernels import FloatArray, Kernels, layer_axes, parameter_shapes
 from pgm_rbm.model.layout import Layout
+from pgm_rbm.model.model import symmetric_parameters
 from symbolic.units import axis_length
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ __all__ = [
     "first_parameters",
     "loose_sizes",
     "sizes_of_arrays",
-    "symmetric_parameters",
+    "small_weights",
 ]
 
 
@@ -151,9 +154,9 @@ def checked_symmetry(name: str, array: FloatArray) -> None:
 
 
 def first_parameters(
-    layout: Layout, seed: int, dtype: npt.DTypeLike, energy: Energy | None, existence: Existence | None
+    layout: Layout, seed: int, dtype: npt.DTypeLike, energy: Energy | None, conditions: Convergence | None
 ) -> dict[str, FloatArray]:
-    """Parameters to start training from: small normal weights, other parameters as `existence.starting_values` has
+    """Parameters to start training from: small normal weights, other parameters as `convergence.starting_values` has
     them.
 
     Args:
@@ -161,15 +164,13 @@ def first_parameters(
         seed: of the weights.
         dtype: of the arrays.
         energy: None for the pairwise one.
-        existence: what must hold for the model to have a Z.
+        conditions: what must hold for the model to have a Z.
 
     Raises:
         DivergentError: no such model has a Z.
     """
-    from pgm_rbm.learning.initialise import small_weights
-
     pairwise = energy is None
-    start = dict[str, float]() if pairwise and existence is None else starting_values(layout, energy)
+    start = dict[str, float]() if pairwise and conditions is None else starting_values(layout, energy)
     symmetric = frozenset() if energy is None else symmetric_parameters(energy)
     found: dict[str, FloatArray] = {}
     for place, (name, shape) in enumerate(parameter_shapes(layout.kernels, layout.sizes).items()):
@@ -180,23 +181,30 @@ def first_parameters(
         if name in symmetric:
             weights = np.triu(weights, 1) + np.triu(weights, 1).T
         found[name] = np.ascontiguousarray(weights)
-    if existence is not None:
-        _shrunk(existence, found)
+    if conditions is not None:
+        _shrunk(conditions, found)
     return found
 
 
-def _shrunk(existence: Existence, parameters: dict[str, FloatArray]) -> None:
+def small_weights(
+    shape: tuple[int, ...], seed: int, dtype: npt.DTypeLike, scale: float = 0.01, *, place: int = 0
+) -> FloatArray:
+    """Independent normal weights of standard deviation ``scale`` (Hinton 2012, "A practical guide to training
+    restricted Boltzmann machines", section 8); ``place`` tells several arrays of one model apart."""
+    stream = generator(seed, Purpose.WEIGHTS, *((place,) if place else ()))
+    drawn: FloatArray = scale * stream.standard_normal(shape)
+    return drawn.astype(dtype)
+
+
+def _shrunk(conditions: Convergence, parameters: dict[str, FloatArray]) -> None:
     """Give weights the sign that they must have, and make them smaller until the model exists."""
     weights = [value for value in parameters.values() if value.ndim > 1]
-    existence.turn(parameters)
+    conditions.turn(parameters)
     for _ in range(10):
-        if existence.problem(parameters) is None:
+        if conditions.problem(parameters) is None:
             return
         for value in weights:
             value /= 2
-    raise DivergentError(f"no parameters to start from were found: {existence.problem(parameters)}. Pass parameters=….")
-
-
-def symmetric_parameters(energy: Energy) -> frozenset[str]:
-    """Names of the parameters with L[i, k] = L[k, i]."""
-    return frozenset(name for name, parameter in energy.parameters.items() if parameter.symmetric)
+    raise DivergentError(
+        f"no parameters to start from were found: {conditions.problem(parameters)}. Pass parameters=…."
+    )

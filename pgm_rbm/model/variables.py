@@ -7,7 +7,7 @@ variable, "binary" and "{0, 1}" say.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from numbers import Integral, Real
@@ -16,11 +16,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pgm_rbm.errors import ModelError, NoFiniteDomainError
+from pgm_rbm.errors import ModelError, NoFiniteDomainError, UnknownVariableError
 from pgm_rbm.model import domains
 from symbolic.errors import EnergyError
 
-__all__ = ["Kind", "canonical", "finite_number", "has_labels", "kind_of", "read_bias", "read_states", "same_kind"]
+__all__ = [
+    "CATEGORICAL",
+    "Kind",
+    "canonical",
+    "finite_number",
+    "has_labels",
+    "kind_of",
+    "listed",
+    "one_or_several",
+    "read_bias",
+    "read_states",
+    "require_known",
+    "same_kind",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -182,3 +195,46 @@ def finite_number(value: Any, what: str) -> float:
     if not isinstance(value, Real) or not math.isfinite(value):
         raise ModelError(f"{what} must be a finite number. Got {value!r}.")
     return float(value)
+
+
+def require_known(names: Iterable[Hashable], known: Collection[Hashable], argument: str) -> None:
+    """Refuse names that a model does not have.
+
+    Args:
+        names: what the caller passed.
+        known: the names of the model's variables.
+        argument: what the message calls ``names``.
+
+    Raises:
+        UnknownVariableError: a name is not known.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownVariableError(f"{argument}: the model has no variable {name!r}. Known are {listed(known)}.")
+
+
+def one_or_several(names: Any, known: Collection[Hashable], argument: str) -> tuple[Hashable, ...]:
+    """Return a variable, or a sequence of them, as a tuple, which may be empty; arguments and errors as above."""
+    if _is_hashable(names) and names in known:
+        return (names,)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        require_known((names,), known, argument)
+    several = tuple(names)
+    require_known(several, known, argument)
+    return several
+
+
+def listed(names: Iterable[Hashable]) -> str:
+    """Return names as messages list them: eight at most, and how many there are."""
+    names = list(names)
+    if not names:
+        return "none"
+    return ", ".join(repr(name) for name in names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

@@ -14,14 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import UnknownVariableError, ValueOutsideDomainError
-from pgm_rbm.machine.streams import Purpose, generator
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.quantities import require_whole
+from pgm_rbm.machine.streams import Purpose, generator, resolve_seed
 from pgm_rbm.machine.workers import row_blocks, workers
 from pgm_rbm.model.domains import describe, dimension, is_finite, outside, states_of
 from pgm_rbm.model.draw import draw_layer, layer_key, resting
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of, layer_sizes
-from pgm_rbm.model.layout import Layout, States
+from pgm_rbm.model.kernels import FloatArray
+from pgm_rbm.model.layout import Layout
+from pgm_rbm.model.layout import States as LayerStates
+from pgm_rbm.model.model import Model
+from pgm_rbm.model.states import States, data_rows
 
-__all__ = ["Chains", "Clamp", "Given", "clamps_from", "run_chains", "start_chains"]
+__all__ = ["Chains", "Clamp", "Given", "chains_from", "checked_given", "clamps_from", "run_chains", "start_chains"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,12 @@ Given = Mapping[Hashable, npt.ArrayLike]
 _SWEEPS_AT_ONCE = 32
 
 
-def clamps_from(given: Given, kernels: Kernels, parameters: Parameters, n: int) -> dict[str, Clamp]:
+def clamps_from(given: Given, model: Model, n: int) -> dict[str, Clamp]:
     """By layer, the units that are clamped, from a mapping such as ``{("v", 3): 1}``.
 
     Args:
         given: by unit, one state for all chains or an array of n states.
-        kernels, parameters: the model.
+        model: whose units they are.
         n: the number of chains.
 
     Raises:
@@ -59,18 +64,17 @@ def clamps_from(given: Given, kernels: Kernels, parameters: Parameters, n: int) 
         ValueOutsideDomainError: a value is no state of its unit.
         ValueError: there are neither 1 nor n values.
     """
-    sizes = layer_sizes(kernels, parameters)
-    dtype = dtype_of(parameters)
+    sizes = model.sizes
     places: dict[str, dict[int, FloatArray]] = {}
     for node, value in given.items():
-        layer, unit = node if isinstance(node, tuple) and len(node) == 2 else (None, None)
+        layer, unit = node if isinstance(node, tuple) and len(node) == 2 else ("", None)
         if layer not in sizes or not isinstance(unit, (int, np.integer)) or not 0 <= unit < sizes[layer]:
             units = " and ".join(f"{(one, 0)!r} to {(one, size - 1)!r}" for one, size in sizes.items())
             raise UnknownVariableError(
                 f"given names a unit that the model does not have. Got {node!r}; the units are {units}."
             )
         states = np.asarray(value)
-        unit_type = kernels.layers[layer]
+        unit_type = model.units[layer]
         width = dimension(unit_type)
         single = () if width == 1 else (width,)
         if states.shape not in (single, (n, *single)):
@@ -81,12 +85,25 @@ def clamps_from(given: Given, kernels: Kernels, parameters: Parameters, n: int) 
             raise ValueOutsideDomainError(
                 f"given[{node!r}] must be {kind} {describe(unit_type).strip('{}')}. Got {value!r}."
             )
-        columns = states.astype(dtype).reshape(-1, width)
+        columns = states.astype(model.dtype).reshape(-1, width)
         places.setdefault(layer, {}).update({width * int(unit) + k: columns[:, k] for k in range(width)})
     return {
         layer: Clamp(np.array(list(units)), np.stack(np.broadcast_arrays(*units.values()), axis=1))
         for layer, units in places.items()
     }
+
+
+def checked_given(given: Given | None) -> Given:
+    """Return ``given``, an empty dict for None.
+
+    Raises:
+        TypeError: it is not a dict.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"given must be a dict from units to values, such as {{('v', 3): 1}}. Got {given!r}.")
+    return given
 
 
 @dataclass(frozen=True)
@@ -110,35 +127,42 @@ class Chains:
     def __len__(self) -> int:
         return len(self.visible)
 
+    def states(self, layout: Layout, rows: slice) -> LayerStates:
+        """Return the states of these rows by layer, for `model.draw`."""
+        return layout.data_states(self.visible[rows]) | layout.hidden_states(self.hidden[rows])
+
+    def write(self, layout: Layout, rows: slice, held: LayerStates) -> None:
+        """Write states by layer into these rows."""
+        self.visible[rows], self.hidden[rows] = layout.data_array(held), layout.hidden_array(held)
+
 
 class _Clamped:
     """Draws of one model's layers with some units clamped."""
 
-    def __init__(self, layout: Layout, parameters: Parameters, seed: int, clamps: Clamps):
-        self.layout, self.parameters, self.seed, self.clamps = layout, parameters, seed, clamps
+    def __init__(self, model: Model, seed: int, clamps: Clamps):
+        self.model, self.seed, self.clamps = model, seed, clamps
 
-    def draw(self, layer: str, held: States, sweep: int, rows: slice) -> None:
+    def draw(self, layer: str, held: LayerStates, sweep: int, rows: slice) -> None:
         """Draw a layer anew, in place."""
-        key = layer_key(self.layout, self.seed, layer, sweep)
+        key = layer_key(self.model.layout, self.seed, layer, sweep)
         kept = self.clamps[layer].units.tolist() if layer in self.clamps else ()
-        held[layer] = draw_layer(self.layout, self.parameters, layer, held, key, rows.start, kept)
+        held[layer] = draw_layer(self.model, layer, held, key, rows.start, kept)
         self.clamp(layer, held, rows)
 
-    def clamp(self, layer: str, held: States, rows: slice) -> None:
+    def clamp(self, layer: str, held: LayerStates, rows: slice) -> None:
         """Give the clamped units their values."""
         if layer in self.clamps:
             self.clamps[layer].apply(held[layer], rows)
 
 
 def start_chains(
-    kernels: Kernels,
-    parameters: Parameters,
+    model: Model,
     n: int,
     seed: int,
     *,
     visible: FloatArray | None = None,
     clamps: Clamps | None = None,
-    threads: int | None = None,
+    budget: Budget = Budget(),
 ) -> Chains:
     """Chains before their first sweep: v as given, or else drawn; then h given v.
 
@@ -146,21 +170,20 @@ def start_chains(
     drawn given these.
 
     Args:
-        kernels, parameters: the model.
+        model: what to sample.
         n: the number of chains.
         seed: 64-bit seed of all draws that follow.
         visible: states to start from, shape (n, n_visible), the inputs of a conditional model after them.
         clamps: by layer, the units that keep their values.
-        threads: how many threads to use; the result does not depend on it.
+        budget: its threads are used.
     """
-    layout = Layout.of(kernels, parameters)
-    draws = _Clamped(layout, parameters, seed, clamps or {})
-    dtype = dtype_of(parameters)
+    layout, dtype = model.layout, model.dtype
+    draws = _Clamped(model, seed, clamps or {})
     free = (*(() if visible is not None else layout.visible), *layout.hidden)
     places = [*layout.visible, *layout.kernels.hidden]
-    first: States = {} if visible is None else layout.data_states(visible)
+    first: LayerStates = {} if visible is None else layout.data_states(visible)
     for layer in free:
-        unit = kernels.layers[layer]
+        unit = model.units[layer]
         if is_finite(unit):
             rng = generator(seed, Purpose.START, places.index(layer))
             states = np.asarray(states_of(unit), dtype)
@@ -177,40 +200,39 @@ def start_chains(
         for layer in held:
             draws.clamp(layer, held, rows)
         for layer in layout.visible:
-            if layer in free and not is_finite(kernels.layers[layer]):
+            if layer in free and not is_finite(model.units[layer]):
                 draws.draw(layer, held, 0, rows)
         for layer in layout.hidden:
             draws.draw(layer, held, 0, rows)
         out_v[rows], out_h[rows] = layout.data_array(held), layout.hidden_array(held)
 
-    with workers(threads) as pool:
+    with workers(budget.threads) as pool:
         pool.map(work, row_blocks(n, layout.units))
     return Chains(out_v, out_h, seed)
 
 
 def run_chains(
-    kernels: Kernels,
-    parameters: Parameters,
+    model: Model,
     chains: Chains,
     steps: int,
     *,
     clamps: Clamps | None = None,
-    threads: int | None = None,
+    budget: Budget = Budget(),
 ) -> Chains:
     """The chains after ``steps`` more sweeps. The ones passed in are left as they are.
 
     Args:
-        kernels, parameters: the model.
+        model: what to sample.
         chains: where to go on from.
         steps: the number of sweeps; a + b sweeps in one go or in two are the same to the last bit.
         clamps: by layer, the units that keep their values.
-        threads: how many threads to use; the result does not depend on it.
+        budget: its threads are used.
     """
-    layout = Layout.of(kernels, parameters)
-    draws = _Clamped(layout, parameters, chains.seed, clamps or {})
+    layout = model.layout
+    draws = _Clamped(model, chains.seed, clamps or {})
     out_v, out_h = chains.visible.copy(), chains.hidden.copy()
     done, last = chains.sweeps, chains.sweeps + steps
-    with workers(threads) as pool:
+    with workers(budget.threads) as pool:
         while done < last:
             # A batch of sweeps at a time, so that an interrupt is answered soon and the threads seldom wait.
             sweeps = range(done + 1, min(done + _SWEEPS_AT_ONCE, last) + 1)
@@ -225,6 +247,37 @@ def run_chains(
             pool.map(work, row_blocks(len(chains), layout.units))
             done = sweeps[-1]
     return Chains(out_v, out_h, chains.seed, last)
+
+
+def chains_from(
+    model: Model,
+    chains: int | Chains,
+    steps: int,
+    given: Given | None = None,
+    seed: int | None = None,
+    *,
+    start: States | None = None,
+    budget: Budget = Budget(),
+) -> Chains:
+    """Return new chains, or ones that go on, after so many sweeps; arguments and errors as `RBM.run_chains`."""
+    require_whole("steps", steps, 0)
+    clamped = checked_given(given)
+    if isinstance(chains, Chains):
+        if seed is not None or start is not None:
+            raise ValueError("seed and start are for new chains. Got chains to go on with.")
+        clamps = clamps_from(clamped, model, len(chains))
+    else:
+        require_whole("n", chains)
+        clamps = clamps_from(clamped, model, chains)
+        first = None if start is None else data_rows(model, start, "start", model.dtype)
+        if first is None and model.layout.given:
+            raise ValueError(
+                f"the model is given {', '.join(model.layout.given)}: pass states to start from with start=…."
+            )
+        if first is not None and len(first) != chains:
+            raise ValueError(f"start must have a row for each of the {chains} chains. Got {len(first)}.")
+        chains = start_chains(model, chains, resolve_seed(seed), visible=first, clamps=clamps, budget=budget)
+    return run_chains(model, chains, steps, clamps=clamps, budget=budget)
 
 
 def _width(columns: dict[str, slice]) -> int:

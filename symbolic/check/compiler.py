@@ -12,8 +12,10 @@ from sympy import Add, Derivative, Expr, Function, Mul, Pow, exp, log
 
 from symbolic.check.environment import BY, MODEL, Compiled, Environment, Name, numbered_units, unbound
 from symbolic.language.binders import ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import StableFunction, StateFunction
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Indicator, Layer, Parameter, State
+from symbolic.language.layers import Configuration, Index, Indicator, Layer, State
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,

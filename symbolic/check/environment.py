@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 from sympy import Expr
 
 from symbolic.errors import UnboundError
-from symbolic.language.layers import Configuration, Delta, Entry, Index, KnownAxis, Layer, State
+from symbolic.language.expressions import Delta
+from symbolic.language.layers import Configuration, Index, KnownAxis, Layer, State
+from symbolic.language.parameters import Entry
 
 __all__ = [
     "BY",

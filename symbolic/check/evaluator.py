@@ -9,7 +9,7 @@ from sympy import Expr
 from symbolic.check import slopes, values
 from symbolic.check.compiler import Compiler
 from symbolic.check.environment import Compiled
-from symbolic.language.layers import Parameter
+from symbolic.language.parameters import Parameter
 
 __all__ = ["Evaluator"]
 

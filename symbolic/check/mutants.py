@@ -13,7 +13,8 @@ from sympy import Add, Expr, Integer, Mul, Pow, exp, log
 
 from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.language.binders import ConfigSum, IndexBinder, UnitSum
-from symbolic.language.layers import Configuration, Entry, Index, State
+from symbolic.language.layers import Configuration, Index, State
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import EnergyCall, Expectation, Probability
 
 __all__ = ["Mutant", "mutants", "mutations"]

@@ -19,7 +19,8 @@ from symbolic.check.finite_field import Vanishes
 from symbolic.check.quadrature import CONTEXT, DIGITS, PI, by_mpmath, over_states, real, weight
 from symbolic.errors import CheckError
 from symbolic.language.functions import StateFunction, bessel_i
-from symbolic.language.layers import Layer, Parameter
+from symbolic.language.layers import Layer
+from symbolic.language.parameters import Parameter
 from symbolic.units import Unit
 
 __all__ = ["REALS", "Reals"]

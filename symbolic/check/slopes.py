@@ -25,7 +25,7 @@ from symbolic.check.values import (
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
 from symbolic.language.functions import StableFunction
-from symbolic.language.layers import Entry, Parameter
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import Probability, SiteEnergy
 
 __all__ = ["slope"]

@@ -31,7 +31,8 @@ from symbolic.check.finite_field import FIELDS
 from symbolic.check.magnitudes import magnitude
 from symbolic.check.quadrature import CONTEXT
 from symbolic.errors import CheckError, UnboundError
-from symbolic.language.layers import ComponentAxis, Configuration, Index, Layer, Parameter, StateAxis
+from symbolic.language.layers import ComponentAxis, Configuration, Index, Layer, StateAxis
+from symbolic.language.parameters import Parameter
 from symbolic.units import Finite, Integers, Sphere, StateValue, Unit, lookup
 
 __all__ = ["MOST_POINTS", "RealModel", "SmallModel", "shown_state", "stand_ins"]

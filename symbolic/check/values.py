@@ -17,16 +17,10 @@ from symbolic.check.finite_field import Vanishes
 from symbolic.check.limits import Limit, limit_at_zero
 from symbolic.errors import CheckError
 from symbolic.language.binders import BaseMeasure, ConfigSum, IndexProduct, IndexSum, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import StableFunction, StateFunction
-from symbolic.language.layers import (
-    Component,
-    Delta,
-    Entry,
-    Index,
-    Indicator,
-    Layer,
-    State,
-)
+from symbolic.language.layers import Component, Index, Indicator, Layer, State
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import Probability, SiteEnergy
 from symbolic.units import lookup
 

@@ -60,6 +60,12 @@ class Check:
 class Verification:
     """What was checked and how it went; truthy when everything passed.
 
+    A check that passed says that both lines had the same value in small models with random parameters, wherever they
+    were compared. Lines that differ as functions of parameters, or of states off the domain, agree by chance with a
+    probability of about their degree / 2^58. Of lines that are compared in single states, since they hold on the
+    domain only, one that is wrong in a share f of the points passes a model with a probability of (1 − f)^points if not
+    all points were gone through, and never if they were. For models of other sizes a check says nothing.
+
     Attributes:
         checks: one for each step and joint.
         models: units per layer of each model in which the steps were evaluated.

@@ -34,12 +34,11 @@ from symbolic.codegen.ir import (
 from symbolic.errors import SymbolicError
 from symbolic.language.binders import ConfigSum, IndexBinder, IndexSum
 from symbolic.language.energy import Energy
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import StableFunction, StateFunction
 from symbolic.language.layers import (
     Component,
     Configuration,
-    Delta,
-    Entry,
     Index,
     Indicator,
     KnownAxis,
@@ -48,6 +47,7 @@ from symbolic.language.layers import (
     StateAxis,
     axes_of,
 )
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import EnergyCall, FreeEnergy, LogPartition
 from symbolic.units import StateValue, lookup, uniform_number
 

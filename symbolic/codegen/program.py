@@ -24,7 +24,9 @@ from symbolic.derivation.trace import Derivation
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum
 from symbolic.language.energy import Energy
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State, axes_of
+from symbolic.language.expressions import Delta
+from symbolic.language.layers import Configuration, Index, Layer, State, axes_of
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import FreeEnergy, LogPartition
 from symbolic.units import is_own, lookup
 

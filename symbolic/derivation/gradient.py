@@ -11,7 +11,8 @@ from symbolic.derivation import rules
 from symbolic.derivation.rules import Context, derivative, places_of_entry
 from symbolic.derivation.trace import Branch, Derivation, Trace
 from symbolic.language.binders import ConfigSum
-from symbolic.language.layers import Configuration, Entry
+from symbolic.language.layers import Configuration
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import Probability
 from symbolic.units import lookup
 

@@ -25,7 +25,8 @@ from symbolic.errors import DivergentError, EnergyError
 from symbolic.language.binders import IndexSum
 from symbolic.language.energy import Energy
 from symbolic.language.functions import StateFunction, neg, nonzero, pos
-from symbolic.language.layers import Component, Configuration, Entry, Index, Indicator, Layer, Parameter, State
+from symbolic.language.layers import Component, Configuration, Index, Indicator, Layer, State
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.units import Circle, Finite, Integers, Unit, lookup
 
 __all__ = ["Coordinate", "Growth", "Part", "Term", "growth"]

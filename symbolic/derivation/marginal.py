@@ -18,7 +18,9 @@ from symbolic.derivation.separation import Separation, independent_layers, separ
 from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum, UnitSum
-from symbolic.language.layers import Configuration, Entry, Layer, coordinate, exponential
+from symbolic.language.expressions import exponential
+from symbolic.language.layers import Configuration, Layer, coordinate
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import (
     Expectation,
     FreeEnergy,

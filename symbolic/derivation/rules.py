@@ -20,7 +20,9 @@ from sympy.core.basic import Basic
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called, differentiated
-from symbolic.language.layers import Configuration, Coordinate, Delta, Entry, State, exponential
+from symbolic.language.expressions import Delta, exponential
+from symbolic.language.layers import Configuration, Coordinate, State
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,

@@ -16,9 +16,10 @@ from sympy import Add, Expr, Mul, Pow, S, exp
 
 from symbolic.errors import DivergentError, EnergyError, NotSeparableError
 from symbolic.language.binders import IndexProduct, IndexSum, called, contract
-from symbolic.language.layers import Configuration, Delta, Index, Layer, State, exponential
+from symbolic.language.expressions import Delta, exponential
+from symbolic.language.layers import Configuration, Index, Layer, State
 from symbolic.language.probability import EnergyFunction
-from symbolic.units import Finite, Integers, Interval, Potential, cumulant, lookup
+from symbolic.units import Finite, Integers, Interval, Potential, cumulant, lookup, probability
 
 __all__ = ["Separation", "independent_layers", "monomials", "separate", "single_out"]
 
@@ -155,7 +156,7 @@ class Separation:
         layer = layer or self.layers[0]
         if lookup(layer.unit).is_categorical:
             _, potential = self._unit(layer, index)
-            return lookup(layer.unit).probability(potential)
+            return probability(lookup(layer.unit), potential)
         return self._once("mean", layer, index, self._new_mean)
 
     @staticmethod

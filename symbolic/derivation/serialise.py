@@ -36,18 +36,9 @@ from symbolic.derivation.trace import Branch, Derivation, Step
 from symbolic.errors import SymbolicError
 from symbolic.language import binders, functions, probability
 from symbolic.language.energy import Energy
-from symbolic.language.layers import (
-    Component,
-    Configuration,
-    Delta,
-    Entry,
-    Index,
-    Indicator,
-    Layer,
-    Parameter,
-    State,
-    axes_of,
-)
+from symbolic.language.expressions import Delta
+from symbolic.language.layers import Component, Configuration, Index, Indicator, Layer, State, axes_of
+from symbolic.language.parameters import Entry, Parameter
 
 __all__ = ["derivation_from_json", "derivation_to_json"]
 

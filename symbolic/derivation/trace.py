@@ -13,7 +13,7 @@ from sympy.core.basic import Basic
 from symbolic.derivation.rules import CATALOGUE, Context, Rule
 from symbolic.errors import SymbolicError
 from symbolic.language.binders import IndexBinder
-from symbolic.language.layers import exponential
+from symbolic.language.expressions import exponential
 
 if TYPE_CHECKING:
     from symbolic.check.verification import Verification
@@ -136,9 +136,11 @@ class Derivation:
         """Check every step exactly, on the expressions that are printed, in a model of the given sizes.
 
         Args:
-            sizes: units per layer, such as ``{"v": 2, "h": 3}``; by default small and different for every layer.
-            points: at how many random points each step is evaluated.
-            seed: of those points.
+            sizes: units per layer of the first model, such as ``{"v": 2, "h": 3}``; by default small and different for
+                every layer. In a second model each size is odd where it was even, and even where it was odd.
+            points: at how many points per model, which are places of indices and states of free layers, lines are
+                compared at most; they are gone through where there are no more, and else drawn at random.
+            seed: of the random parameters and points.
 
         Raises:
             SymbolicError: ``sizes`` does not fit the energy or makes a model too large to sum over, or ``points`` is

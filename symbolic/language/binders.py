@@ -23,19 +23,10 @@ from sympy.core.basic import Basic
 from sympy.core.cache import cacheit
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import (
-    Configuration,
-    Delta,
-    Entry,
-    Index,
-    KnownAxis,
-    Layer,
-    State,
-    StateAxis,
-    Unassuming,
-    as_expression,
-)
-from symbolic.units import lookup
+from symbolic.language.expressions import Delta, Unassuming, as_expression
+from symbolic.language.layers import Configuration, Index, KnownAxis, Layer, State, StateAxis
+from symbolic.language.parameters import Entry
+from symbolic.units.table import lookup
 
 __all__ = [
     "BaseMeasure",

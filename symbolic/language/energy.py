@@ -13,20 +13,12 @@ from typing import TYPE_CHECKING, Any
 from sympy import Basic, Expr, I, Integer, Pow, Rational, Symbol, log, nan, oo, preorder_traversal, zoo
 
 from symbolic.errors import EnergyError
-from symbolic.language.layers import (
-    Configuration,
-    Coordinate,
-    Entry,
-    Index,
-    Layer,
-    Parameter,
-    State,
-    StateAxis,
-    as_expression,
-    axes_of,
-)
+from symbolic.language.domains import Integers
+from symbolic.language.expressions import as_expression
+from symbolic.language.layers import Configuration, Coordinate, Index, Layer, State, StateAxis, axes_of
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import EnergyFunction
-from symbolic.units import Integers, lookup
+from symbolic.units.table import lookup
 
 if TYPE_CHECKING:
     from symbolic.codegen.build import Kernels

@@ -1,4 +1,4 @@
-"""Layers, their indices and unit states, and parameters: the nouns an energy is written with.
+"""Layers, their indices and the states of their units: the nouns an energy is written with.
 
 Everything here is an ordinary SymPy object (hashable, immutable, rebuildable from its arguments), so that
 ``xreplace``, ``diff`` and structural comparison work on expressions made of them.
@@ -12,40 +12,38 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
-from sympy import Add, Expr, FiniteSet, Integer, Mul, Pow, S, Symbol, SympifyError, exp, sympify
+from sympy import Expr, Integer, S, Symbol
 from sympy.core.basic import Atom, Basic
 from sympy.core.expr import AtomicExpr
 
-from symbolic import units
 from symbolic.errors import EnergyError
+from symbolic.language.expressions import Delta, Unassuming, as_expression
+from symbolic.units.table import lookup
 
 __all__ = [
     "Component",
     "ComponentAxis",
     "Configuration",
     "Coordinate",
-    "Delta",
-    "Entry",
     "Index",
     "Indicator",
     "KnownAxis",
     "Layer",
-    "Parameter",
     "State",
     "StateAxis",
-    "as_expression",
     "axes_of",
+    "checked_index",
+    "checked_name",
     "coordinate",
-    "exponential",
     "problem_of_name",
 ]
 
 
-# A name is a few words at most; all time is spent on it that is spent on text.
+# A name is a few words at most; the parser and SymPy read every letter of it many times.
 MAX_NAME = 100
 
 
-def _name(kind: str, name: object) -> str:
+def checked_name(kind: str, name: object) -> str:
     if not isinstance(name, str) or not name.isidentifier():
         shown = repr(name)
         shown = shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
@@ -65,24 +63,6 @@ def problem_of_name(name: str) -> str | None:
     return None
 
 
-def as_expression(value: Any) -> Expr:
-    """``value`` as a SymPy expression.
-
-    Raises:
-        EnergyError: it is none. Text is refused above all, since SymPy would evaluate it as Python code.
-    """
-    if isinstance(value, Expr):
-        return value
-    try:
-        found = sympify(value, strict=True)
-    except SympifyError:
-        found = None
-    if not isinstance(found, Expr):
-        hint = "; Energy.parse reads text" if isinstance(value, str) else ""
-        raise EnergyError(f"an energy is made of unit states, parameters and numbers{hint}. Got {value!r}.")
-    return found
-
-
 class Layer(Atom):
     """A set of units that share one state space; its size stays symbolic.
 
@@ -100,8 +80,8 @@ class Layer(Atom):
 
     def __new__(cls, name: str, unit: str = "binary") -> Layer:
         self = Basic.__new__(cls)
-        self.name = _name("layer", name)
-        self.unit = units.lookup(unit).name
+        self.name = checked_name("layer", name)
+        self.unit = lookup(unit).name
         return self
 
     def __getnewargs__(self) -> tuple[str, str]:
@@ -119,7 +99,7 @@ class Layer(Atom):
 
     def index(self, name: str) -> Index:
         """An index over this layer's units, for sums and for singling out one unit."""
-        return Index(_name("index", name), self)
+        return Index(checked_name("index", name), self)
 
     @property
     def states(self) -> StateAxis:
@@ -138,7 +118,7 @@ class Layer(Atom):
         Raises:
             EnergyError: its units are no vectors.
         """
-        dimension = units.lookup(self.unit).dimension
+        dimension = lookup(self.unit).dimension
         if dimension == 1:
             raise EnergyError(
                 f"the states of layer {self.name} ({self.unit} units) are no vectors; an axis over components belongs "
@@ -149,7 +129,7 @@ class Layer(Atom):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, tuple):
             unit, *component = index
-            if units.lookup(self.unit).dimension == 1 or len(component) != 1:
+            if lookup(self.unit).dimension == 1 or len(component) != 1:
                 raise EnergyError(f"{self.name}[…] takes one index. Got {len(index)}.")
             return Component(Configuration(self)[unit], *component)
         return Configuration(self)[index]
@@ -189,7 +169,7 @@ class StateAxis(KnownAxis):
     _members = "labels"
 
     def __new__(cls, of: Layer) -> StateAxis:
-        if not units.lookup(of.unit).is_categorical:
+        if not lookup(of.unit).is_categorical:
             raise EnergyError(
                 f"the states of layer {of.name} ({of.unit} units) are numbers and stand in an energy as {of.name}[i]; "
                 "an axis over labels belongs to categorical units such as potts(3)."
@@ -205,7 +185,7 @@ class StateAxis(KnownAxis):
 
     @property
     def size(self) -> Any:
-        return Integer(len(units.lookup(self.unit).states))
+        return Integer(len(lookup(self.unit).states))
 
     def __getitem__(self, index: Any) -> State:
         raise EnergyError(
@@ -249,7 +229,7 @@ def axes_of(layers: Iterable[Layer]) -> dict[str, KnownAxis]:
     """The axes of known length that belong to layers, by name: over labels, and over components."""
     found: dict[str, KnownAxis] = {}
     for layer in layers:
-        unit = units.lookup(layer.unit)
+        unit = lookup(layer.unit)
         axis = layer.states if unit.is_categorical else layer.components if unit.dimension > 1 else None
         if axis is not None:
             found[axis.name] = axis
@@ -334,54 +314,7 @@ class Configuration(Atom):
         return self.name
 
 
-class Unassuming(Expr):
-    """An expression about which SymPy's assumptions know nothing, and say so without a search.
-
-    Nothing here depends on what SymPy could find out, and it asks at almost every step.
-    """
-
-    is_commutative = True
-    stays_in_exp = True
-    is_algebraic = is_antihermitian = is_complex = is_composite = is_even = is_finite = is_hermitian = None
-    is_imaginary = is_infinite = is_integer = is_irrational = is_noninteger = is_odd = is_polar = is_prime = None
-    is_rational = is_real = is_transcendental = is_zero = is_nonzero = is_extended_real = is_extended_nonzero = None
-    is_negative = is_nonnegative = is_nonpositive = is_positive = None
-    is_extended_negative = is_extended_nonnegative = is_extended_nonpositive = is_extended_positive = None
-
-    def extract_multiplicatively(self, c: Any) -> Expr | None:
-        """What is left of a single factor if ``c`` is taken out of it; exp asks this of all factors of its argument."""
-        c = as_expression(c)
-        return self if c is S.One else S.One if c == self else None
-
-
-_ONE_ARGUMENT = FiniteSet(1)
-
-
-def exponential(argument: Expr) -> Expr:
-    """e^argument, as SymPy's ``exp`` gives it, for a fraction of the time.
-
-    SymPy looks for logarithms and multiples of πi in the argument, and whether it is zero; where each of its terms has
-    a factor of this language, such as a unit's state, there is nothing to be found.
-    """
-    if not all(map(_stays_in_exp, Add.make_args(argument))):
-        return exp(argument)
-    result = Expr.__new__(exp, argument)
-    result.nargs = _ONE_ARGUMENT
-    return result
-
-
-def _stays_in_exp(term: Expr) -> bool:
-    for factor in Mul.make_args(term):
-        if getattr(factor, "stays_in_exp", False):
-            return True
-        if isinstance(factor, (Pow, exp)) and any(map(_stays_in_exp, Add.make_args(factor.args[0]))):
-            return True
-        if isinstance(factor, Add) and all(map(_stays_in_exp, factor.args)):
-            return True
-    return False
-
-
-def _checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
+def checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
     """``index``, if it fits axis number ``axis`` of ``place``, or a unit of the layer ``place`` if that is 0."""
     if isinstance(index, Index) and index.layer == layer:
         return index
@@ -412,7 +345,7 @@ class State(Unassuming):
 
     def __new__(cls, configuration: Configuration, index: Any) -> State:
         layer = configuration.layer
-        return Expr.__new__(cls, configuration, _checked_index(index, layer, layer.name))
+        return Expr.__new__(cls, configuration, checked_index(index, layer, layer.name))
 
     configuration = property(lambda self: self.args[0])
     index = property(lambda self: self.args[1])
@@ -429,129 +362,6 @@ class State(Unassuming):
 
     def _sympystr(self, printer: Any) -> str:
         return f"{printer._print(self.configuration)}[{printer._print(self.index)}]"
-
-
-class Parameter(Atom):
-    """An array of parameters with one axis per layer named: ``Parameter("w", v, h)`` holds w_ij.
-
-    ``symmetric=True`` (two axes over the same layer) makes w_ij and w_ji one parameter, with no diagonal.
-    """
-
-    __slots__ = ("layers", "name", "symmetric")
-    name: str
-    layers: tuple[Layer, ...]
-    symmetric: bool
-
-    def __new__(cls, name: str, *layers: Layer, symmetric: bool = False) -> Parameter:
-        for layer in layers:
-            if not isinstance(layer, Layer):
-                raise EnergyError(f"parameter {name} is indexed by layers. Got {layer!r}.")
-        if symmetric and (len(layers) != 2 or layers[0] != layers[1]):
-            raise EnergyError(f"parameter {name} can be symmetric only with two axes over one layer.")
-        self = Basic.__new__(cls)
-        self.name = _name("parameter", name)
-        self.layers = layers
-        self.symmetric = symmetric
-        return self
-
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.name, *self.layers
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild_parameter, (self.name, self.layers, self.symmetric)
-
-    def _hashable_content(self) -> tuple[Any, ...]:
-        return self.name, self.layers, self.symmetric
-
-    @property
-    def free_symbols(self) -> set[Basic]:
-        return {self}
-
-    def __getitem__(self, indices: Any) -> Entry:
-        return Entry(self, *(indices if isinstance(indices, tuple) else (indices,)))
-
-    def __iter__(self) -> Any:
-        raise TypeError(f"parameter {self.name} has a symbolic size; sum over an index instead.")
-
-    def _sympystr(self, printer: Any) -> str:
-        return self.name
-
-
-def _rebuild_parameter(name: str, layers: tuple[Layer, ...], symmetric: bool) -> Parameter:
-    return Parameter(name, *layers, symmetric=symmetric)
-
-
-class Entry(Unassuming):
-    """One entry of a parameter, w_ij; what a derivative is taken with respect to."""
-
-    is_symbol = True  # SymPy then differentiates by it directly, instead of replacing it by a dummy first
-    _diff_wrt = True
-
-    def __new__(cls, parameter: Parameter, *indices: Any) -> Expr:
-        if len(indices) != len(parameter.layers):
-            axes = ", ".join(layer.name for layer in parameter.layers) or "none"
-            raise EnergyError(
-                f"parameter {parameter.name} has {len(parameter.layers)} axes ({axes}); it was given "
-                f"{len(indices)} indices."
-            )
-        checked = [
-            _checked_index(i, layer, parameter.name, axis)
-            for axis, (i, layer) in enumerate(zip(indices, parameter.layers, strict=True), 1)
-        ]
-        if parameter.symmetric:
-            if checked[0] == checked[1]:
-                return S.Zero
-            checked.sort(key=lambda i: i.sort_key())
-        return Expr.__new__(cls, parameter, *checked)
-
-    parameter = property(lambda self: self.args[0])
-    indices = property(lambda self: self.args[1:])
-
-    @property
-    def free_symbols(self) -> set[Basic]:
-        # The parameter has to be among the free symbols: SymPy's diff answers 0 without looking otherwise.
-        return {self.parameter}.union(*(i.free_symbols for i in self.indices))
-
-    def _eval_derivative(self, by: Expr) -> Expr:
-        if not isinstance(by, Entry) or by.parameter != self.parameter:
-            return S.Zero
-        result = _delta_product(self.indices, by.indices)
-        if self.parameter.symmetric:
-            result += _delta_product(self.indices, by.indices[::-1])
-        return result
-
-    def _sympystr(self, printer: Any) -> str:
-        indices = ", ".join(map(printer._print, self.indices))
-        return f"{self.parameter.name}[{indices}]" if indices else self.parameter.name
-
-
-def _delta_product(left: tuple[Expr, ...], right: tuple[Expr, ...]) -> Expr:
-    result: Expr = S.One
-    for a, b in zip(left, right, strict=True):
-        result *= Delta(a, b)
-    return result
-
-
-class Delta(Unassuming):
-    """Kronecker's delta of two indices of one layer, or of two states: 1 if they are equal, else 0.
-
-    Index sets are typed, so a sum over one of the indices contracts it with no case distinction.
-    """
-
-    def __new__(cls, a: Any, b: Any) -> Expr:
-        a, b = as_expression(a), as_expression(b)
-        if a == b:
-            return S.One
-        if a.is_Integer and b.is_Integer:
-            return S.Zero
-        first, second = sorted((a, b), key=lambda x: x.sort_key())
-        return Expr.__new__(cls, first, second)
-
-    def _eval_derivative(self, by: Expr) -> Expr:
-        return S.Zero
-
-    def _sympystr(self, printer: Any) -> str:
-        return f"delta({', '.join(map(printer._print, self.args))})"
 
 
 class Coordinate(Unassuming):
@@ -576,7 +386,7 @@ class Indicator(Coordinate):
         state, label = as_expression(state), as_expression(label)
         if not isinstance(state, State):
             return Delta(state, label)
-        return Expr.__new__(cls, state, _checked_index(label, state.layer.states, f"indicator({state}, …)", 2))
+        return Expr.__new__(cls, state, checked_index(label, state.layer.states, f"indicator({state}, …)", 2))
 
     label = property(lambda self: self.args[1])
 
@@ -598,7 +408,7 @@ class Component(Coordinate):
         if state == 0:
             return S.Zero
         if isinstance(state, State):
-            place = _checked_index(place, state.layer.components, state.layer.name, 2)
+            place = checked_index(place, state.layer.components, state.layer.name, 2)
         elif not state.is_symbol:
             return Delta(state, place)
         return Expr.__new__(cls, state, place)
@@ -612,7 +422,7 @@ class Component(Coordinate):
 
 def coordinate(state: State) -> Expr:
     """What is averaged where the mean of a unit is asked for: its state, or one of the state's coordinates."""
-    unit = units.lookup(state.layer.unit)
+    unit = lookup(state.layer.unit)
     if unit.is_categorical:
         return Indicator(state, state.layer.states.index("s"))
     return Component(state, state.layer.components.index("α")) if unit.dimension > 1 else state

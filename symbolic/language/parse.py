@@ -31,8 +31,9 @@ from sympy import Add, Dummy, Expr, Integer, Pow, Rational, cos, exp, log, sin
 from symbolic.errors import EnergyError, EnergySyntaxError
 from symbolic.language.binders import Sum
 from symbolic.language.functions import neg, nonzero, pos, softplus
-from symbolic.language.layers import Entry, Index, Indicator, Layer, Parameter, State, axes_of, problem_of_name
-from symbolic.units import lookup
+from symbolic.language.layers import Index, Indicator, Layer, State, axes_of, problem_of_name
+from symbolic.language.parameters import Entry, Parameter
+from symbolic.units.table import lookup
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy

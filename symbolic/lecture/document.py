@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from symbolic.errors import SymbolicError
-from symbolic.notation.tree import Layout
+from symbolic.notation.tree import Setting
 
 __all__ = [
     "Block",
@@ -52,10 +52,10 @@ class Words:
     term: str
 
 
-Inline: TypeAlias = str | Words | Layout
+Inline: TypeAlias = str | Words | Setting
 """A piece of a sentence: words, or a formula in the line."""
 
-Cell: TypeAlias = str | Words | Fraction | Layout
+Cell: TypeAlias = str | Words | Fraction | Setting
 """What stands in a table: words, an exact number, or a formula."""
 
 
@@ -69,8 +69,7 @@ class Verdict:
 
     Attributes:
         passed, total: how many of how many lines passed.
-        sizes: layer name and number of units, in the energy's order.
-        points: at how many random points.
+        models: for each small model, layer name and number of units, in the energy's order.
         failures: for each check that failed, where and why.
         lines: what was counted, where not all of it is shown.
         numeric: how many of the lines were evaluated in numbers of many digits, with sums over infinitely many states
@@ -81,8 +80,7 @@ class Verdict:
 
     passed: int
     total: int
-    sizes: tuple[tuple[str, int], ...]
-    points: int
+    models: tuple[tuple[tuple[str, int], ...], ...]
     failures: tuple[str, ...] = ()
     lines: str = "lines"
     numeric: int = 0
@@ -111,9 +109,9 @@ class Verdict:
 
     def how(self) -> str:
         """In what model, and with what arithmetic."""
-        model = " and ".join(f"{size} of {name}" for name, size in self.sizes).replace(" of ", " units of ", 1)
-        at = "one random point" if self.points == 1 else f"{self.points} random points"
-        said = f"each evaluated before and after its step, exactly, at {at} of a model with {model}."
+        models = [" and ".join(f"{size} of {name}" for name, size in one) for one in self.models]
+        where = ", and one with ".join(models).replace(" of ", " units of ", 1)
+        said = f"each evaluated before and after its step, exactly, in a small model with {where}."
         if self.numeric:
             lines = "one line is" if self.numeric == 1 else f"{self.numeric} lines are"
             said = said.replace("exactly, ", "")
@@ -159,7 +157,7 @@ class Equation:
         large: whether it is what the slide arrives at.
     """
 
-    layout: Layout
+    layout: Setting
     caption: str = ""
     check: Outcome = ""
     large: bool = False
@@ -183,7 +181,7 @@ class Line:
         condition: what has to hold for this step, such as "q_j > 0 for every j"; empty if it always holds.
     """
 
-    layout: Layout
+    layout: Setting
     rule: str
     name: str
     hint: str
@@ -201,9 +199,9 @@ class Line:
 class DerivationBlock:
     """``subject`` = line = line ...; ``goal`` is what the whole derivation wants, as a reminder above it."""
 
-    subject: Layout
+    subject: Setting
     lines: tuple[Line, ...]
-    goal: Layout | None = None
+    goal: Setting | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +231,7 @@ class GraphLayer:
 
     name: str
     role: str
-    units: tuple[Layout, ...]
+    units: tuple[Setting, ...]
 
 
 @dataclass(frozen=True)
@@ -246,7 +244,7 @@ class Graph:
     layers: tuple[GraphLayer, ...]
     edges: tuple[tuple[tuple[int, int], tuple[int, int]], ...]
     emphasised: int | None = None
-    label: Layout | None = None
+    label: Setting | None = None
 
 
 @dataclass(frozen=True)
@@ -321,7 +319,7 @@ class Meta:
     """``subtitle`` is under the title, ``formula`` is what the lesson arrives at, ``verdict`` sums up all checks."""
 
     subtitle: str = ""
-    formula: Layout | None = None
+    formula: Setting | None = None
     verdict: Verdict | None = None
     language: str = "en"
 

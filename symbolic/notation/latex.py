@@ -1,4 +1,4 @@
-"""LaTeX from the layout tree, in the commands that base LaTeX, amsmath, MathJax and KaTeX share."""
+"""LaTeX from a setting, in the commands that base LaTeX, amsmath, MathJax and KaTeX share."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 from sympy import Expr
 
 from symbolic.errors import SymbolicError
-from symbolic.notation import typeset, words
+from symbolic.notation import names, typeset, words
 from symbolic.notation.tree import (
     BigOperator,
     Fence,
     Fraction,
     FunctionName,
     Identifier,
-    Layout,
     Marked,
     Number,
     Operator,
     Root,
     Row,
     Script,
+    Setting,
     is_tall,
 )
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["derivation", "equation", "expression", "render"]
 
-_GREEK = {letter: f"\\{name}" for name, letter in typeset.GREEK.items()} | {
+_GREEK = {letter: f"\\{name}" for name, letter in names.GREEK.items()} | {
     "ο": "o",
     "π": r"\pi",
     "Γ": r"\Gamma",
@@ -78,27 +78,27 @@ _TEXT = {
 Theme = Callable[[str, str], str]
 
 
-def render(layout: Layout, mark: Theme | None = None) -> str:
-    """LaTeX of a layout. ``mark(role, latex)`` dresses marked parts; without it they are set like the rest.
+def render(layout: Setting, mark: Theme | None = None) -> str:
+    """Return the LaTeX of a setting. ``mark(role, latex)`` dresses marked parts; without it they look like the rest.
 
     Raises:
-        SymbolicError: the layout holds a node this printer does not know.
+        SymbolicError: the setting holds a node this printer does not know.
     """
     return re.sub(r" {2,}", " ", _render(layout, mark)).strip()
 
 
 def expression(expr: Expr, **options: Any) -> str:
-    """LaTeX of an expression; options as :func:`symbolic.notation.typeset.typeset`."""
+    """Return the LaTeX of an expression; options as :func:`symbolic.notation.typeset.typeset`."""
     return render(typeset.typeset(expr, **options))
 
 
 def equation(left: Expr, right: Expr, **options: Any) -> str:
-    """LaTeX of ``left`` = ``right``."""
+    """Return the LaTeX of ``left`` = ``right``."""
     return render(typeset.equation(left, right, **options))
 
 
 def derivation(derivation: Derivation) -> str:
-    """The derivation as one ``align*`` environment, the rules' names in its right column."""
+    """Return the derivation as one ``align*`` environment, with the rules' names in its right column."""
     layers = derivation.energy.visible + derivation.energy.hidden
     rows: list[str] = []
     for branch in derivation.branches:
@@ -117,17 +117,17 @@ def derivation(derivation: Derivation) -> str:
 
 
 def phrase(parts: words.Phrase) -> str:
-    """Words and formulas in a row, within a formula."""
+    """Return words and formulas in a row, within a formula."""
     return " ".join(rf"\text{{{text(part)}}}" if isinstance(part, str) else render(part) for part in parts)
 
 
 def text(plain: str) -> str:
-    """Plain words as LaTeX text, for use in ``\\text{}``."""
+    """Return plain words as LaTeX text, for use in ``\\text{}``."""
     return "".join(_TEXT.get(c, c) for c in plain)
 
 
-def _render(layout: Layout, mark: Theme | None) -> str:
-    def inner(part: Layout) -> str:
+def _render(layout: Setting, mark: Theme | None) -> str:
+    def inner(part: Setting) -> str:
         return _render(part, mark)
 
     match layout:
@@ -176,7 +176,7 @@ def _render(layout: Layout, mark: Theme | None) -> str:
 
 
 def _join(parts: list[str]) -> str:
-    """The parts in a row, with a space where a command would run into a letter, and after a fraction."""
+    """Join parts in a row, with a space where a command would run into a letter, and after a fraction."""
     out = ""
     for part in parts:
         after_command = re.search(r"\\[A-Za-z]+$", out) and part[:1].isalpha()

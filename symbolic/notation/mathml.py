@@ -1,4 +1,4 @@
-"""MathML Core from the layout tree; every formula carries its LaTeX as an annotation."""
+"""MathML Core from a setting; every formula carries its LaTeX as an annotation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from symbolic.notation.tree import (
     Fraction,
     FunctionName,
     Identifier,
-    Layout,
     Marked,
     Number,
     Operator,
     Root,
     Row,
     Script,
+    Setting,
     is_tall,
 )
 
@@ -34,20 +34,20 @@ _THIN = '<mspace width="0.167em"></mspace>'
 
 
 def expression(expr: Expr, *, display: bool = True, **options: Any) -> str:
-    """A ``<math>`` element for an expression; options as :func:`symbolic.notation.typeset.typeset`."""
+    """Return a ``<math>`` element for an expression; options as :func:`symbolic.notation.typeset.typeset`."""
     return render(typeset.typeset(expr, **options), display=display)
 
 
-def render(layout: Layout, *, display: bool = False, label: str = "") -> str:
-    """A ``<math>`` element for a layout.
+def render(layout: Setting, *, display: bool = False, label: str = "") -> str:
+    """Return a ``<math>`` element for a setting.
 
     Args:
-        layout: the layout tree.
+        layout: the setting of a formula.
         display: whether sums have their limits below them.
         label: what a screen reader says instead of reading the formula.
 
     Raises:
-        SymbolicError: the layout holds a node this printer does not know.
+        SymbolicError: the setting holds a node this printer does not know.
     """
     attributes = f' xmlns="{NAMESPACE}"'
     attributes += ' displaystyle="true"' if display else ""
@@ -58,7 +58,7 @@ def render(layout: Layout, *, display: bool = False, label: str = "") -> str:
     return f"<math{attributes}><semantics>{body}{note}</semantics></math>"
 
 
-def _render(layout: Layout) -> str:
+def _render(layout: Setting) -> str:
     match layout:
         case Identifier(name, True):
             return f"<mi>{escape(''.join(map(bold, name)))}</mi>"
@@ -112,13 +112,13 @@ def _render(layout: Layout) -> str:
     raise SymbolicError(f"there is no MathML for {type(layout).__name__}.")
 
 
-def _one(layout: Layout) -> str:
-    """Exactly one element, as fractions and scripts need for each part."""
+def _one(layout: Setting) -> str:
+    """Return exactly one element, as fractions and scripts need for each part."""
     return f"<mrow>{_render(layout)}</mrow>" if isinstance(layout, FunctionName) else _render(layout)
 
 
-def _row(items: tuple[Layout, ...]) -> str:
-    """The items, with thin spaces around function names: MathML gives an invisible application none."""
+def _row(items: tuple[Setting, ...]) -> str:
+    """Return the items with thin spaces around function names: MathML puts none at an invisible application."""
     out: list[str] = []
     for position, item in enumerate(items):
         if isinstance(item, FunctionName):
@@ -135,7 +135,7 @@ def _row(items: tuple[Layout, ...]) -> str:
 
 
 def bold(letter: str) -> str:
-    """The bold letter of Unicode's mathematical alphabets; MathML Core has no other bold."""
+    """Return the bold letter of Unicode's mathematical alphabets; MathML Core has no other bold."""
     code = ord(letter)
     for first, last, bold in (
         (0x41, 0x5A, 0x1D400),

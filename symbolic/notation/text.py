@@ -1,4 +1,4 @@
-"""Two-dimensional characters from the layout tree, for terminals: Unicode, or plain ASCII.
+"""Two-dimensional characters from a setting, for terminals: Unicode, or plain ASCII.
 
 A box is a list of lines of one width and the number of its baseline. Configurations are plain v and h: the bold letters
 of Unicode are wider than a column in many terminals.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sympy import Expr
 
 from symbolic.errors import SymbolicError
-from symbolic.notation import typeset, words
+from symbolic.notation import names, typeset, words
 from symbolic.notation.tree import (
     INTEGRAL,
     PARTIAL,
@@ -23,13 +23,13 @@ from symbolic.notation.tree import (
     Fraction,
     FunctionName,
     Identifier,
-    Layout,
     Marked,
     Number,
     Operator,
     Root,
     Row,
     Script,
+    Setting,
     row,
 )
 
@@ -85,7 +85,7 @@ _ASCII = str.maketrans(
     }
 )
 _EQUALS = " = "
-_GREEK_NAMES = {letter: name for name, letter in typeset.GREEK.items()} | {"π": "pi"}
+_GREEK_NAMES = {letter: name for name, letter in names.GREEK.items()} | {"π": "pi"}
 
 
 @dataclass(frozen=True)
@@ -105,26 +105,26 @@ class Box:
 
 
 def expression(expr: Expr, *, ascii: bool = False, **options: Any) -> str:
-    """The expression in characters; other options as :func:`symbolic.notation.typeset.typeset`."""
+    """Return the expression in characters; other options as :func:`symbolic.notation.typeset.typeset`."""
     return render(typeset.typeset(expr, **options), ascii=ascii)
 
 
 def equation(left: Expr, right: Expr, *, ascii: bool = False, **options: Any) -> str:
-    """``left`` = ``right`` in characters."""
+    """Return ``left`` = ``right`` in characters."""
     return render(typeset.equation(left, right, **options), ascii=ascii)
 
 
-def render(layout: Layout, *, ascii: bool = False) -> str:
-    """The layout in characters, one string with line ends, no trailing blanks.
+def render(layout: Setting, *, ascii: bool = False) -> str:
+    """Return the setting in characters, one string with line ends and without trailing blanks.
 
     Raises:
-        SymbolicError: the layout holds a node this printer does not know.
+        SymbolicError: the setting holds a node this printer does not know.
     """
     return "\n".join(line.rstrip() for line in _Printer(ascii).box(layout).lines)
 
 
 def derivation(derivation: Derivation, *, ascii: bool = False, width: int = 100) -> str:
-    """The derivation in characters: rules in a left margin, one step a row, aligned on the equals sign.
+    """Return the derivation in characters: rules in a left margin, one step per row, aligned on the equals sign.
 
     Args:
         derivation: what is printed.
@@ -181,7 +181,7 @@ def _branch(branch: Branch, printer: _Printer, layers: Any, width: int) -> str:
 
 
 def _phrase(phrase: words.Phrase, printer: _Printer) -> Box:
-    """Words and formulas in a row; empty for none."""
+    """Return words and formulas in a row; empty for none."""
     return _beside(
         *(Box((printer.plain(part),)) if isinstance(part, str) else printer.box(part) for part in (*phrase, ""))
     )
@@ -190,7 +190,7 @@ def _phrase(phrase: words.Phrase, printer: _Printer) -> Box:
 def _with_margin(
     printer: _Printer, name: str, hint: str, formula: list[str], base: int, margin: int, bar: str
 ) -> list[str]:
-    """The formula's lines with the rule's name, level with the baseline, and its hint to their left."""
+    """Return the formula's lines with the rule's name, level with the baseline, and its hint to their left."""
     title = textwrap.wrap(printer.plain(name), margin)
     notes = title + textwrap.wrap(printer.plain(hint), margin)
     start = max(0, base - len(title) + 1) if len(notes) - len(title) + base < len(formula) else 0
@@ -216,12 +216,12 @@ def _beside(*boxes: Box) -> Box:
     return Box(tuple(lines), up)
 
 
-def _is_integral(layout: Layout) -> bool:
+def _is_integral(layout: Setting) -> bool:
     return layout == INTEGRAL or (isinstance(layout, Script) and layout.base == INTEGRAL)
 
 
 def _stacked(sign: tuple[str, ...], base: int, below: Box | None, above: Box | None) -> Box:
-    """A sign with its limits below and above it."""
+    """Put limits below and above a sign."""
     high, low = (() if limit is None else limit.lines for limit in (above, below))
     width = max(map(len, (*high, *sign, *low)))
     lines = [line for part in (high, sign, low) for line in _centred(part, width)]
@@ -229,7 +229,7 @@ def _stacked(sign: tuple[str, ...], base: int, below: Box | None, above: Box | N
 
 
 def _centred(lines: tuple[str, ...], width: int) -> list[str]:
-    """The block of lines in the middle of ``width`` columns; its own columns stay aligned."""
+    """Centre a block of lines in ``width`` columns; its own columns stay aligned."""
     own = max(map(len, lines), default=0)
     left = (width - own) // 2
     return [(" " * left + line).ljust(width) for line in lines]
@@ -245,7 +245,7 @@ class _Printer:
         spelt = "".join(_GREEK_NAMES.get(c, c) for c in text.translate(_ASCII))
         return spelt.encode("ascii", "replace").decode("ascii")
 
-    def box(self, layout: Layout) -> Box:
+    def box(self, layout: Setting) -> Box:
         match layout:
             case Identifier(name):
                 return Box((self.plain(name) if self.ascii else name,))
@@ -287,7 +287,7 @@ class _Printer:
             return f"{shown} "
         return shown if form in {"prefix", "postfix"} else f" {shown} "
 
-    def _row(self, items: tuple[Layout, ...]) -> Box:
+    def _row(self, items: tuple[Setting, ...]) -> Box:
         boxes: list[Box] = []
         for position, item in enumerate(items):
             box = self.box(item)
@@ -314,7 +314,7 @@ class _Printer:
         lines = [*_centred(above.lines, width), bar, *_centred(below.lines, width)]
         return Box(tuple(lines), above.height)
 
-    def _script(self, base: Layout, below: Layout | None, above: Layout | None) -> Box:
+    def _script(self, base: Setting, below: Setting | None, above: Setting | None) -> Box:
         main = self.box(base)
         low = None if below is None else self.box(below)
         high = None if above is None else self.box(above)
@@ -333,7 +333,7 @@ class _Printer:
         return _beside(main, Box(tuple(column), (high.height if high else 0) + main.base))
 
     def _inline_script(self, main: str, low: Box | None, high: Box | None) -> str | None:
-        """The scripts within the line: with Unicode's small letters, or in ASCII as w_ij and h_j^g."""
+        """Put the scripts within the line: with Unicode's small letters, or in ASCII as w_ij and h_j^g."""
         if any(script is not None and script.height > 1 for script in (low, high)):
             return None
         lower = low.lines[0] if low else ""
@@ -358,12 +358,12 @@ class _Printer:
         tight = Box(tuple(line.replace(", ", ",").replace(" = ", "=") for line in below.lines), below.base)
         return _stacked(tuple(sign), base, tight, above)
 
-    def _integral(self, low: Layout | None = None, high: Layout | None = None) -> Box:
+    def _integral(self, low: Setting | None = None, high: Setting | None = None) -> Box:
         sign, base = _INTEGRAL_ASCII if self.ascii else _INTEGRAL
         return _stacked(sign, base, *(None if limit is None else self.box(limit) for limit in (low, high)))
 
     def _root(self, body: Box) -> Box:
-        """√ with a bar over the body, or in one line with brackets where the body is more than a name."""
+        """Put √ before the body, which gets brackets where it is more than a name."""
         if self.ascii:
             return _beside(Box(("sqrt",)), self._fence("(", ")", body))
         if body.height == 1:
@@ -382,18 +382,18 @@ class _Printer:
             sides.append(Box(tuple(lines), body.base))
         return _beside(sides[0], body, sides[1])
 
-    def broken(self, layout: Layout, width: int) -> list[Box]:
-        """The layout in pieces of at most ``width`` columns, where its outermost signs let it be broken."""
+    def broken(self, layout: Setting, width: int) -> list[Box]:
+        """Break the setting into pieces of at most ``width`` columns, where its outermost signs allow that."""
         whole = self.box(layout)
         if whole.width <= width or not isinstance(layout, Row):
             return [whole]
-        pieces: list[list[Layout]] = [[]]
+        pieces: list[list[Setting]] = [[]]
         for item in layout.items:
             breakable = isinstance(item, Operator) and item.form == "infix" and item.symbol in "+−·"
             if breakable and pieces[-1]:
                 pieces.append([])
             pieces[-1].append(item)
-        lines: list[list[Layout]] = []
+        lines: list[list[Setting]] = []
         for piece in pieces:
             if lines and self.box(row(*lines[-1], *piece)).width <= width:
                 lines[-1] += piece

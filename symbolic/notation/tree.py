@@ -1,4 +1,4 @@
-"""The layout tree: what a formula looks like, before it is LaTeX, MathML or characters."""
+"""The setting of a formula, a tree: what the formula looks like before it is LaTeX, MathML or characters."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = [
     "Fraction",
     "FunctionName",
     "Identifier",
-    "Layout",
     "Marked",
     "Number",
     "Operator",
     "Root",
     "Row",
     "Script",
+    "Setting",
     "comma_row",
     "is_tall",
     "row",
@@ -42,7 +42,7 @@ __all__ = [
 class Row:
     """Parts side by side."""
 
-    items: tuple[Layout, ...]
+    items: tuple[Setting, ...]
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,26 @@ class Operator:
 
 @dataclass(frozen=True)
 class Fraction:
-    above: Layout
-    below: Layout
+    """``above`` over ``below``, with a bar between them."""
+
+    above: Setting
+    below: Setting
 
 
 @dataclass(frozen=True)
 class Script:
     """``base`` with a subscript, a superscript or both."""
 
-    base: Layout
-    below: Layout | None = None
-    above: Layout | None = None
+    base: Setting
+    below: Setting | None = None
+    above: Setting | None = None
 
 
 @dataclass(frozen=True)
 class Root:
     """The square root of ``body``."""
 
-    body: Layout
+    body: Setting
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class BigOperator:
     """∑ or ∏ with what it runs over below it, and where it ends above it if there is anything to say."""
 
     symbol: str
-    below: Layout
-    above: Layout | None = None
+    below: Setting
+    above: Setting | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Fence:
 
     left: str
     right: str
-    body: Layout
+    body: Setting
     spoken: str = ""
 
 
@@ -121,10 +123,10 @@ class Marked:
     """A part that plays a role in a derivation, such as ``"new"`` or ``"old"``, or that carries a term's colour."""
 
     role: str
-    body: Layout
+    body: Setting
 
 
-Layout: TypeAlias = (
+Setting: TypeAlias = (
     Row | Identifier | Number | Operator | Fraction | Script | Root | BigOperator | Fence | FunctionName | Marked
 )
 
@@ -142,23 +144,24 @@ GIVEN = Operator("∣")
 PARTIAL = Operator("∂", "prefix")
 
 
-def row(*items: Layout) -> Layout:
-    """The items side by side; rows within rows are opened, and a row of one item is that item."""
-    flat: list[Layout] = []
+def row(*items: Setting) -> Setting:
+    """Put items side by side; rows within rows are opened, and a row of one item is that item."""
+    flat: list[Setting] = []
     for item in items:
         flat.extend(item.items if isinstance(item, Row) else (item,))
     return flat[0] if len(flat) == 1 else Row(tuple(flat))
 
 
-def comma_row(items: list[Layout]) -> Layout:
-    """The items with commas between them."""
-    spaced: list[Layout] = []
+def comma_row(items: list[Setting]) -> Setting:
+    """Put items side by side with commas between them."""
+    spaced: list[Setting] = []
     for item in items:
         spaced += [COMMA, item] if spaced else [item]
     return row(*spaced)
 
 
-def children(layout: Layout) -> tuple[Layout, ...]:
+def children(layout: Setting) -> tuple[Setting, ...]:
+    """Return the parts of a setting, one level down."""
     match layout:
         case Row(items):
             return items
@@ -173,15 +176,15 @@ def children(layout: Layout) -> tuple[Layout, ...]:
     return ()
 
 
-def walk(layout: Layout) -> Iterator[Layout]:
-    """The layout and every part of it, outermost first."""
+def walk(layout: Setting) -> Iterator[Setting]:
+    """Yield the setting and every part of it, outermost first."""
     yield layout
     for child in children(layout):
         yield from walk(child)
 
 
-def is_tall(layout: Layout) -> bool:
-    """Whether brackets around the layout have to grow."""
+def is_tall(layout: Setting) -> bool:
+    """Return whether brackets around the setting have to grow."""
     match layout:
         case Fraction() | BigOperator() | Operator("∫"):
             return True

@@ -1,4 +1,4 @@
-"""About how wide a formula is, so that a page can set one that would not fit in smaller letters."""
+"""About how wide a formula is, so that a page can use smaller letters for one that would not fit."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from symbolic.notation.tree import (
     Fraction,
     FunctionName,
     Identifier,
-    Layout,
     Marked,
     Number,
     Operator,
     Root,
     Row,
     Script,
+    Setting,
 )
 
 __all__ = ["width"]
 
-# In the em of a math font; the last is how much smaller scripts are, which is not so again in their own scripts'.
+# In em of STIX Two Math, the font of the pages; widths come out within 12 % of those in a browser
+# (tests/symbolic/test_notation_printers.py). The last is the size of scripts; scripts of scripts of scripts stay there.
 _LETTER, _DIGIT, _UPRIGHT, _BRACKET, _SCRIPT = 0.56, 0.5, 0.53, 0.42, 0.72
 _OPERATORS = {"\u2062": 0.12, "\u2061": 0.0, "\u2009": 0.17, "∫": 0.75, ",": 0.42, "·": 0.8, "∂": 0.6}
 
 
-def width(layout: Layout, depth: int = 0, display: bool = True) -> float:
-    """The width in em.
+def width(layout: Setting, depth: int = 0, display: bool = True) -> float:
+    """Return the width in em, to about a tenth.
 
     Args:
         layout: the formula.

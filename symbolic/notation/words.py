@@ -1,4 +1,4 @@
-"""What stands beside the lines of a derivation: rules for integrals, conditions, base measures and the way taken."""
+"""What stands beside the lines of a derivation: rules for integrals, conditions, base measures and the method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sympy import Expr
 
 from symbolic.language.binders import BaseMeasure, ConfigSum, UnitSum
 from symbolic.language.layers import Configuration, Index, Layer
-from symbolic.notation.tree import EQUALS, Layout, row
+from symbolic.notation.tree import EQUALS, Setting, row
 from symbolic.notation.typeset import conditions, typeset
 from symbolic.units import Interval, lookup
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Phrase", "atoms", "base_measures", "condition", "kind", "measure", "name_and_hint", "notes", "way"]
 
-Phrase: TypeAlias = "tuple[str | Layout, ...]"
+Phrase: TypeAlias = "tuple[str | Setting, ...]"
 """Words and formulas in a row."""
 
 # Rules that speak of sums, where what they do to the line is an integral. An empty name is the rule's own.
@@ -51,12 +51,12 @@ _NAMED_AFTER_PEOPLE = {
 
 
 def kind(unit: str) -> str:
-    """A unit's name in a sentence, as in "Gaussian units"."""
+    """Return a unit's name as it stands in a sentence, as in "Gaussian units"."""
     return _NAMED_AFTER_PEOPLE.get(unit, unit.replace("_", " "))
 
 
 def name_and_hint(step: Step) -> tuple[str, str]:
-    """The rule's name and its hint, in the words for integrals where all that the step sums over is real numbers."""
+    """Return the rule's name and its hint, in words for integrals if the step sums over real numbers only."""
     name, hint = _OF_INTEGRALS.get(step.rule, ("", ""))
     if not hint or not _integrates(step):
         return step.name, step.hint
@@ -76,21 +76,21 @@ def _summed(lines: Iterable[Expr]) -> Iterable[Layer]:
 
 
 def condition(step: Step, layers: Iterable[Layer]) -> Phrase:
-    """For what the step holds, as "q_j > 0 for every j"; empty if it always does."""
+    """Return the condition under which the step holds, as "q_j > 0 for every j"; empty if it always does."""
     if not step.conditions:
         return ()
     layers = tuple(layers)
     present = step.before.free_symbols | step.after.free_symbols
     free = {symbol for positive in step.conditions for symbol in positive.free_symbols} - present
     every = sorted((s for s in free if isinstance(s, (Index, Configuration))), key=lambda s: (s.is_Atom, str(s)))
-    parts: list[str | Layout] = [conditions(step.conditions, layers=layers)]
+    parts: list[str | Setting] = [conditions(step.conditions, layers=layers)]
     for position, symbol in enumerate(every):
         parts += [" for every " if position == 0 else " and ", typeset(symbol, layers=layers)]
     return tuple(parts)
 
 
-def measure(layer: Layer, index: Index) -> Layout:
-    """μ(h_j) = …, the weight with which sums count the states of a layer's units."""
+def measure(layer: Layer, index: Index) -> Setting:
+    """Return μ(h_j) = …, the weight with which sums count the states of a layer's units."""
     base = lookup(layer.unit).base
     assert base is not None
     state = layer[index]
@@ -98,7 +98,7 @@ def measure(layer: Layer, index: Index) -> Layout:
 
 
 def atoms(layer: Layer) -> str:
-    """What μ is in integrals that give single states of a layer's units a weight of their own; empty for others."""
+    """Say what μ is in integrals that give single states a weight of their own; empty for other layers."""
     domain = lookup(layer.unit).domain
     found = domain.atoms if isinstance(domain, Interval) else ()
     if not found:
@@ -107,7 +107,7 @@ def atoms(layer: Layer) -> str:
 
 
 def notes(derivation: Derivation) -> tuple[Phrase, ...]:
-    """What is to be said below a derivation: the way taken and the weights of states, one phrase a line."""
+    """Return what is said below a derivation, the method and the weights of states, one phrase per line."""
     said: list[Phrase] = [(way(derivation),)] if way(derivation) else []
     said += [("where ", shown, " is the weight of a state in every sum") for shown in base_measures(derivation)]
     found = set(_summed(line for branch in derivation.branches for line in branch.lines))
@@ -115,8 +115,8 @@ def notes(derivation: Derivation) -> tuple[Phrase, ...]:
     return tuple(said)
 
 
-def base_measures(derivation: Derivation) -> tuple[Layout, ...]:
-    """The base measures that occur in the lines of a derivation, as equations."""
+def base_measures(derivation: Derivation) -> tuple[Setting, ...]:
+    """Return the base measures that occur in the lines of a derivation, as equations."""
     lines = (line for branch in derivation.branches for line in branch.lines)
     found = set(_summed(lines))
     indices = derivation.energy.index_of
@@ -126,5 +126,5 @@ def base_measures(derivation: Derivation) -> tuple[Layout, ...]:
 
 
 def way(derivation: Derivation) -> str:
-    """How the sums were done, in a sentence, where it is not in closed form."""
+    """Say in a sentence how the sums were done; empty for closed forms."""
     return _WAYS.get(derivation.method, "")

@@ -20,7 +20,9 @@ from symbolic.codegen.runtime import numpy
 from symbolic.derivation.separation import monomials
 from symbolic.errors import NotSeparableError
 from symbolic.language.binders import IndexSum, written_out
-from symbolic.language.layers import Delta, Entry, Index, Indicator, KnownAxis, Layer, Parameter, State
+from symbolic.language.expressions import Delta
+from symbolic.language.layers import Index, Indicator, KnownAxis, Layer, State
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.units import lookup
 
 if TYPE_CHECKING:

@@ -25,8 +25,9 @@ from pgm_rbm.errors import (
     UnknownVariableError,
     ValueOutsideDomainError,
 )
-from pgm_rbm.exact.elimination import run
-from pgm_rbm.graph.bipartite import RBMGraph
+from pgm_rbm.exact.elimination.network import condition
+from pgm_rbm.exact.elimination.order import plan
+from pgm_rbm.graph.live import RBMGraph
 from pgm_rbm.graph.model import GraphModel
 from tests.pgm_rbm import brute_force
 
@@ -90,8 +91,8 @@ def test_marginals_in_little_memory_are_the_same():
     # Where messages do not fit, some are computed twice; the order of no sum depends on it.
     model = grid(6, 6, 0.4, periodic=False)
     model.nodes[0, 0]["bias"] = 0.3
-    plan = run.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
-    roomy, tight = plan.way_back(2**30), plan.way_back(0)
+    planned = plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
+    roomy, tight = planned.way_back(2**30), planned.way_back(0)
     assert not roomy.segment.parts
     assert tight.segment.parts
     assert tight.memory < roomy.memory
@@ -216,10 +217,10 @@ def test_variables_without_any_table_count():
 
 def test_condition_slices_tables():
     table = np.arange(6.0).reshape(2, 3)
-    ((scope, sliced),) = run.condition([(("x", "y"), table)], {"x": 1})
+    ((scope, sliced),) = condition([(("x", "y"), table)], {"x": 1})
     assert scope == ("y",)
     np.testing.assert_array_equal(sliced, [3, 4, 5])
-    ((scope, sliced),) = run.condition([(("x", "y"), table)], {"y": 2, "x": 0})
+    ((scope, sliced),) = condition([(("x", "y"), table)], {"y": 2, "x": 0})
     assert scope == ()
     assert sliced == 2.0
 
@@ -401,8 +402,8 @@ def test_units_of_another_package(monkeypatch):
                 base=lambda s: 2 - 3 * s,
             )
 
-    installed = units._installed()
-    monkeypatch.setattr(units, "_installed", lambda: {**installed, "thirds": Entry})
+    installed = units.installed_units()
+    monkeypatch.setattr("symbolic.units.table.installed_units", lambda: {**installed, "thirds": Entry})
     model = GraphModel()
     model.add_variable("x", "thirds", bias=0.3)
     model.add_variable("s", "spin")
@@ -509,8 +510,8 @@ def test_dense_models_whose_tables_are_large(seed, kind, scale):
             logs[rng.random(logs.shape) < 0.03] = -math.inf
             model.add_factor(rng.choice(11, 3, replace=False).tolist(), log_table=logs)
         values = [0, 1, 2]
-    plan = run.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, len(values)))
-    assert plan.largest_table > 4096
+    planned = plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, len(values)))
+    assert planned.largest_table > 4096
     rows = np.stack(np.meshgrid(*[values] * len(model), indexing="ij"), axis=-1).reshape(-1, len(model))
     logs = -model.energy(rows)
     top = logs.max()
@@ -519,7 +520,7 @@ def test_dense_models_whose_tables_are_large(seed, kind, scale):
     p /= p.sum()
     close = {"rtol": 1e-9 if scale > 1 else 1e-11, "atol": 1e-14}  # exponents up to 3e4 are rounded at 1e-11
     assert float(model.log_partition()) == pytest.approx(log_z, rel=RELATIVE)
-    for memory_limit in (2**30, plan.way_back(0).memory):
+    for memory_limit in (2**30, planned.way_back(0).memory):
         for name, table in model.marginals(memory_limit=memory_limit).items():
             np.testing.assert_allclose(table, [p[rows[:, name] == x].sum() for x in values], **close)
     for (u, v), table in model.pair_marginals([(3, 0), (2, 9), (4, 5)]).items():
@@ -812,8 +813,8 @@ def test_marginals_that_fit_no_memory_are_refused_with_what_they_need():
 def test_no_more_memory_is_held_than_was_told(coupling):
     # with strong couplings the tables are in logs; the rest of what Python holds for this model is below a MiB
     model = grid(14, 14, coupling, periodic=False)
-    plan = run.plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
-    tight, roomy = plan.way_back(0).memory, plan.way_back(2**30).memory
+    planned = plan([scope for scope, _ in model.log_tables()], dict.fromkeys(model, 2))
+    tight, roomy = planned.way_back(0).memory, planned.way_back(2**30).memory
     for limit in (tight, (tight + roomy) // 2, roomy):
         for ask in (
             model.marginals,
@@ -826,7 +827,7 @@ def test_no_more_memory_is_held_than_was_told(coupling):
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
-            assert peak < plan.way_back(limit).memory + 2**20
+            assert peak < planned.way_back(limit).memory + 2**20
 
 
 def test_samples_that_fit_no_memory_are_refused():

@@ -9,7 +9,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError, NoFiniteDomainError
-from pgm_rbm.model.convergence import existence_of
+from pgm_rbm.model.convergence import convergence_of
 from pgm_rbm.model.layout import Layout
 from symbolic.units import FAMILIES, TABLE
 
@@ -35,9 +35,9 @@ def test_pairs_are_refused_bound_by_conditions_or_free(v: str) -> None:
         layout = Layout(_Named({"v": v, "h": h}), {"v": 1, "h": 1})  # type: ignore[arg-type]
         if any(a in WHOLES and b in (*COUNTS, *RATED) for a, b in ((v, h), (h, v))):
             with pytest.raises(DivergentError, match=r"units cannot be coupled.*Choose binary, spin or other bounded"):
-                existence_of(layout, None)
+                convergence_of(layout, None)
             continue
-        bound = existence_of(layout, None) is not None
+        bound = convergence_of(layout, None) is not None
         assert bound == ({v, h} & {*RATED} != set() or not {v, h} & set(BOUNDED)), (v, h)
 
 

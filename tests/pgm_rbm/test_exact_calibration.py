@@ -10,8 +10,8 @@ import pytest
 
 from pgm_rbm.exact.elimination import pace as paces
 from pgm_rbm.exact.elimination import run, tables
+from pgm_rbm.exact.elimination.cost import Elimination, in_logs
 from pgm_rbm.exact.elimination.pace import WORKS, Pace, pace, preparation
-from pgm_rbm.exact.elimination.run import Elimination, _in_logs
 from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.machine.budget import Budget
 
@@ -25,7 +25,7 @@ def ising(graph, coupling, seed=0):
 
 
 def asked(model, question, **more):
-    return model._elimination(question, {}, Budget(), **more)
+    return Elimination.of(model.network(), question, Budget(), **more)
 
 
 @pytest.mark.parametrize("work", WORKS)
@@ -73,11 +73,11 @@ def test_what_is_run_is_what_is_counted(even, question, draws, expected):
 def test_steps_that_are_computed_again_are_counted_again(even):
     model = ising(nx.grid_2d_graph(8, 8), 0.4)
     whole = asked(model, "samples")
-    tight = model._elimination("samples", {}, Budget(memory=whole.plan.way_back(0).memory))
+    tight = Elimination.of(model.network(), "samples", Budget(memory=whole.plan.way_back(0).memory))
     calls = []
     run.sample(
         model.log_tables(),
-        model._cardinalities({}),
+        model.network().cardinalities,
         1,
         lambda _: np.full(1, 0.5),
         tight.plan,
@@ -100,7 +100,7 @@ def products_in_logs(monkeypatch, model, plan):
         return values, in_logs
 
     monkeypatch.setattr(run, "product", product)
-    run.log_partition(model.log_tables(), model._cardinalities({}), plan)
+    run.log_partition(model.log_tables(), model.network().cardinalities, plan)
     return np.array(found)
 
 
@@ -112,7 +112,7 @@ def products_in_logs(monkeypatch, model, plan):
 def test_products_in_logs_are_foreseen(monkeypatch, graph, coupling):
     model = ising(graph, coupling)
     plan = asked(model, "ln Z").plan
-    foreseen = _in_logs(plan, model._spreads({}))
+    foreseen = in_logs(plan, model.network().spreads())
     real = products_in_logs(monkeypatch, model, plan)
     if len(real) > len(foreseen):  # messages of one scope are multiplied besides
         assert real.any() == foreseen.any()
@@ -129,21 +129,23 @@ def test_the_spread_of_every_table():
     model.add_variable("k", states=3, bias=[0.0, 1.0, -2.0])
     model.add_coupling("n", "s", -0.7)
     model.add_factor(["k", "s"], [[1.0, 0.0], [2.0, 4.0], [1.0, 1.0]])
-    found = dict(model._spreads({}))
+    found = dict(model.network().spreads())
     assert found["n",] == pytest.approx(0.5 * 2 + math.log(2))
     assert found["s",] == pytest.approx(3.0)
     assert found["k",] == pytest.approx(3.0)
     assert found["n", "s"] == pytest.approx(0.7 * 2 * 2)
     assert found["k", "s"] == pytest.approx(math.log(4))
-    assert [spread for scope, spread in model._spreads({"s": 1}) if scope == ("n",)] == [
+    assert [spread for scope, spread in model.network({"s": 1}).spreads() if scope == ("n",)] == [
         pytest.approx(0.5 * 2 + math.log(2)),
         pytest.approx(0.7 * 2),
     ]
 
 
 def test_a_plan_beyond_all_floats_is_answered():
-    scopes = list(nx.complete_graph(60).edges)
-    eliminated = Elimination.of(scopes, dict.fromkeys(range(60), 10**6))
+    model = GraphModel(nx.complete_graph(110))
+    nx.set_node_attributes(model, "integer(1000)", "units")
+    nx.set_edge_attributes(model, 1.0, "weight")
+    eliminated = asked(model, "ln Z")
     assert eliminated.seconds == math.inf
     assert not eliminated.fits
     assert not eliminated.quick

@@ -10,8 +10,9 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import CostLimitError, EnumerationLimitError
-from pgm_rbm.exact.enumeration import answers, cost
+from pgm_rbm.exact.enumeration import plan
 from pgm_rbm.exact.enumeration.cost import estimate
+from pgm_rbm.exact.enumeration.plan import make_plan, task_of
 from pgm_rbm.exact.enumeration.sums import KernelSum, ProductSum
 from symbolic import energies
 from tests.pgm_rbm import naive
@@ -20,8 +21,7 @@ from tests.pgm_rbm import naive
 @pytest.mark.parametrize(("target", "kind"), [("numba", ProductSum), ("numpy", KernelSum)])
 def test_costs_grow_with_the_configurations(target: str, kind: type) -> None:
     small, large = (
-        answers.layer_sum(rbm.kernels, rbm.parameters)
-        for rbm in (RBM(60, 20, seed=0, target=target), RBM(60, 40, seed=0, target=target))
+        task_of(rbm.model) for rbm in (RBM(60, 20, seed=0, target=target), RBM(60, 40, seed=0, target=target))
     )
     assert isinstance(small, kind)
     costs = estimate(small, 1), estimate(large, 1)
@@ -34,7 +34,7 @@ def test_costs_grow_with_the_configurations(target: str, kind: type) -> None:
 
 def test_averages_cost_more_than_the_sum_alone() -> None:
     rbm = RBM(60, 30, seed=0)
-    alone, averages = (answers.layer_sum(rbm.kernels, rbm.parameters, averages=one) for one in (False, True))
+    alone, averages = (task_of(rbm.model, averages=one) for one in (False, True))
     assert estimate(averages, 1).seconds > estimate(alone, 1).seconds
     assert estimate(averages, 1).memory > estimate(alone, 1).memory
 
@@ -65,10 +65,10 @@ def test_a_refusal_says_what_it_would_cost_and_what_to_do(target: str) -> None:
 def test_few_configurations_may_take_too_long_or_too_much(
     monkeypatch: pytest.MonkeyPatch, target: str, name: str, value: float, part: str
 ) -> None:
-    monkeypatch.setattr(cost, "SURE", 0)
+    monkeypatch.setattr(plan, "SURE", 0)
     rbm = RBM(60, 8, seed=0, target=target)
     found = rbm.log_partition("enumeration")
-    monkeypatch.setattr(cost, name, value)
+    monkeypatch.setattr(plan, name, value)
     with pytest.raises(EnumerationLimitError, match="where no limit is given") as caught:
         rbm.log_partition("enumeration")
     assert part in str(caught.value)
@@ -120,8 +120,8 @@ def test_layers_enough_for_days_are_refused_though_their_configurations_are_few(
 def test_several_layers_are_held_to_the_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = RBM.from_energy(DEEP, {"v": 6, "h1": 8, "h2": 5}, seed=0, target="numpy")
     found = deep.log_partition()
-    monkeypatch.setattr(cost, "SURE", 0)
-    monkeypatch.setattr(cost, "MEMORY", 0)
+    monkeypatch.setattr(plan, "SURE", 0)
+    monkeypatch.setattr(plan, "MEMORY", 0)
     with pytest.raises(EnumerationLimitError, match="where no limit is given"):
         deep.log_partition("enumeration")
     assert deep.log_partition("enumeration", limit=2**8) == found
@@ -130,7 +130,7 @@ def test_several_layers_are_held_to_the_memory_too(monkeypatch: pytest.MonkeyPat
 def test_estimates_are_of_the_size_of_what_they_estimate() -> None:
     # Not a bound on any time: two estimates of the same work agree, as far as two trials on a busy machine do.
     deep = RBM.from_energy(DEEP, {"v": 300, "h1": 30, "h2": 50}, seed=0, target="numpy")
-    task = answers.layer_sum(deep.kernels, deep.parameters)
+    task = task_of(deep.model)
     found = [estimate(task, 2).seconds for _ in range(5)]
     assert max(found) / min(found) < 10
 
@@ -138,8 +138,8 @@ def test_estimates_are_of_the_size_of_what_they_estimate() -> None:
 def test_the_layer_with_fewer_configurations_is_taken() -> None:
     for shape, layer in (((3, 5), "v"), ((5, 3), "h"), ((4, 4), "v")):
         rbm = RBM(*shape, seed=0)
-        assert answers.make_plan(rbm.kernels, rbm.parameters).layer == layer
-        assert answers.make_plan(rbm.kernels, rbm.parameters, layer="h").layer == "h"
+        assert make_plan(rbm.model).require().layer == layer
+        assert make_plan(rbm.model, layer="h").require().layer == "h"
 
 
 def test_overflowing_parameters_are_refused() -> None:
@@ -183,7 +183,7 @@ def test_a_sparse_model_costs_less() -> None:
     rng = np.random.default_rng(0)
     w = rng.normal(size=(n, n))
     sparse = RBM.from_parameters(np.where(mask, w, 0), rng.normal(size=n), rng.normal(size=n))
-    task = answers.layer_sum(sparse.kernels, sparse.parameters)
+    task = task_of(sparse.model)
     assert isinstance(task, ProductSum)
     assert (task.problem.layout.finish == 0).sum() < n / 2
     assert sparse.log_partition("enumeration").value == pytest.approx(

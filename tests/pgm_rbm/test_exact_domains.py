@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
-from pgm_rbm.exact.enumeration import answers, configurations
+from pgm_rbm.exact.enumeration import answers, configurations, most_probable
+from pgm_rbm.exact.enumeration.plan import make_plan, task_of
 from pgm_rbm.exact.enumeration.sums import KernelSum, domain_of
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.model.model import Model
 
 RNG = np.random.default_rng(0)
 PARAMETERS = {"w": RNG.normal(0, 0.5, (3, 2)), "a": RNG.normal(size=3), "b": RNG.normal(size=2)}
@@ -80,18 +83,20 @@ def test_finite_units_beside_units_with_a_closed_form() -> None:
     logs += (mean**2).sum(axis=1) / 2 + 1.5 * math.log(2 * math.pi)
     log_z = np.logaddexp.reduce(logs)
     p = np.exp(logs - log_z)
-    assert isinstance(answers.layer_sum(kernels, PARAMETERS), KernelSum)
-    found = answers.expectations(kernels, PARAMETERS)
+    assert isinstance(task_of(Model.of(kernels, PARAMETERS)), KernelSum)
+    found = answers.expectations(Model.of(kernels, PARAMETERS))
     assert found.log_partition == pytest.approx(log_z, rel=1e-13)
     np.testing.assert_allclose(found.phase["b"], p @ h, atol=1e-13)
     np.testing.assert_allclose(found.phase["a"], p @ mean, atol=1e-13)
     np.testing.assert_allclose(found.phase["w"], (mean * p[:, None]).T @ h, atol=1e-13)
-    assert configurations.layer_entropy(kernels, PARAMETERS, "h") == pytest.approx(-(p @ np.log(p)), rel=1e-12)
-    best, log_p = configurations.most_probable_of_layer(kernels, PARAMETERS, "h")
+    assert configurations.layer_entropy(Model.of(kernels, PARAMETERS), "h") == pytest.approx(
+        -(p @ np.log(p)), rel=1e-12
+    )
+    best, log_p = most_probable.most_probable_of_layer(Model.of(kernels, PARAMETERS), "h")
     np.testing.assert_array_equal(best, h[p.argmax()])
     assert log_p == pytest.approx(math.log(p.max()), rel=1e-12)
     draws = 20_000
-    v, drawn = configurations.sample(kernels, PARAMETERS, draws, seed=3)
+    v, drawn = configurations.sample(Model.of(kernels, PARAMETERS), draws, seed=3)
     counts = np.bincount((drawn @ [4, 1]).astype(int), minlength=16)
     often = draws * p >= 5
     chi_square = ((counts - draws * p)[often] ** 2 / (draws * p)[often]).sum()
@@ -107,17 +112,17 @@ def test_infinite_domains_are_refused_by_type() -> None:
     kernels = GaussianKernels()
     found = r"finitely many states.*Got (gaussian units in layer v|v \(gaussian\))"
     for ask in (
-        lambda: answers.make_plan(kernels, PARAMETERS, layer="v"),
-        lambda: configurations.layer_entropy(kernels, PARAMETERS, "v"),
-        lambda: configurations.most_probable_of_layer(kernels, PARAMETERS, "v"),
-        lambda: answers.log_partition(GaussianKernels("gaussian"), PARAMETERS),
+        lambda: make_plan(Model.of(kernels, PARAMETERS), layer="v").require(),
+        lambda: configurations.layer_entropy(Model.of(kernels, PARAMETERS), "v"),
+        lambda: most_probable.most_probable_of_layer(Model.of(kernels, PARAMETERS), "v"),
+        lambda: answers.log_partition(Model.of(GaussianKernels("gaussian"), PARAMETERS)),
     ):
         with pytest.raises(NoFiniteDomainError, match=found):
             ask()
     with pytest.raises(NoFiniteDomainError, match=r"finitely many numbers\. Got gaussian and binomial\(3\) units"):
-        configurations.most_probable(kernels, PARAMETERS, {})
+        most_probable.most_probable(Model.of(kernels, PARAMETERS), {})
 
 
 def test_many_states_count_towards_the_limit() -> None:
     with pytest.raises(EnumerationLimitError, match=r"hidden, 2 integer\(99\) units.*100\*\*2 configurations"):
-        answers.make_plan(GaussianKernels("integer(99)"), PARAMETERS, limit=9999)
+        make_plan(Model.of(GaussianKernels("integer(99)"), PARAMETERS), budget=Budget(configurations=9999)).require()

@@ -124,11 +124,11 @@ def test_an_exact_step_of_training_is_left_as_if_it_had_not_begun() -> None:
     def interrupt_in_the_step_after(done: int, total: int, record: object) -> None:
         steps.append(done)
         if len(steps) == 5:
-            monkeypatch.setattr(answers, "gradient", interrupting)
+            monkeypatch.setattr(answers, "expectations", interrupting)
 
     from pgm_rbm.exact.enumeration import answers
 
-    real = answers.gradient
+    real = answers.expectations
 
     def interrupting(*arguments: object, **named: object) -> object:
         found = real(*arguments, **named)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from pgm_rbm.exact.enumeration.products import Problem, tables_of
 from pgm_rbm.exact.enumeration.reduction import Part
 from pgm_rbm.exact.enumeration.shards import run
 from pgm_rbm.exact.enumeration.sums import ProductSum
+from pgm_rbm.machine.budget import Budget
 
 BINARY, SPIN, TERNARY, UNEVEN, POSITIVE = (0.0, 1.0), (-1.0, 1.0), (0.0, 1.0, 2.0), (-1.0, 0.0, 2.0, 5.0), (1.0, 2.0)
 DOMAINS = {"binary": BINARY, "spin": SPIN, "0..2": TERNARY, "uneven": UNEVEN, "1..2": POSITIVE}
@@ -60,8 +61,8 @@ def brute_force(one: Problem) -> tuple[float, dict[str, np.ndarray]]:
 def assert_agrees(one: Problem) -> None:
     log_z, averages = brute_force(one)
     whole = task(one)
-    assert run(task(one, averages=False), threads=1).log == pytest.approx(log_z, rel=1e-12, abs=1e-12)
-    part = run(whole, threads=1)
+    assert run(task(one, averages=False), budget=Budget(threads=1)).log == pytest.approx(log_z, rel=1e-12, abs=1e-12)
+    part = run(whole, budget=Budget(threads=1))
     assert part.log == pytest.approx(log_z, rel=1e-12, abs=1e-12)
     # Fields carry a relative rounding of 1e-16, which averages turn into absolute ones as large as the fields; those
     # are a few dozen times the largest parameter, and states reach 5.
@@ -102,9 +103,9 @@ def test_states_that_weigh_of_themselves() -> None:
     sums = Problem(c, d, u, TERNARY, TERNARY, weight, weight)
     apart = Problem(np.repeat(c, 2), np.repeat(d, 2), np.repeat(np.repeat(u, 2, axis=0), 2, axis=1), BINARY, BINARY)
     log_z, averages = brute_force(apart)
-    part = run(task(sums), threads=1)
+    part = run(task(sums), budget=Budget(threads=1))
     assert part.log == pytest.approx(log_z, rel=1e-13)
-    assert run(task(sums, averages=False), threads=1).log == pytest.approx(log_z, rel=1e-13)
+    assert run(task(sums, averages=False), budget=Budget(threads=1)).log == pytest.approx(log_z, rel=1e-13)
     found = task(sums).averages(part)
     np.testing.assert_allclose(found["b"], averages["b"].reshape(4, 2).sum(axis=1), atol=1e-13)
     np.testing.assert_allclose(found["a"], averages["a"].reshape(3, 2).sum(axis=1), atol=1e-13)
@@ -241,8 +242,8 @@ def test_lanes_that_stand_for_no_configuration_weigh_nothing(base: int, size: fl
     assert padded or base == 2
     state = states[0] if size > 0 else states[-1]
     log_z = 3 * state * (-size / base) + 2 * math.log(2)
-    assert run(task(one, averages=False), threads=1).log == pytest.approx(log_z, rel=1e-15)
-    part = run(task(one), threads=1)
+    assert run(task(one, averages=False), budget=Budget(threads=1)).log == pytest.approx(log_z, rel=1e-15)
+    part = run(task(one), budget=Budget(threads=1))
     assert part.log == pytest.approx(log_z, rel=1e-15)
     averages = task(one).averages(part)
     np.testing.assert_array_equal(averages["b"], np.full(3, state))
@@ -264,7 +265,7 @@ def test_small_probabilities_keep_their_digits(bias: float, sign: float) -> None
     rng = np.random.default_rng(6)
     one = problem(9, 12, scale=0.3)
     one = replace(one, other_bias=sign * bias + rng.normal(0, 0.5, 12))
-    part = run(task(one), threads=1)
+    part = run(task(one), budget=Budget(threads=1))
     rows = np.array(list(itertools.product(BINARY, repeat=9)))
     field = rows @ one.coupling.T + one.other_bias
     weights = np.exp(rows @ one.bias + np.logaddexp(0, field).sum(axis=1) - part.log)
@@ -279,7 +280,7 @@ def test_small_probabilities_keep_their_digits(bias: float, sign: float) -> None
         assert averages["a"].max() <= 1
     turned = Problem(one.other_bias, one.bias, one.coupling.T.copy(), BINARY, BINARY)
     found = ProductSum(turned, "v", ("a", "b", "w"), False, True)
-    np.testing.assert_allclose(found.averages(run(found, threads=1))["a"], averages["a"], rtol=1e-12)
+    np.testing.assert_allclose(found.averages(run(found, budget=Budget(threads=1)))["a"], averages["a"], rtol=1e-12)
 
 
 @pytest.mark.parametrize(("states", "others"), [(BINARY, BINARY), (SPIN, BINARY), (UNEVEN, SPIN), (TERNARY, UNEVEN)])
@@ -288,7 +289,7 @@ def test_averages_stay_between_the_states(states: tuple[float, ...], others: tup
         one = problem(7, 6, states, others, scale=10.0, seed=seed)
         if not one.in_range:
             one = replace(one, coupling=one.coupling / 50, other_bias=one.other_bias / 5)
-        averages = task(one).averages(run(task(one), threads=1))
+        averages = task(one).averages(run(task(one), budget=Budget(threads=1)))
         products = [x * y for x in states for y in others]
         for name, low, high in (
             ("b", states[0], states[-1]),

@@ -19,10 +19,12 @@ import pytest
 from pgm_rbm import RBM
 from pgm_rbm.exact.enumeration import shards as shards_module
 from pgm_rbm.exact.enumeration import sums
-from pgm_rbm.exact.enumeration.answers import layer_sum
+from pgm_rbm.exact.enumeration.plan import task_of
 from pgm_rbm.exact.enumeration.reduction import Part, Reduction, added, batches
-from pgm_rbm.exact.enumeration.shards import Cuts, run, showing
-from pgm_rbm.exact.enumeration.sums import KernelSum, ProductSum, lifted, problem_of
+from pgm_rbm.exact.enumeration.shards import Cuts, run
+from pgm_rbm.exact.enumeration.sums import KernelSum, ProductSum, problem_of
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.progress import showing
 from symbolic import energies
 from tests.pgm_rbm import naive
 
@@ -39,14 +41,14 @@ def many_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 def task(kind: str) -> ProductSum | KernelSum:
     if kind == "three layers":
         deep = RBM.from_energy(energies.deep("spin", ["binary", "binary"]), {"v": 6, "h1": 14, "h2": 5}, seed=1)
-        joint = layer_sum(deep.kernels, deep.parameters, averages=True)
+        joint = task_of(deep.model, averages=True)
         assert isinstance(joint, KernelSum)
         assert joint.kept == ("v", "h2")
         return joint
     rbm = RBM.from_parameters(W, A, B)
     if kind == "kernels":
-        return KernelSum(rbm.kernels, lifted(rbm.parameters), ("h",), True)
-    made = problem_of(rbm.kernels, rbm.parameters, "h", True)
+        return KernelSum(rbm.model.lifted(), ("h",), True)
+    made = problem_of(rbm.model, "h", True)
     assert made is not None
     return made
 
@@ -141,7 +143,7 @@ def test_pieces_cover_the_whole_and_are_made_as_they_are_asked_for() -> None:
 @pytest.mark.parametrize("units", ["binary", "gaussian"])
 def test_a_large_enumeration_is_cut_without_listing_its_pieces(units: str) -> None:
     large = RBM(300, 60, units, "binary", seed=0)
-    made = layer_sum(large.kernels, large.parameters)
+    made = task_of(large.model)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     shards, runs = made.shards(), made.runs()
@@ -166,7 +168,7 @@ KINDS = ["products", "kernels", "three layers"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_two_and_three_threads_give_the_same_bits(kind: str) -> None:
-    one, two, three = (run(task(kind), threads=n) for n in (1, 2, 3))
+    one, two, three = (run(task(kind), budget=Budget(threads=n)) for n in (1, 2, 3))
     assert len(task(kind).shards()) >= 8
     assert_same(one, two)
     assert_same(one, three)
@@ -183,7 +185,7 @@ def test_shards_computed_apart_and_in_any_order_give_the_same_bits(kind: str) ->
     reduction = Reduction(len(pieces))
     for place in reversed(range(len(pieces))):
         reduction.add(place, pickle.loads(pickle.dumps(copy(pickle.loads(pickle.dumps(pieces[place]))))))
-    assert_same(reduction.result, run(whole, threads=2))
+    assert_same(reduction.result, run(whole, budget=Budget(threads=2)))
 
 
 class Unreliable(Executor):
@@ -210,14 +212,14 @@ def test_failures_are_tried_again() -> None:
     whole = task("products")
     # That nothing is computed here goes without a warning, which would be an error.
     executor = Unreliable(fails_at_first)
-    assert_same(run(whole, executor=executor), run(whole))
+    assert_same(run(whole, budget=Budget(executor=executor)), run(whole))
     assert executor.calls > 21
 
 
 def test_an_executor_that_never_succeeds_is_done_without() -> None:
     executor = Unreliable(lambda call, future, work: future.set_exception(OSError("always")))
     with pytest.warns(RuntimeWarning, match=r"32 of 32 shards are computed in this process: .*OSError\('always'\)"):
-        found = run(task("products"), executor=executor)
+        found = run(task("products"), budget=Budget(executor=executor))
     assert_same(found, run(task("products")))
 
 
@@ -229,7 +231,7 @@ def test_an_answer_to_another_question_is_not_taken() -> None:
         future.set_result(kept[max(0, call - 2)])
 
     with pytest.warns(RuntimeWarning, match="an answer to another question came"):
-        found = run(task("products"), executor=Unreliable(mixed_up))
+        found = run(task("products"), budget=Budget(executor=Unreliable(mixed_up)))
     assert_same(found, run(task("products")))
 
 
@@ -241,14 +243,14 @@ def test_cancelled_shards_are_tried_again() -> None:
         else:
             future.set_result(work())
 
-    assert_same(run(task("products"), executor=Unreliable(cancels)), run(task("products")))
+    assert_same(run(task("products"), budget=Budget(executor=Unreliable(cancels))), run(task("products")))
 
 
 def test_a_shard_that_never_comes_is_computed_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards_module, "_LATE_AT_LEAST", 0.1)
     lost = Unreliable(lambda call, future, work: None if call == 3 else future.set_result(work()))
     with pytest.warns(RuntimeWarning, match=r"^1 of 32 shards .*said nothing for \d+ seconds"):
-        found = run(task("products"), executor=lost)
+        found = run(task("products"), budget=Budget(executor=lost))
     assert_same(found, run(task("products")))
 
 
@@ -262,7 +264,7 @@ def test_nothing_is_late_before_something_has_come(monkeypatch: pytest.MonkeyPat
 
     executor = Unreliable(slow_at_first)
     with pytest.warns(RuntimeWarning) as told:
-        found = run(task("products"), executor=executor)
+        found = run(task("products"), budget=Budget(executor=executor))
     assert ["nothing has come back from the executor" in str(one.message) for one in told] == [True]
     assert_same(found, run(task("products")))
 
@@ -299,7 +301,7 @@ def test_what_has_been_computed_is_kept_when_an_executor_takes_no_more(error: Ex
 
     whole = task("products")
     with pytest.warns(RuntimeWarning, match=r"^27 of 32 shards are computed in this process: .*takes no more"):
-        found = run(Noting(whole), executor=Refuses(5, error))
+        found = run(Noting(whole), budget=Budget(executor=Refuses(5, error)))
     assert_same(found, run(whole))
     assert sorted(here, key=lambda shard: shard.start) == list(whole.shards())
 
@@ -314,7 +316,7 @@ def test_an_executor_that_cannot_be_made_again_is_done_without() -> None:
         return made[0]
 
     with pytest.warns(RuntimeWarning, match="no other executor could be made: .*no more workers"):
-        found = run(task("products"), executor=make)
+        found = run(task("products"), budget=Budget(executor=make))
     assert_same(found, run(task("products")))
 
 
@@ -326,7 +328,7 @@ def test_executors_that_break_before_anything_comes_are_not_made_for_ever() -> N
         return made[-1]
 
     with pytest.warns(RuntimeWarning, match="32 of 32 shards"):
-        run(task("products"), executor=make)
+        run(task("products"), budget=Budget(executor=make))
     assert len(made) == 3
 
 
@@ -334,7 +336,7 @@ def test_an_executor_that_is_shut_down_is_done_without() -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     with pytest.warns(RuntimeWarning, match="cannot schedule new futures after shutdown"):
-        found = run(task("products"), executor=executor)
+        found = run(task("products"), budget=Budget(executor=executor))
     assert_same(found, run(task("products")))
 
 
@@ -354,14 +356,14 @@ def test_executors_are_handed_many_shards_at_once_and_no_bit_changes(
             return future
 
     whole = task(kind)
-    assert_same(run(whole, executor=Noting()), run(whole))
+    assert_same(run(whole, budget=Budget(executor=Noting())), run(whole))
     assert sizes[0] == 1
     assert max(sizes) >= 4
     assert sum(sizes) >= len(whole.shards()) > len(sizes)
     # And no more than take their time.
     monkeypatch.setattr(shards_module, "_BATCH_SECONDS", 0.0)
     sizes.clear()
-    assert_same(run(whole, executor=Noting()), run(whole))
+    assert_same(run(whole, budget=Budget(executor=Noting())), run(whole))
     assert set(sizes) == {1}
 
 
@@ -393,7 +395,7 @@ def test_a_task_is_pickled_once_and_unpickled_once_a_process() -> None:
 
 def test_something_else_than_an_executor_is_refused() -> None:
     with pytest.raises(TypeError, match=r"executor must be a concurrent\.futures\.Executor"):
-        run(task("products"), executor=3)  # type: ignore[arg-type]
+        run(task("products"), budget=Budget(executor=3))  # type: ignore[arg-type]
 
 
 class Deadly:
@@ -426,10 +428,10 @@ def test_a_worker_process_that_dies_leaves_no_wrong_number(again: bool, tmp_path
     whole = task("products")
     deadly = Deadly(whole, tmp_path / "killed")
     if again:
-        part = run(deadly, executor=pool)
+        part = run(deadly, budget=Budget(executor=pool))
     else:
         with pool() as executor, pytest.warns(RuntimeWarning, match="BrokenProcessPool"):
-            part = run(deadly, executor=executor)
+            part = run(deadly, budget=Budget(executor=executor))
     assert (tmp_path / "killed").exists()
     assert_same(part, run(whole))
 
@@ -448,7 +450,7 @@ def test_models_take_an_executor() -> None:
 def test_progress_counts_up_and_an_interrupt_ends_the_run() -> None:
     seen: list[tuple[int, int]] = []
     whole = task("products")
-    run(whole, progress=lambda done, total: seen.append((done, total)))
+    run(whole, budget=Budget(progress=lambda done, total: seen.append((done, total))))
     n = len(whole.shards())
     assert seen == [(k, n) for k in range(1, n + 1)]
 
@@ -459,11 +461,11 @@ def test_progress_counts_up_and_an_interrupt_ends_the_run() -> None:
     for executor in (None, ThreadPoolExecutor(2)):
         begin = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            run(whole, threads=2, executor=executor, progress=interrupt)
+            run(whole, budget=Budget(threads=2, executor=executor, progress=interrupt))
         assert time.monotonic() - begin < 30
         if executor is not None:
             executor.shutdown()
-    assert_same(run(whole), run(whole, threads=1))
+    assert_same(run(whole), run(whole, budget=Budget(threads=1)))
 
 
 def test_a_bar_is_shown_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,8 @@ import pytest
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError, IntractableError, ModelError, NoFiniteDomainError
 from pgm_rbm.exact import choice
-from pgm_rbm.exact.choice import Enumerated
 from pgm_rbm.exact.elimination import sparse
-from pgm_rbm.exact.elimination.run import Elimination
+from pgm_rbm.machine.budget import Budget
 from symbolic import Energy, energies
 
 # Sums of some hundred terms in float64, taken in another order.
@@ -54,8 +53,8 @@ MASKS = {
 def test_every_answer_is_that_of_enumeration(name: str, units: tuple[str, str]) -> None:
     rbm = model(MASKS[name], units)
     states = rbm.run_chains(7, 5, seed=0).visible
-    assert isinstance(choice.taken(rbm, "marginals"), Enumerated)
-    assert isinstance(choice.taken(rbm, "marginals", limit=1), Elimination)
+    assert isinstance(choice.taken(rbm.model, "marginals", Budget()), choice.Enumeration)
+    assert isinstance(choice.taken(rbm.model, "marginals", Budget(configurations=1)), choice.OnGraph)
     enumerated, eliminated = rbm.moments(), rbm.moments(limit=1)
     for which in ("v", "h", "vh"):
         np.testing.assert_allclose(getattr(eliminated, which), getattr(enumerated, which), **CLOSE)
@@ -127,7 +126,7 @@ def test_layers_of_forty_units(width: int) -> None:
 def test_pairs_without_an_edge_are_found_by_conditioning() -> None:
     rbm = model(band(12, 2), ("spin", "spin"))
     exact = rbm.moments().vh
-    by_hand = sparse.expectations(rbm.graph, every_pair=True)
+    by_hand = sparse.expectations(rbm.graph.arrays, Budget(), every_pair=True)
     np.testing.assert_allclose(by_hand.phase["w"], exact, **CLOSE)
     pairs = rbm.graph.pair_marginals([(("v", 0), ("h", 9)), (("v", 11), ("h", 3))])
     for (u, v), table in pairs.items():

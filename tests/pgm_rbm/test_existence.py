@@ -12,7 +12,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError
-from pgm_rbm.model.convergence import Existence
+from pgm_rbm.model.convergence import Convergence
 from symbolic import Energy, energies
 
 Arrays = dict[str, np.ndarray]
@@ -196,13 +196,13 @@ def test_forms_are_positive_in_all_states_of_others(name: str, listed: bool, mon
     energy, sizes, form, states = FORMS[name]
     start = zeros(energy, sizes)
     model = RBM.from_energy(energy, sizes, start, target="numpy")
-    existence = model._existence
+    existence = model.model.conditions
     rng = np.random.default_rng(5)
     corners = [np.array(h) for h in itertools.product(states, repeat=sizes.get("h", 1))]
     outcomes = []
     for _ in range(60):
         p = {key: rng.normal(size=value.shape) * rng.uniform(0.05, 0.6) for key, value in start.items()}
-        for key in model._symmetric:
+        for key in model.model.symmetric:
             p[key] = np.triu(p[key], 1) + np.triu(p[key], 1).T
         lowest = min(float(np.linalg.eigvalsh(form(p, h))[0]) for h in corners)
         found = existence is None or existence.problem(p) is None
@@ -303,8 +303,8 @@ def test_steps_far_too_long_stay_inside(energy: Energy, sizes: dict[str, int]) -
     before = {name: value.copy() for name, value in rbm.parameters.items()}
     rbm.fit(data if len(data) > 1 else data["v"], "cd", epochs=6, batch_size=20, learning_rate=1.0, monitor="none")
     assert any((value != before[name]).any() for name, value in rbm.parameters.items())
-    assert rbm._existence is not None
-    rbm._existence.require(rbm.parameters)
+    assert rbm.model.conditions is not None
+    rbm.model.conditions.require(rbm.parameters)
     drawn = rbm.sample(20, 30, seed=1)
     assert all(np.isfinite(one).all() for one in (drawn.values() if isinstance(drawn, dict) else [drawn]))
 
@@ -354,7 +354,7 @@ def test_mixed_signs_between_rectified_units() -> None:
     for _ in range(60):
         w = rng.normal(size=(3, 3)) * rng.choice([0.4, 0.8, 2.0])
         form = np.block([[np.eye(3), -w], [-w.T, np.eye(3)]])
-        found = Existence(rbm._layout, rbm.symbolic_energy).problem(rbm.parameters | {"w": w}) is None
+        found = Convergence(rbm.model.layout, rbm.symbolic_energy).problem(rbm.parameters | {"w": w}) is None
         assert found == is_copositive(form)
         outcomes.append(found)
     assert 10 < sum(outcomes) < 50

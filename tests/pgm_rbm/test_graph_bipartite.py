@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from pgm_rbm.errors import IntractableError, ModelError, NotBipartiteError
-from pgm_rbm.graph.bipartite import RBMGraph, arrays_from_graph, bipartition
+from pgm_rbm.graph.arrays import arrays_from_graph
+from pgm_rbm.graph.bipartite import bipartition
+from pgm_rbm.graph.live import RBMGraph
 from pgm_rbm.graph.model import GraphModel
 from tests.pgm_rbm import brute_force
 

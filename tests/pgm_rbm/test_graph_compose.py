@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from pgm_rbm.errors import ModelError, VariableConflictError
-from pgm_rbm.graph.bipartite import RBMGraph, bipartition
+from pgm_rbm.graph.bipartite import bipartition
 from pgm_rbm.graph.compose import compose
+from pgm_rbm.graph.live import RBMGraph
 from pgm_rbm.graph.model import GraphModel
 from tests.pgm_rbm import brute_force
 

@@ -130,5 +130,5 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match=r"method must be 'exact' or 'gibbs'. Got 'magic'"):
         model.sample(3, method="magic")
     for steps in (-1, 1.5, "3"):
-        with pytest.raises(ValueError, match="steps must be a whole number, 0 or more, of sweeps"):
+        with pytest.raises(ValueError, match="steps must be a whole number of sweeps, at least 0"):
             model.sample(3, {"a": 1}, method="gibbs", steps=steps)

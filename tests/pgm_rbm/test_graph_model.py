@@ -24,7 +24,7 @@ def same_distribution(first, second):
         assert second.energy(x) == pytest.approx(first.energy(x), rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("module", ["model", "bipartite", "compose", "structure"])
+@pytest.mark.parametrize("module", ["model", "arrays", "bipartite", "compose", "live", "potentials"])
 def test_the_examples_in_the_docstrings(module):
     found = doctest.testmod(importlib.import_module(f"pgm_rbm.graph.{module}"))
     assert found.failed == 0
@@ -440,7 +440,7 @@ def test_assignments_that_are_refused(model):
         model.energy(x | {"nobody": 1})
     with pytest.raises(ValueOutsideDomainError, match="'s'"):
         model.energy(x | {"s": [1, 0]})
-    with pytest.raises(UnknownVariableError, match="a column for each variable"):
+    with pytest.raises(UnknownVariableError, match="a column per variable"):
         model.energy(np.zeros((4, 3)))
 
 

@@ -8,7 +8,8 @@ import math
 import networkx as nx
 import pytest
 
-from pgm_rbm.exact.elimination.order import Segment, colour_classes, induced_width, plan_elimination
+from pgm_rbm.exact.elimination.order import Segment, induced_width, plan_elimination
+from pgm_rbm.graph.colours import colour_classes
 from pgm_rbm.machine.quantities import format_bytes, format_count, format_seconds
 
 

@@ -11,6 +11,7 @@ import pytest
 from pgm_rbm import RBM
 from pgm_rbm.graph.choice import Layers, layers
 from pgm_rbm.graph.model import GraphModel
+from pgm_rbm.machine.budget import Budget
 from tests.pgm_rbm import brute_force
 
 
@@ -19,6 +20,10 @@ def ising(graph, coupling=0.4):
     nx.set_node_attributes(model, "spin", "units")
     nx.set_edge_attributes(model, coupling, "weight")
     return model
+
+
+def sides(model, evidence=None):
+    return layers(model, model.network(evidence), Budget())
 
 
 def way(report, name, question="ln Z"):
@@ -74,19 +79,19 @@ def test_why_a_way_is_missing(model, reason):
 def test_sides_of_several_types_are_not_enumerated():
     model = ising(nx.path_graph(4))
     model.nodes[0]["units"] = "binary"
-    assert layers(model, {}) == "one side of its graph has units of several types"
-    assert isinstance(layers(model, {0: 0}), Layers)
+    assert sides(model) == "one side of its graph has units of several types"
+    assert isinstance(sides(model, {0: 0}), Layers)
     categorical = GraphModel()
     categorical.add_variable("a", states=3)
     categorical.add_variable("b", states=3)
     categorical.add_edge("a", "b")
-    assert layers(categorical, {}) == "its variables are categorical"
+    assert sides(categorical) == "its variables are categorical"
 
 
 def test_evidence_goes_into_the_biases():
     rng = np.random.default_rng(0)
     model = RBM.from_parameters(rng.normal(size=(5, 3)), rng.normal(size=5), rng.normal(size=3)).graph
-    found = layers(model, {("v", 1): 1, ("h", 2): 1})
+    found = sides(model, {("v", 1): 1, ("h", 2): 1})
     parameters, constant = found.arrays()
     assert list(found.small) == [("h", 0), ("h", 1)]
     assert parameters["w"].shape == (4, 2)
@@ -102,7 +107,7 @@ def test_evidence_goes_into_the_biases():
 def test_an_observed_categorical_variable_is_a_constant():
     model = ising(nx.path_graph(2))
     model.add_variable("k", states=3, bias=[0.1, 0.2, 0.4])
-    assert layers(model, {}) == "one side of its graph has units of several types"
+    assert sides(model) == "one side of its graph has units of several types"
     found = model.log_partition({"k": 2}, method="enumeration")
     assert found == pytest.approx(0.4 + float(ising(nx.path_graph(2)).log_partition()), rel=1e-14)
 

@@ -16,8 +16,8 @@ from pgmpy.inference import VariableElimination
 from pgmpy.models import DiscreteBayesianNetwork, DiscreteMarkovNetwork, FactorGraph
 
 from pgm_rbm.errors import ModelError
-from pgm_rbm.graph.bipartite import RBMGraph
 from pgm_rbm.graph.compose import compose
+from pgm_rbm.graph.live import RBMGraph
 from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.interop.pgmpy import from_pgmpy, pgmpy_names, to_pgmpy
 from tests.pgm_rbm import brute_force

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from pgm_rbm.errors import ValueOutsideDomainError
+from pgm_rbm.model.checks import checked_dtype, checked_parameters, checked_states
 from pgm_rbm.model.kernels import (
-    checked_dtype,
-    checked_parameters,
-    checked_states,
     layer_sizes,
     pairwise_kernels,
     parameter_shapes,

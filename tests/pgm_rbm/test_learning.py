@@ -11,11 +11,12 @@ import pytest
 from pgm_rbm import RBM
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.enumeration import cost
+from pgm_rbm.learning import cost as learning_cost
 from pgm_rbm.learning import loop
 from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.learning.initialise import matching_visible_bias
-from pgm_rbm.learning.loop import Settings
 from pgm_rbm.learning.monitor import pseudo_log_likelihood
+from pgm_rbm.learning.settings import Settings
 from pgm_rbm.learning.updates import SGD, Adam, NaturalGradient, optimiser_from, optimiser_settings
 from pgm_rbm.machine import workers
 from pgm_rbm.sampling import Purpose, derive_key, generator
@@ -106,7 +107,7 @@ def test_pcd_with_another_number_of_chains_than_rows(target: str, n_chains: int,
         parameters = {name: value + 0.3 * (a[name] - b[name]) for name, value in parameters.items()}
     for name, value in parameters.items():
         np.testing.assert_allclose(rbm.parameters[name], value, rtol=0, atol=1e-14)
-    chains = rbm._training.chains  # type: ignore[union-attr]
+    chains = rbm._training.state.chains  # type: ignore[union-attr]
     np.testing.assert_array_equal(chains.visible, v)
     np.testing.assert_array_equal(chains.hidden, h)
     assert chains.sweeps == 2 * k
@@ -181,11 +182,11 @@ def test_resuming_takes_what_is_changed_and_keeps_the_rest() -> None:
     x = data(50)
     rbm = model().fit(x, "cd", k=2, epochs=1, batch_size=16, learning_rate=0.2)
     rbm.fit(x, epochs=1, learning_rate=0.1, resume=True)
-    settings = rbm._training.settings  # type: ignore[union-attr]
+    settings = rbm._training.state.settings  # type: ignore[union-attr]
     assert (settings.algorithm, settings.k, settings.batch_size, settings.learning_rate) == ("cd", 2, 16, 0.1)
     rbm.fit(x, "pcd", epochs=1, optimizer="adam", n_chains=4, resume=True)
     rbm.fit(x[:20], epochs=1, n_chains=6, resume=True)
-    assert len(rbm._training.chains) == 6  # type: ignore[union-attr, arg-type]
+    assert len(rbm._training.state.chains) == 6  # type: ignore[union-attr, arg-type]
     assert len(rbm.history) == 4
 
 
@@ -200,9 +201,9 @@ def test_fitting_again_without_resume_starts_a_new_history() -> None:
 
 def test_persistent_chains_change_from_step_to_step() -> None:
     rbm = model().fit(data(50), "pcd", epochs=1, n_chains=20)
-    first = rbm._training.chains.visible.copy()  # type: ignore[union-attr]
+    first = rbm._training.state.chains.visible.copy()  # type: ignore[union-attr]
     rbm.fit(data(50), epochs=1, resume=True)
-    assert (rbm._training.chains.visible != first).any(axis=0).all()  # type: ignore[union-attr]
+    assert (rbm._training.state.chains.visible != first).any(axis=0).all()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("algorithm", ["cd", "pcd", "exact"])
@@ -341,8 +342,8 @@ def test_exact_learning_of_a_large_model_is_refused_before_it_starts() -> None:
 
 
 def test_exact_learning_that_takes_too_long_in_all_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "SURE", 0)
-    monkeypatch.setattr(cost, "estimate", lambda task, threads: cost.Estimate(1, 25.0, 1))
+    monkeypatch.setattr(learning_cost, "SURE", 0)
+    monkeypatch.setattr(learning_cost, "estimate", lambda task, threads: cost.Estimate(1, 25.0, 1))
     x = data(50)
     fits = [
         {"algorithm": "exact", "epochs": 5, "batch_size": 10, "monitor": "none"},
@@ -369,7 +370,7 @@ def test_exact_learning_that_takes_too_long_in_all_is_refused_before_it_starts(m
 def test_natural_gradients_count_with_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     from pgm_rbm.exact.enumeration import fisher
 
-    monkeypatch.setattr(fisher, "expected_seconds", lambda kernels, parameters, threads: 100.0)
+    monkeypatch.setattr(fisher, "expected_seconds", lambda model, threads: 100.0)
     x = data(50)
     natural = {"algorithm": "exact", "optimizer": "natural", "batch_size": 50, "monitor": "none"}
     with pytest.raises(EnumerationLimitError, match="7 exact steps of about 100 s"):
@@ -405,7 +406,7 @@ def test_an_interrupt_by_signal_leaves_what_was_learnt_and_can_be_resumed() -> N
     with pytest.raises(KeyboardInterrupt):
         rbm.fit(x, epochs=2, progress=interrupt, **settings)  # type: ignore[arg-type]
     assert signal.getsignal(signal.SIGINT) is handler
-    state = rbm._training
+    state = rbm._training.state
     assert state is not None
     assert (state.epoch, state.batch, state.step) == (1, 4, 14)
     assert len(rbm.history) == 1
@@ -490,18 +491,18 @@ def test_the_pseudo_likelihood_estimates_its_definition() -> None:
             expected.append(kept - naive.log_sum_exp([kept, changed]))
     draws = 4000
     many = np.repeat(x, draws, axis=0)
-    found = pseudo_log_likelihood(rbm.kernels, rbm.parameters, many, seed=1)
+    found = pseudo_log_likelihood(rbm.model, many, seed=1)
     # One random unit a row: an average of 12,000 values whose spread the twelve possible ones give.
     spread = 4 * float(np.std(expected)) / np.sqrt(len(many))
     assert abs(found - sum(expected) / 3) < 5 * spread
-    assert pseudo_log_likelihood(rbm.kernels, rbm.parameters, many, 1) == found
+    assert pseudo_log_likelihood(rbm.model, many, 1) == found
 
 
 def test_biases_from_the_data_s_means_are_log_odds() -> None:
     x = data(30)
     x[:, 0] = 0
     rbm = model()
-    bias = matching_visible_bias(rbm.kernels, rbm.parameters, x, smoothing=2.0)
+    bias = matching_visible_bias(rbm.model, x, smoothing=2.0)
     mean = (x.sum(axis=0) + 1) / 32
     np.testing.assert_allclose(bias, np.log(mean / (1 - mean)), rtol=0, atol=1e-13)
     rbm.initialise_visible_bias(x, smoothing=2.0)

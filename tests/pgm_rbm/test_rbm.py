@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from pgm_rbm import RBM
-from pgm_rbm.errors import NoFiniteDomainError, NotBipartiteError, UnknownVariableError, ValueOutsideDomainError
-from pgm_rbm.exact.enumeration.answers import EnumerationLimitError
+from pgm_rbm.errors import (
+    EnumerationLimitError,
+    NoFiniteDomainError,
+    NotBipartiteError,
+    UnknownVariableError,
+    ValueOutsideDomainError,
+)
 from pgm_rbm.model.kernels import states_of
 from tests.pgm_rbm import naive
 
@@ -209,7 +214,7 @@ def test_given_units_that_do_not_fit_are_refused(
 
 def test_counts_are_checked(rbm: RBM) -> None:
     for call in (lambda: rbm.sample(0), lambda: rbm.sample(0, method="exact")):
-        with pytest.raises(ValueError, match="n must be a whole number, at least 1"):
+        with pytest.raises(ValueError, match="n must be a positive whole number"):
             call()
     with pytest.raises(ValueError, match="steps must be a whole number, at least 0"):
         rbm.sample(3, steps=-1)

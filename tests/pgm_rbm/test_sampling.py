@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pgm_rbm.machine.budget import Budget
 from pgm_rbm.model.kernels import Kernels, pairwise_kernels
+from pgm_rbm.model.model import Model
 from pgm_rbm.sampling import Chains, Clamp, Purpose, derive_key, generator, resolve_seed, run_chains, start_chains
 from tests.pgm_rbm import naive
 
@@ -19,6 +21,11 @@ def kernels(request: pytest.FixtureRequest) -> Kernels:
 def parameters() -> dict[str, np.ndarray]:
     w, a, b = naive.random_parameters(7, 5, seed=SEED)
     return {"w": w, "a": a, "b": b}
+
+
+@pytest.fixture
+def model(kernels: Kernels, parameters: dict[str, np.ndarray]) -> Model:
+    return Model.of(kernels, parameters)
 
 
 def same(one: Chains, other: Chains) -> bool:
@@ -64,45 +71,50 @@ def test_seeds() -> None:
             resolve_seed(wrong)  # type: ignore[arg-type]
 
 
-def test_chains_in_two_goes_are_chains_in_one(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
-    start = start_chains(kernels, parameters, 100, SEED)
-    once = run_chains(kernels, parameters, start, 45)
-    twice = run_chains(kernels, parameters, run_chains(kernels, parameters, start, 40), 5)
+def test_chains_in_two_goes_are_chains_in_one(model: Model) -> None:
+    start = start_chains(model, 100, SEED)
+    once = run_chains(model, start, 45)
+    twice = run_chains(model, run_chains(model, start, 40), 5)
     assert same(once, twice)
     assert once.sweeps == 45
 
 
-def test_the_number_of_threads_changes_no_bit(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
+def test_the_number_of_threads_changes_no_bit(model: Model) -> None:
     results = [
-        run_chains(kernels, parameters, start_chains(kernels, parameters, 20_000, SEED, threads=n), 20, threads=n)
+        run_chains(
+            model,
+            start_chains(model, 20_000, SEED, budget=Budget(threads=n)),
+            20,
+            budget=Budget(threads=n),
+        )
         for n in (1, 2, 5)
     ]
     assert same(results[0], results[1])
     assert same(results[0], results[2])
 
 
-def test_chains_move_and_leave_what_was_passed_in(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
-    start = start_chains(kernels, parameters, 50, SEED)
+def test_chains_move_and_leave_what_was_passed_in(model: Model) -> None:
+    start = start_chains(model, 50, SEED)
     before = start.visible.copy()
-    after = run_chains(kernels, parameters, start, 1)
+    after = run_chains(model, start, 1)
     np.testing.assert_array_equal(start.visible, before)
     assert (after.visible != before).any(axis=0).all()
-    assert (run_chains(kernels, parameters, after, 1).visible != after.visible).any(axis=0).all()
+    assert (run_chains(model, after, 1).visible != after.visible).any(axis=0).all()
 
 
-def test_no_sweeps_is_where_the_chains_start(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
-    start = start_chains(kernels, parameters, 10, SEED)
-    assert same(run_chains(kernels, parameters, start, 0), start)
+def test_no_sweeps_is_where_the_chains_start(model: Model) -> None:
+    start = start_chains(model, 10, SEED)
+    assert same(run_chains(model, start, 0), start)
 
 
-def test_chains_start_from_the_states_given(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
+def test_chains_start_from_the_states_given(model: Model) -> None:
     visible = naive.all_states(7)
-    start = start_chains(kernels, parameters, len(visible), SEED, visible=visible)
+    start = start_chains(model, len(visible), SEED, visible=visible)
     np.testing.assert_array_equal(start.visible, visible)
 
 
-def test_different_seeds_differ(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
-    one, two = (start_chains(kernels, parameters, 50, seed) for seed in (1, 2))
+def test_different_seeds_differ(model: Model) -> None:
+    one, two = (start_chains(model, 50, seed) for seed in (1, 2))
     assert (one.visible != two.visible).any()
 
 
@@ -111,24 +123,24 @@ def test_hidden_states_belong_to_the_visible_states_beside_them(kernels: Kernels
     # With couplings this strong h is v, so a hidden state that was drawn before the last v would show.
     n = 6
     parameters = {"w": 200 * np.eye(n), "a": np.full(n, -100.0), "b": np.full(n, -100.0)}
-    chains = run_chains(kernels, parameters, start_chains(kernels, parameters, 40, SEED), sweeps)
+    chains = run_chains(Model.of(kernels, parameters), start_chains(Model.of(kernels, parameters), 40, SEED), sweeps)
     np.testing.assert_array_equal(chains.hidden, chains.visible)
     # Weak couplings let v change in every sweep; then the last h must still be the draw given the last v.
     parameters = {"w": np.zeros((n, n)), "a": np.zeros(n), "b": np.zeros(n)}
-    chains = run_chains(kernels, parameters, start_chains(kernels, parameters, 40, SEED), sweeps)
+    chains = run_chains(Model.of(kernels, parameters), start_chains(Model.of(kernels, parameters), 40, SEED), sweeps)
     expected = kernels.sample("h", chains.visible, derive_key(SEED, Purpose.HIDDEN, sweeps), first_row=0, **parameters)
     np.testing.assert_array_equal(chains.hidden, expected)
 
 
-def test_clamped_units_keep_their_values(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
+def test_clamped_units_keep_their_values(model: Model) -> None:
     n = 90
     each = np.arange(n)[:, None] % 2.0
     clamps = {
         "v": Clamp(np.array([2, 5]), np.hstack([each, np.ones((n, 1))])),
         "h": Clamp(np.array([4]), np.array([[0.0]])),
     }
-    start = start_chains(kernels, parameters, n, SEED, clamps=clamps)
-    for chains in (start, run_chains(kernels, parameters, start, 7, clamps=clamps)):
+    start = start_chains(model, n, SEED, clamps=clamps)
+    for chains in (start, run_chains(model, start, 7, clamps=clamps)):
         np.testing.assert_array_equal(chains.visible[:, 2], each[:, 0])
         assert (chains.visible[:, 5] == 1).all()
         assert (chains.hidden[:, 4] == 0).all()
@@ -137,5 +149,5 @@ def test_clamped_units_keep_their_values(kernels: Kernels, parameters: dict[str,
 
 def test_single_precision_stays_single(kernels: Kernels, parameters: dict[str, np.ndarray]) -> None:
     single = {name: value.astype(np.float32) for name, value in parameters.items()}
-    chains = run_chains(kernels, single, start_chains(kernels, single, 10, SEED), 2)
+    chains = run_chains(Model.of(kernels, single), start_chains(Model.of(kernels, single), 10, SEED), 2)
     assert chains.visible.dtype == chains.hidden.dtype == np.float32

@@ -13,7 +13,7 @@ import pytest
 
 from pgm_rbm import RBM
 from pgm_rbm.errors import DivergentError, ValueOutsideDomainError
-from pgm_rbm.model.convergence import Existence
+from pgm_rbm.model.convergence import Convergence
 from pgm_rbm.model.layout import Layout
 
 FINITE = ("binary", "spin", "binomial(3)", "integer(2)", "{-1, 0, 1}")
@@ -310,7 +310,7 @@ def test_steps_far_too_long_stay_where_the_model_exists(v: str, h: str, algorith
     rbm = RBM(N_V, N_H, v, h, seed=3, target="numpy")
     with np.errstate(all="ignore"):
         rbm.fit(np.round(x) if v == "poisson" else x, algorithm, epochs=4, learning_rate=2.0, seed=1, monitor="none")
-    assert Existence(Layout.of(rbm.kernels, rbm.parameters), rbm.symbolic_energy).problem(rbm.parameters) is None
+    assert Convergence(Layout.of(rbm.kernels, rbm.parameters), rbm.symbolic_energy).problem(rbm.parameters) is None
     assert np.isfinite(rbm.sample(10, 5, seed=1)).all()
 
 

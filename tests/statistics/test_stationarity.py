@@ -48,7 +48,7 @@ def total_variation(p: np.ndarray, found: np.ndarray) -> float:
 def test_exact_draws_follow_the_distribution(rbm: RBM, exact: np.ndarray) -> None:
     from pgm_rbm.exact.enumeration import configurations
 
-    v, h = configurations.sample(rbm.kernels, rbm.parameters, DRAWS, seed=1)
+    v, h = configurations.sample(rbm.model, DRAWS, seed=1)
     expected = exact * DRAWS
     found = counts(v, h)
     often = expected >= 5

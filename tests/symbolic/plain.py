@@ -17,8 +17,10 @@ from sympy import Add, Derivative, Dummy, Expr, Mul, Pow, Symbol, erfc, exp, lam
 
 from symbolic import Energy
 from symbolic.language.binders import BaseMeasure, ConfigSum, IndexProduct, IndexSum, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import StableFunction, lnexprel
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, State
+from symbolic.language.layers import Configuration, Index, Layer, State
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import Probability, SiteEnergy
 from symbolic.units import Interval, lookup
 

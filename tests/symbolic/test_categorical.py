@@ -13,7 +13,7 @@ from symbolic import Energy, EnergyError, EnergySyntaxError, Indicator, Layer, P
 from symbolic.check.mutants import mutants
 from symbolic.derivation.trace import Derivation
 from symbolic.energies import pairwise
-from symbolic.language.layers import Delta
+from symbolic.language.expressions import Delta
 
 TEXT = "-sum(w[i,s,j]*indicator(v[i],s)*h[j], i, s, j) - sum(a[i,s]*indicator(v[i],s), i, s) - sum(b[j]*h[j], j)"
 

@@ -13,14 +13,17 @@ from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
 from symbolic import Energy, SymbolicError, energies
 from symbolic.check.finite_field import FIELDS, P, Q, S
 from symbolic.check.mutants import mutants, mutations
-from symbolic.check.sizes import default_sizes
+from symbolic.check.sizes import default_sizes, other_sizes
 from symbolic.check.small_model import SmallModel
 from symbolic.check.verification import Checker, difference, models
 from symbolic.energies import deep
-from symbolic.errors import CheckError
-from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum
+from symbolic.errors import CheckError, EnergyError
+from symbolic.language.binders import ConfigSum, IndexProduct, Sum, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import bessel_i, log2cosh, lognorm, sigmoid, softplus
-from symbolic.language.layers import Configuration, Delta, Index, Layer, Parameter
+from symbolic.language.layers import Configuration, Index, Layer
+from symbolic.language.parameters import Parameter
+from symbolic.language.probability import EnergyCall, FreeEnergy, Probability, UnitProbability
 from tests.symbolic.models import biased_energy, lecture_energy
 from tests.symbolic.test_derivation import ALL_QUESTIONS, UNITS
 
@@ -421,3 +424,99 @@ def test_other_ready_made_energies_with_a_wrong_line_are_refused(make: Callable[
                     tried += 1
                     assert checker.compare(step.before, line, derivation.conditions)[1], (mistake, line)
     assert tried > 50
+
+
+def test_an_energy_takes_a_configuration_of_each_of_its_layers() -> None:
+    """F(v) = −ln Σ e^{−E(h, h′)} reads like F(v) = −ln Σ e^{−E(v, h)}, and means nothing."""
+    function = biased_energy().function
+    v, h = function.layers
+    other = Configuration(h, "g")
+    for make in (
+        lambda: EnergyCall(function, Configuration(h), other),
+        lambda: EnergyCall(function, other, Configuration(v)),
+        lambda: EnergyCall(function, Configuration(v)),
+        lambda: FreeEnergy(function, Configuration(Layer("x"))),
+        lambda: FreeEnergy(function, Configuration(v), Configuration(v, "u")),
+        lambda: Probability(function, (Configuration(h),), (other,)),
+        lambda: UnitProbability(function, h[h.index("j")], (other,)),
+    ):
+        with pytest.raises(EnergyError, match=r"E (is a function of the|takes its) layers"):
+            make()
+
+
+def test_a_free_index_cannot_be_a_number_of_a_unit() -> None:
+    """⟨v_0 h_1⟩ for ⟨v_i h_j⟩: every index stands for every unit of a small model."""
+    energy = biased_energy()
+    derivation = energy.log_likelihood_gradient("w")
+    v, h = energy.layers.values()
+    i, j = v.index("i"), h.index("j")
+    rule = {i: Integer(0), j: Integer(1)}
+    branches = []
+    for branch in derivation.branches:
+        steps = [
+            replace(step, before=step.before.xreplace(rule), after=step.after.xreplace(rule)) for step in branch.steps
+        ]
+        steps[0] = replace(steps[0], before=branch.subject)
+        branches.append(replace(branch, steps=tuple(steps)))
+    for seed in range(3):
+        verification = replace(derivation, branches=tuple(branches)).verify(seed=seed)
+        assert {c.branch for c in verification.failures} == {branch.name for branch in derivation.branches}
+    for branch in derivation.branches:
+        for step in branch.steps:
+            for part in (rule, {i: Integer(0)}, {j: Integer(1)}):
+                assert difference(step.before, step.after.xreplace(part), models({v: 2, h: 3}))
+
+
+@pytest.mark.parametrize("name", ["w", "a"])
+def test_what_holds_at_some_sizes_only_is_refused(name: str) -> None:
+    """−a_0 v_0 − a_1 v_1 for −Σ a_k v_k, a factor n_v/2, and a sign in a product over an even number of units."""
+    energy = biased_energy()
+    v = energy.layers["v"]
+    a, k = energy.parameters["a"], v.index("k")
+    written_out = Sum(a[k] * v[k], k), a[0] * v[0] + a[1] * v[1]
+    sizes = {energy.layers[n]: size for n, size in default_sizes(energy).items()}
+    other = other_sizes(energy, default_sizes(energy))
+    assert other is not None
+    checker = Checker(sizes, {energy.layers[n]: size for n, size in other.items()})
+    for step in (*energy.log_likelihood_gradient(name).steps, *energy.free_energy().steps):
+        signs = IndexProduct(Integer(-1), k)
+        for wrong in (step.after * v.size / 2, step.after * signs, step.after.subs(*written_out)):
+            assert wrong == step.after or checker.compare(step.before, wrong)[1], wrong
+
+
+def test_a_line_that_needs_different_units_says_so() -> None:
+    energy = energies.semi_restricted()
+    for derivation in (energy.log_likelihood_gradient("L"), energy.phase("L")):
+        assert derivation.verify()
+        assert [str(condition) for condition in derivation.conditions] == ["1 - delta(i, m)"]
+        assert "i ≠ m" in str(derivation)
+        assert r"i \neq m" in derivation.latex()
+        i, m = energy.entry("L").indices
+        at = models({energy.layers["v"]: 3, energy.layers["h"]: 2})
+        for step in derivation["Term A"].steps[:3] if derivation.kind == "gradient" else ():
+            assert difference(step.before, step.after * (1 + Delta(i, m)), at)
+        unsaid = [replace(b, steps=tuple(replace(s, conditions=()) for s in b.steps)) for b in derivation.branches]
+        assert not replace(derivation, branches=tuple(unsaid)).verify()
+
+
+def test_sizes_that_cannot_hold_the_lines_are_refused() -> None:
+    energy = energies.semi_restricted()
+    with pytest.raises(SymbolicError, match=r"layer v must be at least 2.* Choose sizes such as"):
+        energy.log_likelihood_gradient("L").verify({"v": 1, "h": 2})
+    lecture = lecture_energy()
+    with pytest.raises(SymbolicError, match="layer v must be at least 5"):
+        lecture.log_likelihood_gradient(lecture.parameters["w"][4, 0]).verify({"v": 3, "h": 2})
+
+
+def test_densities_that_are_tiny_are_compared_beside_their_size() -> None:
+    """Of a ReLU unit of deviation 0.1 they are 1e-34 at the states that stand in, where 0, −p, 2p and p² are others."""
+    energy = Energy.parse(
+        "50*sum(h[j]^2, j) - sum(v[i]*w[i,j]*h[j], i, j)", visible={"v": "binary"}, hidden={"h": "relu"}
+    )
+    derivation = energy.conditional("h")
+    assert derivation.verify()
+    checker = Checker({energy.layers["v"]: 2, energy.layers["h"]: 2})
+    step = next(step for step in derivation.steps if step.rule == "unit_normaliser")
+    p = step.after
+    for wrong in (Integer(0), -p, 2 * p, p**2):
+        assert checker.compare(step.before, wrong, derivation.conditions)[1], wrong

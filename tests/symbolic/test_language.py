@@ -10,7 +10,8 @@ from sympy import Expr, Integer, Mul, exp, log
 
 from symbolic import Energy, EnergyError, Layer, Parameter, Sum, sigmoid, softplus
 from symbolic.language.binders import ConfigSum, IndexProduct, contract, rename
-from symbolic.language.layers import Configuration, Delta, Index
+from symbolic.language.expressions import Delta
+from symbolic.language.layers import Configuration, Index
 from symbolic.language.probability import Expectation, Probability
 from tests.symbolic.models import biased_energy, layers
 

@@ -14,7 +14,7 @@ from symbolic.language.functions import log2cosh, sigmoid, softplus
 from symbolic.language.layers import Configuration
 from symbolic.language.probability import LogPartition, Probability
 from symbolic.notation import latex
-from symbolic.notation.tree import Identifier, Layout, Marked, Script, walk
+from symbolic.notation.tree import Identifier, Marked, Script, Setting, walk
 from symbolic.notation.typeset import typeset
 from tests.symbolic.models import biased_energy, layers, lecture_energy
 
@@ -170,7 +170,7 @@ def test_an_unknown_function_keeps_its_name() -> None:
 # Marks
 
 
-def _marked(layout: Layout, role: str) -> list[str]:
+def _marked(layout: Setting, role: str) -> list[str]:
     return [latex.render(part.body) for part in walk(layout) if isinstance(part, Marked) and part.role == role]
 
 

@@ -20,7 +20,7 @@ from symbolic.check.small_model import RealModel
 from symbolic.check.verification import models
 from symbolic.errors import CheckError
 from symbolic.language import functions
-from symbolic.language.layers import Parameter
+from symbolic.language.parameters import Parameter
 from symbolic.units import Interval, Unit, lookup
 
 MP = mpmath.MPContext()

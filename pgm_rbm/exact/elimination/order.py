@@ -1,4 +1,4 @@
-"""What the shape of a graph costs: elimination orders, induced width, memory, and colour classes.
+"""What the shape of a graph costs: elimination orders, induced width and memory.
 
 Everything here looks only at which variables stand in a table together and at how many states each has.
 Tables of numbers belong to :mod:`pgm_rbm.exact.elimination.run`, seconds to :mod:`pgm_rbm.exact.elimination.pace`.
@@ -19,8 +19,8 @@ __all__ = [
     "EliminationPlan",
     "Segment",
     "WayBack",
-    "colour_classes",
     "induced_width",
+    "plan",
     "plan_elimination",
 ]
 
@@ -209,6 +209,26 @@ def plan_elimination(
     if not small and search.complete and search.best > enough:
         search.greedy("min-fill", free, fill_first=True)
     return _measure(search, names, sizes, kept)
+
+
+def plan(
+    scopes: Iterable[Sequence[Hashable]],
+    cardinalities: Mapping[Hashable, int],
+    keep: Sequence[Hashable] = (),
+) -> EliminationPlan:
+    """Return the order in which `run` sums variables out, and its cost; no table is needed.
+
+    Args:
+        scopes: the variables of each table.
+        cardinalities: number of states of every variable.
+        keep: variables that are not summed out.
+    """
+    fixed = {name for name, size in cardinalities.items() if size == 1}
+    return plan_elimination(
+        [[name for name in scope if name not in fixed] for scope in scopes],
+        {name: size for name, size in cardinalities.items() if name not in fixed},
+        [name for name in keep if name not in fixed],
+    )
 
 
 class _Search:
@@ -421,26 +441,3 @@ def induced_width(graph: nx.Graph, order: Sequence[Hashable]) -> int:
         width = max(width, len(around[position]))
         _remove(around, position)
     return width
-
-
-def colour_classes(graph: nx.Graph) -> list[list[Hashable]]:
-    """Divide the nodes into classes that hold no edge, so that a class can be resampled at once.
-
-    A bipartite graph gets at most two classes; other graphs get few, though not always the fewest: those of fewest
-    neighbours are coloured last (Matula and Beck, "Smallest-last ordering and clustering and graph coloring
-    algorithms", 1983).
-
-    Args:
-        graph: any undirected networkx graph without self-loops.
-
-    Returns:
-        The classes, each in the order of the graph's nodes.
-    """
-    try:
-        colours = nx.bipartite.color(graph)
-    except nx.NetworkXError:
-        colours = nx.greedy_color(graph, strategy="smallest_last")
-    classes: list[list[Hashable]] = [[] for _ in range(max(colours.values(), default=-1) + 1)]
-    for node in graph:
-        classes[colours[node]].append(node)
-    return classes

@@ -15,16 +15,16 @@ from functools import cache
 from itertools import pairwise
 from statistics import median
 
+import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
 from pgm_rbm.exact.elimination import run
+from pgm_rbm.exact.elimination.network import read_network
 from pgm_rbm.exact.elimination.order import EliminationPlan, plan_elimination
+from pgm_rbm.exact.elimination.tables import FloatArray, LogTable
 from pgm_rbm.machine.streams import Purpose, generator
 
 __all__ = ["WORKS", "Pace", "pace", "preparation"]
-
-Floats = NDArray[np.float64]
 
 WORKS = ("sum", "sum in logs", "maximum", "marginals", "marginals in logs", "point", "draw")
 """What is timed: the way forward by sums and by maxima; the way back to marginals, to one configuration, and what each
@@ -50,7 +50,7 @@ class Pace:
     bits: tuple[float, ...]
     seconds: tuple[float, ...]
 
-    def __call__(self, bits: Floats) -> Floats:
+    def __call__(self, bits: FloatArray) -> FloatArray:
         """Seconds for steps of other sizes: between those that were tried, and in proportion to the entries beyond."""
         within = np.exp(np.interp(bits, self.bits, np.log(self.seconds)))
         return np.asarray(within * 2.0 ** np.clip(bits - self.bits[-1], 0.0, 1000.0))
@@ -71,18 +71,13 @@ def pace(work: str) -> Pace:
 @cache
 def preparation() -> float:
     """Seconds that it takes to read a variable, a coupling or a factor of a model and to make its table ready."""
-    from pgm_rbm.graph.model import GraphModel
-
-    model = GraphModel()
-    for name in range(_VARIABLES):
-        model.add_variable(name, "spin", bias=0.1)
-    for pair in pairwise(range(_VARIABLES)):
-        model.add_coupling(*pair, _NEAR)
-    cardinalities = dict.fromkeys(model, 2)
+    graph = nx.path_graph(_VARIABLES)
+    nx.set_node_attributes(graph, {name: {"units": "spin", "bias": 0.1} for name in graph})
+    nx.set_edge_attributes(graph, _NEAR, "weight")
 
     def read() -> None:
-        model._scopes({})
-        run._Sum(model.log_tables(), cardinalities, model.variables, run._Meter(None, 1))
+        network = read_network(graph.nodes, graph.edges(data="weight"), ())
+        run.SumRun(network.tables, network.cardinalities, network.names, run.Meter(None, 1))
 
     return _median(read, 5) / (2 * _VARIABLES)
 
@@ -94,7 +89,7 @@ class _Band:
         steps = _LONG if width == 1 else _STEPS
         length = 2 * width + steps
         table = strength * np.array([[1.0, -1.0], [-0.7, 0.7]])
-        self.tables: list[run.LogTable] = [
+        self.tables: list[LogTable] = [
             ((k, k + reach), table) for reach in sorted({1, width}) for k in range(length - reach)
         ]
         self.sizes: dict[Hashable, int] = dict.fromkeys(range(length), 2)
@@ -104,7 +99,7 @@ class _Band:
         self.full = 2 ** (width + 1)
 
     @property
-    def model(self) -> tuple[list[run.LogTable], dict[Hashable, int], EliminationPlan]:
+    def model(self) -> tuple[list[LogTable], dict[Hashable, int], EliminationPlan]:
         return self.tables, self.sizes, self.plan
 
     def seconds(self, work: str) -> float:
@@ -136,7 +131,7 @@ class _Band:
         """What a step of the way back to so many samples takes."""
         times: list[float] = []
 
-        def uniforms(_: Hashable) -> Floats:
+        def uniforms(_: Hashable) -> FloatArray:
             times.append(time.perf_counter())
             return generator(0, Purpose.EXACT).random(draws)
 

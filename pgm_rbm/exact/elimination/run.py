@@ -20,19 +20,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pgm_rbm.errors import IntractableError
-from pgm_rbm.exact.elimination.order import EliminationPlan, Segment, WayBack, plan_elimination
+from pgm_rbm.exact.elimination.order import EliminationPlan, Segment
 from pgm_rbm.exact.elimination.tables import (
-    LOWEST,
+    Contradiction,
+    FloatArray,
+    LogTable,
     Scope,
     Table,
     align,
@@ -43,328 +41,22 @@ from pgm_rbm.exact.elimination.tables import (
     reductions,
     size_of,
 )
-from pgm_rbm.exact.enumeration.shards import Progress
-from pgm_rbm.exact.tractability import QUICK, Way
-from pgm_rbm.machine.budget import Budget
-from pgm_rbm.machine.quantities import format_bytes, format_seconds
+from pgm_rbm.machine.progress import Progress
 from pgm_rbm.machine.workers import workers
 
 __all__ = [
-    "Contradiction",
-    "Elimination",
-    "LogTable",
-    "Question",
-    "Spread",
-    "condition",
+    "Meter",
+    "SumRun",
     "log_marginal",
     "log_partition",
     "marginals",
     "most_probable",
-    "plan",
     "sample",
 ]
-
-FloatArray = NDArray[np.float64]
-LogTable = tuple[tuple[Hashable, ...], FloatArray]
-
-Spread = tuple[tuple[Hashable, ...], float]
-"""A table's scope, and how far the largest of its logarithms is from the smallest that is finite."""
-
-Question = Literal["ln Z", "marginals", "most probable", "samples"]
 
 # Tables of one variable are multiplied once and for all while their product has at most so many entries.
 _MERGED = 512
 _REPORTS = 200
-# What no machine exceeds, all passes and the way back included.
-_MOST_SECONDS_A_STEP = 2e-3
-_MOST_SECONDS_AN_ENTRY = 2e-7
-_MOST_SECONDS_A_DRAW = 1e-5
-
-
-class Contradiction(Exception):
-    """Every assignment has potential zero, so that nothing has a probability."""
-
-
-def condition(tables: Iterable[LogTable], evidence: Mapping[Hashable, int]) -> list[LogTable]:
-    """Slice every table at the observed states.
-
-    Args:
-        tables: (scope, log_table) pairs.
-        evidence: variable -> index of its observed state.
-
-    Returns:
-        Tables over the variables that are left; a table whose whole scope is observed becomes a number of
-        shape ().
-    """
-    if not evidence:
-        return list(tables)
-    sliced: list[LogTable] = []
-    for scope, table in tables:
-        if any(name in evidence for name in scope):
-            where = tuple(evidence.get(name, slice(None)) for name in scope)
-            scope, table = tuple(name for name in scope if name not in evidence), np.asarray(table[where])
-        sliced.append((scope, table))
-    return sliced
-
-
-def plan(
-    scopes: Iterable[Sequence[Hashable]],
-    cardinalities: Mapping[Hashable, int],
-    keep: Sequence[Hashable] = (),
-) -> EliminationPlan:
-    """The order in which this module sums variables out, and its cost; no table is needed.
-
-    Args:
-        scopes: the variables of each table.
-        cardinalities: number of states of every variable.
-        keep: variables that are not summed out.
-    """
-    fixed = {name for name, size in cardinalities.items() if size == 1}
-    return plan_elimination(
-        [[name for name in scope if name not in fixed] for scope in scopes],
-        {name: size for name, size in cardinalities.items() if name not in fixed},
-        [name for name in keep if name not in fixed],
-    )
-
-
-class Enumerable(Protocol):
-    """An enumeration that may do in place of an elimination."""
-
-    @property
-    def detail(self) -> str:
-        """What is enumerated, in words."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """How long it is expected to take."""
-        ...
-
-    @property
-    def exceeded(self) -> tuple[str, str]:
-        """The argument that limits it, and the limit in words."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Elimination:
-    """An elimination that is asked for: the order it goes by and what it would cost. No table has been computed.
-
-    Attributes:
-        plan: the order.
-        question: what it is to answer; ``"ln Z"`` is also the joint marginal of variables that are kept.
-        limits: bytes and seconds that it may take.
-        draws: how many samples.
-        variables, tables: how many of each the model is read from.
-        spreads: gives the spread of every table.
-        planning: seconds that it took to find the order, which are spent again with every answer.
-    """
-
-    plan: EliminationPlan
-    question: Question
-    limits: Budget
-    draws: int = 1
-    variables: int = 0
-    tables: int = 0
-    spreads: Callable[[], Iterable[Spread]] = field(default=lambda: (), repr=False)
-    planning: float = 0.0
-
-    @classmethod
-    def of(
-        cls,
-        scopes: Sequence[Sequence[Hashable]],
-        cardinalities: Mapping[Hashable, int],
-        keep: Sequence[Hashable] = (),
-        *,
-        question: Question = "ln Z",
-        limits: Budget | None = None,
-        draws: int = 1,
-        spreads: Callable[[], Iterable[Spread]] | None = None,
-    ) -> Elimination:
-        """Plan an elimination; arguments as for :func:`plan`, and the attributes."""
-        begin = time.perf_counter()
-        found = plan(scopes, cardinalities, keep)
-        planning = time.perf_counter() - begin
-        given = spreads or (lambda: ())
-        return cls(found, question, limits or Budget(), draws, len(cardinalities), len(scopes), given, planning)
-
-    @cached_property
-    def _way(self) -> WayBack:
-        return self.plan.way_back(self.limits.memory - self._drawn)
-
-    @property
-    def segment(self) -> Segment:
-        """How the way back is divided."""
-        return self._way.segment
-
-    @property
-    def _drawn(self) -> int:
-        """Bytes that samples take: one draw, as the most probable configuration is, counts as none."""
-        return 2 * 8 * self.variables * self.draws if self.draws > 1 else 0
-
-    @property
-    def memory(self) -> int:
-        """Bytes at the peak."""
-        if self.question == "ln Z" or not self.plan.complete:
-            return self.plan.memory
-        return self._way.memory + self._drawn
-
-    @property
-    def operations(self) -> int:
-        """Table entries that are computed, forwards and back."""
-        if self.question == "ln Z" or not self.plan.complete:
-            return self.plan.operations
-        forward = int(self.segment.forward([0, *itertools.accumulate(self.plan.sizes)]))
-        return forward + (self.plan.operations if self.question in ("marginals", "most probable") else 0)
-
-    @cached_property
-    def seconds(self) -> float:
-        """How long it is expected to take on this machine; infinite where no order was found."""
-        from pgm_rbm.exact.elimination.pace import pace, preparation
-
-        if not self.plan.complete:
-            return math.inf
-        bits = np.log2(np.array(self.plan.sizes, dtype=np.float64))
-        in_logs = _in_logs(self.plan, self.spreads())
-
-        def steps(work: str) -> FloatArray:
-            found = pace(work)(bits) if len(bits) else bits
-            return np.where(in_logs, pace(f"{work} in logs")(bits), found) if in_logs.any() else found
-
-        def forward(each: FloatArray) -> float:
-            return self.segment.forward([0.0, *np.cumsum(each).tolist()])
-
-        reading = (self.variables + self.tables) * preparation()
-        total = self.planning + reading
-        if self.question == "ln Z":
-            return total + float(steps("sum").sum())
-        if self.question == "marginals":
-            return total + forward(steps("sum")) + float(steps("marginals").sum())
-        back = float((pace("point")(bits) + (self.draws - 1) * pace("draw")(bits)).sum())
-        if self.question == "samples":
-            return total + forward(steps("sum")) + back
-        # ln Z and the largest potential are two eliminations, each with tables of its own
-        return total + reading + float(steps("sum").sum()) + forward(pace("maximum")(bits)) + back
-
-    @property
-    def _at_most(self) -> float:
-        """More seconds than it takes on any machine."""
-        steps, entries = len(self.plan.order), float(min(self.operations, 10**300))
-        drawn = _MOST_SECONDS_A_DRAW * steps * self.draws
-        read = _MOST_SECONDS_A_STEP * (self.variables + self.tables)
-        return read + _MOST_SECONDS_A_STEP * steps + _MOST_SECONDS_AN_ENTRY * entries + drawn
-
-    def takes_at_most(self, seconds: float) -> bool:
-        """Whether it is expected to take no longer; found out without a trial where there is no doubt."""
-        return self.plan.complete and (self._at_most <= seconds or self.seconds <= seconds)
-
-    @property
-    def fits(self) -> bool:
-        """Whether it is within the limits."""
-        return self.plan.complete and self.memory <= self.limits.memory and self.takes_at_most(self.limits.seconds)
-
-    @property
-    def quick(self) -> bool:
-        """Whether it takes a second at most."""
-        return self.takes_at_most(QUICK)
-
-    @property
-    def needs(self) -> str:
-        """What it would take, in words."""
-        bound = "" if self.plan.complete else "at least "
-        took = "" if self.seconds == math.inf else f" and about {format_seconds(self.seconds)} on this machine"
-        return (
-            f"an induced width of {bound}{self.plan.induced_width}, that is {bound}{format_bytes(self.memory)} of "
-            f"tables{took}"
-        )
-
-    @property
-    def exceeded(self) -> tuple[str, str]:
-        """The argument that limits it, and the limit in words; no argument where no limit would do."""
-        if not self.plan.complete:
-            return "", "no order was found whose tables any machine could hold"
-        if self.memory > self.limits.memory:
-            return "memory_limit", f"memory_limit allows {format_bytes(int(self.limits.memory))}"
-        return "time_limit", f"time_limit allows {format_seconds(self.limits.seconds)}"
-
-    def refusal(self, instead: str, *, besides: Enumerable | None = None) -> IntractableError:
-        """The error for an elimination that does not fit.
-
-        Args:
-            instead: what the caller can do besides raising the limit.
-            besides: an enumeration that would do as well and does not fit either.
-        """
-        argument, limit = self.exceeded
-        arguments = [argument] if argument else []
-        more = ""
-        if besides is not None and besides.seconds < math.inf:
-            raised, other = besides.exceeded
-            more = f" Enumerating {besides.detail}, would take about {format_seconds(besides.seconds)}; {other}."
-            arguments += [raised] if raised not in arguments else []
-        remedy = f"pass a larger {' or '.join(arguments)}, or {instead}" if arguments else instead
-        return IntractableError(
-            f"Exact elimination needs {self.needs}; {limit}.{more} {remedy[0].upper()}{remedy[1:]}.",
-            induced_width=self.plan.induced_width,
-            memory=self.memory,
-            memory_limit=self.limits.memory,
-            seconds=self.seconds,
-            time_limit=self.limits.seconds,
-        )
-
-    def way(self, question: str, taken: bool = False) -> Way:
-        """Its line of a report."""
-        detail = f"{len(self.plan.order):,} variables" if self.plan.complete else "all variables"
-        return Way(
-            "elimination",
-            question,
-            self.operations,
-            self.memory,
-            self.seconds,
-            self.fits,
-            detail,
-            bounded=self.plan.complete,
-            taken=taken,
-        )
-
-    def require(self, instead: str) -> Elimination:
-        """Itself, if it fits.
-
-        Raises:
-            IntractableError: names the induced width, memory, time, the limit, and what to do.
-        """
-        if not self.fits:
-            raise self.refusal(instead)
-        return self
-
-
-# The logarithms of a message range over about half of what its tables would allow, since their extremes do not meet.
-_MEETING = 0.5
-
-
-def _in_logs(plan: EliminationPlan, spreads: Iterable[Spread]) -> NDArray[np.bool_]:
-    """Which steps are expected to form their products in logs.
-
-    The logarithms of a message over s range over no more than those of the tables that hold some of s range over
-    together: what else went into the message does not depend on s.
-    """
-    last = len(plan.order)
-    place = {name: step for step, name in enumerate(plan.order)}
-    # by step, what the tables that come to it range over together, by the last step that each is over
-    held: list[dict[int, float]] = [{} for _ in plan.order]
-    for scope, spread in spreads:
-        steps = [place.get(name, last) for name in scope]
-        if steps and min(steps) < last:
-            here = held[min(steps)]
-            here[max(steps)] = here.get(max(steps), 0.0) + spread
-    found = np.zeros(last, dtype=bool)
-    for step, target in enumerate(plan.targets):
-        found[step] = _MEETING * sum(held[step].values()) > -LOWEST
-        if target < last:
-            for end, spread in held[step].items():
-                if end > step:
-                    held[target][end] = held[target].get(end, 0.0) + spread
-        held[step] = {}
-    return found
 
 
 def log_partition(
@@ -386,7 +78,7 @@ def log_partition(
         ln Z; ``-inf`` when every assignment has potential zero.
     """
     with workers(1):
-        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, chosen.operations))
+        run = SumRun(tables, cardinalities, chosen.order, Meter(progress, chosen.operations))
         try:
             run.forward()
         except Contradiction:
@@ -419,7 +111,7 @@ def log_marginal(
     """
     free = [name for name in keep if cardinalities[name] > 1]
     with workers(1):
-        run = _Sum(tables, cardinalities, [*chosen.order, *free], _Meter(progress, chosen.operations))
+        run = SumRun(tables, cardinalities, [*chosen.order, *free], Meter(progress, chosen.operations))
         kept = run.forward(len(chosen.order))
         total, _ = product(kept, tuple(range(len(chosen.order), len(run.order))), run.sizes, logs=True)
     return np.asarray(total.reshape([cardinalities[name] for name in keep]) + run.constant())
@@ -452,9 +144,9 @@ def marginals(
         Contradiction: every assignment has potential zero.
     """
     segment = segment or Segment(0, len(chosen.order))
-    meter = _Meter(progress, _forward(chosen, segment) + sum(chosen.sizes))
+    meter = Meter(progress, _forward(chosen, segment) + sum(chosen.sizes))
     with workers(1):
-        run = _Sum(tables, cardinalities, chosen.order, meter)
+        run = SumRun(tables, cardinalities, chosen.order, meter)
         place = {name: step for step, name in enumerate(run.order)}
         asked: dict[int, dict[Scope, list[tuple[Hashable, ...]]]] = {}
         found: dict[tuple[Hashable, ...], FloatArray] = {}
@@ -501,7 +193,7 @@ def most_probable(
     """
     segment = segment or Segment(0, len(chosen.order))
     with workers(1):
-        run = _Max(tables, cardinalities, chosen.order, _Meter(progress, _forward(chosen, segment)))
+        run = MaxRun(tables, cardinalities, chosen.order, Meter(progress, _forward(chosen, segment)))
         found = [0] * len(run.order)
 
         def choose(step: int, inputs: Sequence[Table]) -> None:
@@ -542,7 +234,7 @@ def sample(
     """
     segment = segment or Segment(0, len(chosen.order))
     with workers(1):
-        run = _Sum(tables, cardinalities, chosen.order, _Meter(progress, _forward(chosen, segment)))
+        run = SumRun(tables, cardinalities, chosen.order, Meter(progress, _forward(chosen, segment)))
         drawn: list[NDArray[np.intp]] = [np.zeros(0, np.intp)] * len(run.order)
 
         def draw(step: int, inputs: Sequence[Table]) -> None:
@@ -575,7 +267,7 @@ def _forward(chosen: EliminationPlan, segment: Segment) -> int:
     return int(segment.forward([0, *itertools.accumulate(chosen.sizes)]))
 
 
-class _Meter:
+class Meter:
     """Tells how far a run is, now and then."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
@@ -612,7 +304,7 @@ class _Run:
         tables: Sequence[LogTable],
         cardinalities: Mapping[Hashable, int],
         order: Sequence[Hashable],
-        meter: _Meter,
+        meter: Meter,
     ) -> None:
         self.order = tuple(order)
         self.sizes = [cardinalities[name] for name in order]
@@ -760,7 +452,7 @@ class _Run:
             self._back(part, starts.pop(), visit, count=False)
 
 
-class _Sum(_Run):
+class SumRun(_Run):
     """Messages are sums."""
 
     def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
@@ -771,7 +463,7 @@ class _Sum(_Run):
         return from_potentials(cluster[1:], np.asarray(total.sum(axis=0)))
 
 
-class _Max(_Run):
+class MaxRun(_Run):
     """Messages are maxima, in logs."""
 
     in_logs = True
@@ -791,7 +483,7 @@ class _Beliefs:
         keep: called with each of them and its table.
     """
 
-    def __init__(self, run: _Sum, asked: Mapping[int, set[Scope]], keep: Callable[[Scope, FloatArray], None]) -> None:
+    def __init__(self, run: SumRun, asked: Mapping[int, set[Scope]], keep: Callable[[Scope, FloatArray], None]) -> None:
         self.run, self.asked, self.keep = run, asked, keep
         self.separators: dict[Scope, FloatArray] = {}
 

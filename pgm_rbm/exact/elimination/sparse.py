@@ -8,72 +8,61 @@ elimination for each state of each unit of the smaller side of its part.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
 from pgm_rbm.errors import IntractableError
+from pgm_rbm.exact.elimination import answers
+from pgm_rbm.exact.elimination.cost import Elimination
+from pgm_rbm.exact.elimination.of_model import Node, PairwiseArrays
+from pgm_rbm.exact.elimination.tables import FloatArray
 from pgm_rbm.exact.enumeration.answers import Expectations
-from pgm_rbm.exact.enumeration.shards import Progress
 from pgm_rbm.machine.budget import Budget
+from pgm_rbm.machine.progress import Progress
 from pgm_rbm.machine.quantities import format_seconds
 from pgm_rbm.model.kernels import Phase
 
-if TYPE_CHECKING:
-    from pgm_rbm.graph.bipartite import RBMGraph
+__all__ = ["expectations"]
 
-__all__ = ["edges_of", "expectations"]
-
-Floats = NDArray[np.float64]
-Node = tuple[str, int]
-
-# In how many steps the progress of one elimination is told.
+# Steps in which the progress of one elimination is told.
 _PARTS = 1000
 
 
-def expectations(graph: RBMGraph, *, every_pair: bool, progress: Progress | None = None) -> Expectations:
-    """ln Z and the averages of −∂E/∂w, −∂E/∂a and −∂E/∂b under the model.
+def expectations(arrays: PairwiseArrays, budget: Budget, *, every_pair: bool) -> Expectations:
+    """Return ln Z and the averages of −∂E/∂w, −∂E/∂a and −∂E/∂b under the model.
 
     Args:
-        graph: the model, of finite units.
+        arrays: the model, of finite units.
+        budget: what all eliminations together may take.
         every_pair: whether pairs without an edge are wanted, too; else their averages are left at zero.
-        progress: called with (work done, work in all).
 
     Raises:
-        IntractableError: it would cost more than the default limits, all eliminations together.
+        IntractableError: it would exceed the budget.
     """
-    means = _Means(graph)
+    means = _Means(arrays)
     runs = list(means.conditions()) if every_pair else []
-    first = graph._elimination("marginals", {}, Budget(), wanted=means.edges)
-    if runs and not first.takes_at_most(first.limits.seconds / (1 + len(runs))):
+    first = Elimination.of(means.network, "marginals", budget, linked=means.edges)
+    if runs and not first.takes_at_most(budget.seconds / (1 + len(runs))):
         raise IntractableError(
             f"Averages over pairs of units without an edge need {len(runs)} eliminations, about "
-            f"{format_seconds(first.seconds * (1 + len(runs)))} in all; {format_seconds(first.limits.seconds)} are "
+            f"{format_seconds(first.seconds * (1 + len(runs)))} in all; {format_seconds(budget.seconds)} are "
             f"allowed. Ask rbm.graph.pair_marginals() for pairs that have a weight, or for those that are wanted.",
             induced_width=first.plan.induced_width,
             memory=first.memory,
-            memory_limit=first.limits.memory,
+            memory_limit=budget.memory,
             seconds=first.seconds * (1 + len(runs)),
-            time_limit=first.limits.seconds,
+            time_limit=budget.seconds,
         )
-    shares = _Shares(progress, 1 + len(runs))
-    log_z = means.over_edges(shares.next())
-    if every_pair:
-        means.over_parts()
-        for unit, state in runs:
-            means.given(unit, state, shares.next())
+    with budget.showing("averages") as shown:
+        shares = _Shares(shown, 1 + len(runs))
+        log_z = means.over_edges(replace(budget, progress=shares.next()))
+        if every_pair:
+            means.over_parts()
+            for unit, state in runs:
+                means.given(unit, state, replace(budget, progress=shares.next()))
     return Expectations(log_z, means.phase)
-
-
-def edges_of(graph: RBMGraph) -> list[tuple[Node, Node]]:
-    """The pairs of a visible and a hidden unit that have a weight: all there are in a model with a mask, else those
-    that are not zero."""
-    arrays = graph.arrays
-    assert arrays is not None
-    sides = arrays.pairs() if arrays.mask is None else np.nonzero(arrays.mask)
-    return [(("v", i), ("h", j)) for i, j in zip(*(side.tolist() for side in sides), strict=True)]
 
 
 class _Means:
@@ -82,21 +71,19 @@ class _Means:
     A state enters an average as a number, or where states are labels by an axis with a 1 at its label.
     """
 
-    def __init__(self, graph: RBMGraph):
-        arrays = graph.arrays
-        assert arrays is not None
-        self.graph, self.arrays = graph, arrays
+    def __init__(self, arrays: PairwiseArrays):
+        self.arrays, self.network = arrays, arrays.network()
         self.features = [
-            np.eye(len(domain)) if labels else domain.astype(np.float64)[:, None]
-            for domain, labels in zip((graph.domain(("v", 0)), graph.domain(("h", 0))), arrays.labels, strict=True)
+            np.eye(len(kind.domain)) if labels else kind.domain.astype(np.float64)[:, None]
+            for kind, labels in zip(arrays.kinds, arrays.labels, strict=True)
         ]
         widths = [features.shape[1] for features in self.features]
         self.own = [np.zeros((count, width)) for count, width in zip(arrays.counts, widths, strict=True)]
         self.both = np.zeros((arrays.counts[0], widths[0], arrays.counts[1], widths[1]))
-        self.edges = edges_of(graph)
+        self.edges = arrays.edges()
         self.linked = nx.Graph(self.edges)
         self.parts = [set(part) for part in nx.connected_components(self.linked)]
-        self.beliefs: dict[tuple[Hashable, ...], Floats] = {}
+        self.beliefs: dict[tuple[Hashable, ...], FloatArray] = {}
 
     @property
     def phase(self) -> Phase:
@@ -104,14 +91,16 @@ class _Means:
         a, b = (own if labels else own[:, 0] for own, labels in zip(self.own, self.arrays.labels, strict=True))
         return {"w": self.both.reshape(self.arrays.weights.shape), "a": a, "b": b}
 
-    def over_edges(self, progress: Progress | None) -> float:
-        """Single units, and pairs with an edge; gives ln Z."""
-        nodes: list[Node] = list(self.graph)
+    def over_edges(self, budget: Budget) -> float:
+        """Find the averages of single units, and of pairs with an edge; return ln Z."""
+        nodes = [
+            (letter, unit) for letter, count in zip("vh", self.arrays.counts, strict=True) for unit in range(count)
+        ]
         wanted = [*((node,) for node in nodes), *self.edges]
-        log_z, self.beliefs = self.graph._beliefs(wanted, {}, None, Budget(), progress)
-        for node in nodes:
-            side = int(node[0] == "h")
-            self.own[side][node[1]] = self.beliefs[node,] @ self.features[side]
+        log_z, self.beliefs = answers.marginals(self.network, wanted, budget)
+        for letter, unit in nodes:
+            side = int(letter == "h")
+            self.own[side][unit] = self.beliefs[(letter, unit),] @ self.features[side]
         self._put_edges()
         return log_z
 
@@ -121,7 +110,7 @@ class _Means:
             self.both[i, :, j, :] = self.features[0].T @ self.beliefs[edge] @ self.features[1]
 
     def over_parts(self) -> None:
-        """Pairs in different parts of the graph, which are independent; those within one are left at zero."""
+        """Set pairs in different parts of the graph, which are independent; those within one are left at zero."""
         self.both[:] = np.einsum("ik,jl->ikjl", *self.own)
         for part in self.parts:
             i, j = ([unit for side, unit in part if side == wanted] for wanted in "vh")
@@ -129,22 +118,24 @@ class _Means:
         self._put_edges()
 
     def conditions(self) -> Iterator[tuple[Node, int]]:
-        """Units of the smaller sides of the parts that have units across without an edge to them, with each state."""
+        """Yield the units of the smaller side of each part that lack an edge to a unit across, with each state."""
         for part in self.parts:
             sides = [[node for node in part if node[0] == side] for side in "vh"]
             small, large = sorted(sides, key=len)
             for node in sorted(small):
                 if any(other not in self.linked[node] for other in large):
-                    yield from ((node, state) for state in range(len(self.graph.domain(node))))
+                    states = len(self.network.variables[node].kind.values)
+                    yield from ((node, state) for state in range(states))
 
-    def given(self, node: Node, state: int, progress: Progress | None) -> None:
-        """The share of one state of a unit in its averages with the units across that it has no edge to."""
+    def given(self, node: Node, state: int, budget: Budget) -> None:
+        """Add the share of one state of a unit in its averages with the units across that it has no edge to."""
         mass = float(self.beliefs[node,][state])
         if mass == 0.0:
             return
         (part,) = (part for part in self.parts if node in part)
         across = [other for other in part if other[0] != node[0] and other not in self.linked[node]]
-        found = self.graph._beliefs([(other,) for other in across], {node: state}, None, Budget(), progress)[1]
+        known = self.network.observing({node: state})
+        _, found = answers.marginals(known, [(other,) for other in across], budget)
         side = node[0] == "h"
         here = mass * self.features[side][state]
         for other in across:
@@ -162,7 +153,7 @@ class _Shares:
         self.progress, self.pieces, self.begun = progress, pieces, 0
 
     def next(self) -> Progress | None:
-        """What to call as the next piece goes on."""
+        """Return the function to call as the next piece goes on."""
         before, progress = self.begun, self.progress
         self.begun += 1
         if progress is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 __all__ = [
     "LOWEST",
+    "Contradiction",
+    "FloatArray",
+    "LogTable",
     "Scope",
     "Table",
     "align",
@@ -33,6 +36,9 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Scope = tuple[int, ...]
 
+LogTable = tuple[tuple[Hashable, ...], FloatArray]
+"""The names of the variables that the axes stand for, and ln of the potentials, ``-inf`` for a potential of zero."""
+
 LOWEST = -600.0
 """Smallest ln of an entry, relative to the largest, that is worked with out of logs: exp(-600) is 1e-261, so products
 stay normal numbers, and so do their quotients by a sum that is no smaller than this."""
@@ -47,6 +53,10 @@ _LONG = 256
 _TURNS = 64
 # Entries of a block that stays in a core's cache while it is gone through several times.
 _BLOCK = 2**15
+
+
+class Contradiction(Exception):
+    """Every assignment has potential zero, so that nothing has a probability."""
 
 
 class Table:

@@ -1,7 +1,7 @@
 """Exact answers by enumerating some layers and summing the others in closed form.
 
-Of two layers the one with fewer configurations is enumerated, h say; of more, all those that `joint` names. Its free
-energy F(h) has the other layer summed out, so
+Of two layers the one with fewer configurations is enumerated, h say; of more, all those that `multilayer` names. Its
+free energy F(h) has the other layer summed out, so
 
     ln Z = ln Σ_h e^{−F(h)},    ⟨f⟩ = Σ_h p(h) ⟨f⟩_h,    p(h) = e^{−F(h)} / Z,
 
@@ -19,33 +19,15 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pgm_rbm.errors import EnumerationLimitError, NoFiniteDomainError
-from pgm_rbm.exact.enumeration import cost, multilayer
-from pgm_rbm.exact.enumeration.shards import Executors, Progress, run, showing
-from pgm_rbm.exact.enumeration.sums import (
-    KernelSum,
-    LayerSum,
-    domain_of,
-    lifted,
-    problem_of,
-    require_domain,
-    require_finite,
-)
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes
-from pgm_rbm.model.layout import Layout
+from pgm_rbm.exact.enumeration import multilayer
+from pgm_rbm.exact.enumeration.plan import make_plan
+from pgm_rbm.exact.enumeration.shards import run
+from pgm_rbm.machine.budget import Budget
+from pgm_rbm.model.kernels import FloatArray, Phase
+from pgm_rbm.model.model import Model
 from pgm_rbm.partition.result import LogPartition
 
-__all__ = [
-    "EnumerationLimitError",
-    "Expectations",
-    "Gradient",
-    "Progress",
-    "expectations",
-    "gradient",
-    "layer_sum",
-    "log_partition",
-    "make_plan",
-]
+__all__ = ["Expectations", "Gradient", "expectations", "gradient", "log_partition"]
 
 
 @dataclass(frozen=True)
@@ -98,127 +80,26 @@ class Gradient:
         return self.difference["b"]
 
 
-def layer_sum(kernels: Kernels, parameters: Parameters, layer: str | None = None, averages: bool = False) -> LayerSum:
-    """What is to be enumerated, whatever it would cost.
-
-    Args:
-        kernels, parameters: the model.
-        layer: which layer, where there is one on each side. By default the one with fewer configurations; of an energy
-            over any number of layers the smallest set of them that leaves the others a closed form.
-        averages: whether averages are wanted besides ln Z.
+def log_partition(model: Model, budget: Budget = Budget()) -> LogPartition:
+    """Return ln Z, exact up to rounding in float64.
 
     Raises:
-        ValueError: a parameter is NaN or infinite.
-        NoFiniteDomainError: the units of the layer, or of every layer, have infinitely many states.
-        ModelError: see `joint.kept_layers`.
-    """
-    require_finite(parameters)
-    layout = Layout.of(kernels, parameters)
-    if not layout.two_sided:
-        return KernelSum(kernels, lifted(parameters), multilayer.kept_layers(layout, averages), averages)
-    sizes = layout.sizes
-    able = [one for one in sizes if domain_of(kernels.layers[one]) is not None]
-    if layer is None and not able:
-        units = " and ".join(f"{one} ({kernels.layers[one]})" for one in sizes)
-        raise NoFiniteDomainError(
-            f"exact answers go through all states of one layer, which takes units of finitely many states on one side. "
-            f"Got {units}. Choose binary, spin or other finite units in one layer, or use what needs no ln Z: Gibbs "
-            f"samples, and training by CD or PCD with monitor='none'."
-        )
-    asked = [layer] if layer else able
-    count = {one: len(require_domain(kernels, one).states) ** sizes[one] for one in asked}
-    chosen = min(count, key=lambda one: count[one])
-    if kernels.target == "numba":
-        products = problem_of(kernels, parameters, chosen, averages)
-        if products is not None and products.problem.in_range:
-            return products
-    return KernelSum(kernels, lifted(parameters), (chosen,), averages)
-
-
-def make_plan(
-    kernels: Kernels,
-    parameters: Parameters,
-    limit: int | None = None,
-    threads: int | None = None,
-    *,
-    layer: str | None = None,
-    averages: bool = False,
-) -> LayerSum:
-    """What is to be enumerated, if that is within the limits.
-
-    Args:
-        kernels, parameters: the model.
-        limit: the most configurations to enumerate. By default 2^24, and no more than are expected to take 10 minutes
-            and 1 GiB; who sets a limit has these lifted.
-        threads: how many threads there will be, for the estimate of time.
-        layer, averages: see `layer_sum`.
-
-    Raises:
-        EnumerationLimitError: it exceeds that; nothing has been enumerated.
-        ValueError: a parameter is NaN or infinite, or ``limit`` is not a positive whole number.
-        NoFiniteDomainError, ModelError: see `layer_sum`.
-    """
-    cost.allowed_configurations(limit)
-    task = layer_sum(kernels, parameters, layer, averages)
-    cost.require_within(task, kernels, layer_sizes(kernels, parameters), limit, threads)
-    return task
-
-
-def log_partition(
-    kernels: Kernels,
-    parameters: Parameters,
-    *,
-    limit: int | None = None,
-    threads: int | None = None,
-    progress: bool | Progress | None = None,
-    executor: Executors | None = None,
-) -> LogPartition:
-    """ln Z, exact up to rounding in float64.
-
-    Args:
-        kernels, parameters: the model.
-        limit: the most configurations to enumerate; 2^24 by default.
-        threads: how many threads to use; the result does not depend on it.
-        progress: called with (shards done, shards in all), or True for a bar with the time left on standard error.
-        executor: where to compute the shards instead of on threads: a `concurrent.futures.Executor`, or a function
-            that makes one and is called anew if one breaks. The result does not depend on it.
-
-    Raises:
-        EnumerationLimitError: there are more configurations than ``limit``.
+        EnumerationLimitError: it exceeds the budget.
         ValueError: a parameter is not finite, or energies overflow.
-        NoFiniteDomainError, ModelError: see `layer_sum`.
+        NoFiniteDomainError, ModelError: see `plan.task_of`.
     """
-    task = make_plan(kernels, parameters, limit, threads)
-    with showing(progress, "ln Z") as shown:
-        return LogPartition(run(task, threads=threads, executor=executor, progress=shown).log, "enumeration")
+    task = make_plan(model, budget).require()
+    return LogPartition(run(task, budget, "ln Z").log, "enumeration")
 
 
-def expectations(
-    kernels: Kernels,
-    parameters: Parameters,
-    *,
-    limit: int | None = None,
-    threads: int | None = None,
-    progress: bool | Progress | None = None,
-    executor: Executors | None = None,
-) -> Expectations:
-    """ln Z and the average of every −∂E/∂θ under the model (Term B), in one pass. Arguments as `log_partition`."""
-    task = make_plan(kernels, parameters, limit, threads, averages=True)
-    with showing(progress, "averages") as shown:
-        part = run(task, threads=threads, executor=executor, progress=shown)
+def expectations(model: Model, budget: Budget = Budget()) -> Expectations:
+    """Return ln Z and the average of every −∂E/∂θ under the model (Term B), in one pass. Raises as `log_partition`."""
+    task = make_plan(model, budget, averages=True).require()
+    part = run(task, budget, "averages")
     return Expectations(part.log, task.averages(part))
 
 
-def gradient(
-    kernels: Kernels,
-    parameters: Parameters,
-    x: npt.NDArray[Any],
-    *,
-    limit: int | None = None,
-    threads: int | None = None,
-    progress: bool | Progress | None = None,
-    executor: Executors | None = None,
-) -> Gradient:
-    """The exact gradient of the mean ln p(v) over the rows of ``x``. Arguments as `log_partition`."""
-    model = expectations(kernels, parameters, limit=limit, threads=threads, progress=progress, executor=executor)
-    return Gradient(multilayer.data_phase(kernels, parameters, x, threads=threads), model.phase)
+def gradient(model: Model, x: npt.NDArray[Any], budget: Budget = Budget()) -> Gradient:
+    """Return the exact gradient of the mean ln p(v) over the rows of ``x``. Raises as `log_partition`."""
+    under_model = expectations(model, budget)
+    return Gradient(multilayer.data_phase(model, x, budget), under_model.phase)

@@ -15,14 +15,16 @@ import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError
 from pgm_rbm.exact.enumeration import cost
-from pgm_rbm.exact.enumeration.answers import expectations, layer_sum, make_plan
+from pgm_rbm.exact.enumeration.answers import expectations
+from pgm_rbm.exact.enumeration.plan import make_plan, task_of
 from pgm_rbm.exact.enumeration.reduction import Part, Reduction
-from pgm_rbm.exact.enumeration.shards import Cuts, Progress, each
-from pgm_rbm.exact.enumeration.sums import lifted
-from pgm_rbm.machine.budget import MEMORY, SECONDS
-from pgm_rbm.machine.workers import check_cancelled, thread_count
+from pgm_rbm.exact.enumeration.shards import Cuts, each
+from pgm_rbm.machine.budget import MEMORY, SECONDS, Budget
+from pgm_rbm.machine.quantities import format_bytes, format_seconds, is_number
+from pgm_rbm.machine.workers import check_cancelled
 from pgm_rbm.model.domains import states_of
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Phase, layer_axes
+from pgm_rbm.model.kernels import FloatArray, Kernels, Phase, layer_axes
+from pgm_rbm.model.model import Model
 
 __all__ = ["FisherInformation", "expected_seconds", "fisher_information", "require_within_limits"]
 
@@ -80,7 +82,7 @@ class FisherInformation:
         Raises:
             ValueError: the damping is not positive and finite, or the gradient or a mask does not fit the parameters.
         """
-        if not _is_positive(damping) or not math.isfinite(damping):
+        if not is_number(damping) or not 0 < damping < math.inf:
             raise ValueError(f"damping must be positive and finite. Got {damping!r}.")
         for name, mask in (masks or {}).items():
             if name not in self.shapes or np.shape(mask) != self.shapes[name]:
@@ -97,32 +99,22 @@ class FisherInformation:
         return self.by_parameter(result)
 
 
-def require_within_limits(
-    kernels: Kernels,
-    parameters: Parameters,
-    *,
-    limit: int | None = None,
-    memory_limit: float | None = None,
-    threads: int | None = None,
-) -> None:
+def require_within_limits(model: Model, budget: Budget = Budget(), memory_limit: float | None = None) -> None:
     """Raise what `fisher_information` would raise before it starts. Arguments as there."""
-    task = make_plan(kernels, parameters, limit, threads, layer=kernels.visible[0])
-    if memory_limit is not None and not _is_positive(memory_limit):
+    explicit = budget.configurations is not None
+    task = make_plan(model, budget, layer=model.kernels.visible[0]).require()
+    if memory_limit is not None and not (is_number(memory_limit) and memory_limit > 0):
         raise ValueError(f"memory_limit must be a positive number of bytes. Got {memory_limit!r}.")
-    allowed: float = math.inf if memory_limit is None else memory_limit
-    if limit is None and memory_limit is None:
-        allowed = MEMORY
-    if limit is not None and allowed == math.inf:
+    if explicit and memory_limit is None:
         return
-    p, count = sum(value.size for value in parameters.values()), thread_count(threads)
+    allowed = MEMORY if memory_limit is None else memory_limit
+    p, count = sum(value.size for value in model.parameters.values()), budget.thread_count
     memory = 8 * (p * p * (2 * count + 3) + count * 3 * max(_VALUES, 64 * p))
     # What does not fit cannot be tried.
     fits = memory <= allowed
-    seconds = expected_seconds(kernels, parameters, count) if fits and limit is None else math.nan
+    seconds = math.nan if explicit or not fits else expected_seconds(model, count)
     if fits and not seconds > SECONDS:
         return
-    from pgm_rbm.machine.quantities import format_bytes, format_seconds
-
     needs = ("" if math.isnan(seconds) else f"about {format_seconds(seconds)} and ") + format_bytes(memory)
     held = f" and {format_bytes(MEMORY)}" if memory_limit is None else ""
     stops = f"{format_seconds(SECONDS)}{held} where no limit is given"
@@ -134,46 +126,31 @@ def require_within_limits(
         f"{needs}, and it stops at {stops}. Pass {remedy}; or use a model with fewer parameters, or an optimiser that "
         f"needs only gradients, such as Adam.",
         configurations=task.configurations,
-        limit=cost.allowed_configurations(limit),
+        limit=budget.most_configurations,
         seconds=seconds,
         memory=memory,
     )
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and bool(value > 0)
-
-
-def expected_seconds(kernels: Kernels, parameters: Parameters, threads: int) -> float:
+def expected_seconds(model: Model, threads: int) -> float:
     """How long the Fisher information would take, from a trial on some configurations on as many threads."""
-    task, raised = layer_sum(kernels, parameters, kernels.visible[0]), lifted(parameters)
-    p = sum(value.size for value in parameters.values())
+    v = model.kernels.visible[0]
+    task, raised = task_of(model, v), model.lifted()
+    p = sum(value.size for value in model.parameters.values())
     rows = min(task.configurations, max(16, _TRIAL_VALUES // p))
-    states = task.states(task.runs()[0], np.zeros(rows, dtype=np.int64))[kernels.visible[0]]
-    shapes = {name: value.shape for name, value in parameters.items()}
+    states = task.states(task.runs()[0], np.zeros(rows, dtype=np.int64))[v]
     centre, root = np.zeros(p), np.ones(rows)
-    taken = cost.quickest(lambda: _covariance(kernels, raised, shapes, states, centre, root), threads)
+    taken = cost.quickest(lambda: _covariance(raised, states, centre, root), threads)
     return cost.estimate(task, threads).seconds + cost.extended(taken, task.configurations, rows * threads)
 
 
-def fisher_information(
-    kernels: Kernels,
-    parameters: Parameters,
-    *,
-    limit: int | None = None,
-    memory_limit: float | None = None,
-    threads: int | None = None,
-    progress: bool | Progress | None = None,
-) -> FisherInformation:
+def fisher_information(model: Model, budget: Budget = Budget(), memory_limit: float | None = None) -> FisherInformation:
     """The Fisher information of p(v) in all parameters, exact, in float64.
 
     Args:
-        kernels, parameters: the model; a pairwise energy.
-        limit: the most visible configurations to enumerate. By default 2^24, and no more than are expected to take 10
-            minutes and 1 GiB; who sets a limit has these lifted.
-        memory_limit: bytes it may hold, whatever the limit.
-        threads: how many threads to use; the result does not depend on it.
-        progress: called with (pieces done, pieces in all), or True for a bar.
+        model: a pairwise energy.
+        budget: what the enumeration of the visible layer may take.
+        memory_limit: bytes it may hold, whatever the limit on configurations.
 
     Raises:
         EnumerationLimitError: there are more configurations, or it would take more memory or time; nothing has been
@@ -182,65 +159,61 @@ def fisher_information(
             parameters and units.
         NoFiniteDomainError: the visible units have infinitely many states.
     """
-    require_within_limits(kernels, parameters, limit=limit, memory_limit=memory_limit, threads=threads)
+    require_within_limits(model, budget, memory_limit)
+    kernels = model.kernels
     (v,), (h,) = kernels.visible, kernels.hidden
-    raised, shapes = lifted(parameters), {name: value.shape for name, value in parameters.items()}
+    raised, shapes = model.lifted(), {name: value.shape for name, value in model.parameters.items()}
     empty = FisherInformation(np.zeros((0, 0)), shapes)
-    task = layer_sum(kernels, parameters, v)
+    task = task_of(model, v)
     runs = task.runs()
     row = np.ascontiguousarray(task.states(runs[len(runs) - 1], np.array([0]))[v])
-    expected = empty.flat(kernels.phase(row, of=v, **raised))
-    if not np.allclose(_features(kernels, shapes, row, kernels.mean(h, row, **raised))[0], expected):
+    expected = empty.flat(kernels.phase(row, of=v, **raised.parameters))
+    if not np.allclose(_features(raised, row, kernels.mean(h, row, **raised.parameters))[0], expected):
         raise ValueError("the Fisher information is found for energies that are sums of products of units only.")
     # The layer with fewer configurations gives the averages; those of the other one have been allowed.
-    model = expectations(kernels, parameters, limit=task.configurations, threads=threads)
-    centre = empty.flat(model.phase)
+    found = expectations(model, Budget(task.configurations, threads=budget.threads))
+    centre = empty.flat(found.phase)
     chunk = max(64, _VALUES // len(centre))
 
     def work(piece: range) -> Part:
         matrix = np.zeros((len(centre), len(centre)))
         for run in map(runs.__getitem__, piece):
-            roots = np.sqrt(np.exp(task.log_weights(run) - model.log_partition))
+            roots = np.sqrt(np.exp(task.log_weights(run) - found.log_partition))
             for start in range(0, len(roots), chunk):
                 check_cancelled()
                 root = roots[start : start + chunk]
                 states = task.states(run, np.arange(start, start + len(root)))[v]
-                matrix += _covariance(kernels, raised, shapes, states, centre, root)
+                matrix += _covariance(raised, states, centre, root)
         return Part(0, 0.0, {"matrix": matrix})
 
     # Every piece ends in a matrix of its own, so there are few.
     pieces = Cuts.of(len(runs), _PIECES)
     reduction = Reduction(len(pieces))
-    for place, part in each(work, pieces, threads=threads, progress=progress, what="Fisher information"):
+    for place, part in each(work, pieces, budget, "Fisher information"):
         reduction.add(place, part)
     return FisherInformation(np.asarray(reduction.result.sums["matrix"], dtype=np.float64), shapes)
 
 
-def _covariance(
-    kernels: Kernels,
-    parameters: Parameters,
-    shapes: Mapping[str, tuple[int, ...]],
-    states: Floats,
-    centre: Floats,
-    root: Floats,
-) -> Floats:
+def _covariance(model: Model, states: Floats, centre: Floats, root: Floats) -> Floats:
     """Σ_v p(v) (Φ(v) − centre)(Φ(v) − centre)ᵀ over these v, with √p(v) in ``root``."""
     rows = np.ascontiguousarray(states)
-    features = _features(kernels, shapes, rows, kernels.mean(kernels.hidden[0], rows, **parameters))
+    kernels = model.kernels
+    features = _features(model, rows, kernels.mean(kernels.hidden[0], rows, **model.parameters))
     features -= centre
     features *= root[:, None]
     result: Floats = features.T @ features
     return result
 
 
-def _features(kernels: Kernels, shapes: Mapping[str, tuple[int, ...]], v: FloatArray, h: FloatArray) -> FloatArray:
+def _features(model: Model, v: FloatArray, h: FloatArray) -> FloatArray:
     """Φ(v) of each row, every parameter's entries after each other: products of what the parameter's layers are.
 
     Labels are ones and zeros there, or their probabilities, by an axis of their own.
     """
+    kernels = model.kernels
     by_layer = {kernels.visible[0]: _by_label(kernels, kernels.visible[0], v), kernels.hidden[0]: h}
     parts = []
-    for name in shapes:
+    for name in model.parameters:
         layers = layer_axes(kernels.parameters[name])
         value = by_layer[layers[0]].reshape(len(v), -1)
         for layer in layers[1:]:

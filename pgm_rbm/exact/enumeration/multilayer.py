@@ -19,11 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import EnumerationLimitError, ModelError
-from pgm_rbm.exact.enumeration.sums import KernelSum, lifted
+from pgm_rbm.exact.enumeration.sums import KernelSum
+from pgm_rbm.machine.budget import Budget
 from pgm_rbm.machine.workers import row_blocks, workers
 from pgm_rbm.model.domains import is_finite, log_measure, states_of
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Phase, dtype_of
+from pgm_rbm.model.kernels import FloatArray, Phase
 from pgm_rbm.model.layout import NO_AVERAGE, Layout, States
+from pgm_rbm.model.model import Model
 
 __all__ = ["data_phase", "free_energy", "kept_layers", "log_probability"]
 
@@ -33,18 +35,17 @@ _BLOCK_VALUES = 2**18
 _MOST_PER_ROW = 2**14
 
 
-def kept_layers(layout: Layout, averages: bool) -> tuple[str, ...]:
-    """The layers to enumerate: of the sets of finite ones given which all others have a closed form, the smallest.
+def kept_layers(layout: Layout, averages: bool) -> tuple[str, ...] | str:
+    """Return the layers to enumerate, or the reason why none will do.
+
+    They are the smallest of the sets of finite layers given which all others have a closed form.
 
     Args:
         layout: the model's layers.
         averages: whether averages are wanted besides ln Z.
-
-    Raises:
-        ModelError: no layer can be summed out with all others of finitely many states, or the model is given inputs.
     """
     if layout.given:
-        raise ModelError(
+        return (
             f"Z depends on the input {layout.given[0]}, so the model has no single ln Z. Ask for energies, free "
             f"energies and means, or make the input a visible layer."
         )
@@ -66,7 +67,7 @@ def kept_layers(layout: Layout, averages: bool) -> tuple[str, ...]:
         if infinite
         else "every layer ties its units together"
     )
-    raise ModelError(
+    return (
         f"exact answers need some layers in closed form and all others of finitely many states, and {reason}. Use "
         f"sampling, and training by CD or PCD with monitor='none'."
     )
@@ -75,8 +76,9 @@ def kept_layers(layout: Layout, averages: bool) -> tuple[str, ...]:
 class _Posterior:
     """The hidden layers given data: all but one enumerated for each row, that one summed out in closed form."""
 
-    def __init__(self, layout: Layout, parameters: Parameters, *, averages: bool):
-        self.layout, self.parameters = layout, parameters
+    def __init__(self, model: Model, *, averages: bool):
+        self.model, self.layout = model, model.layout
+        layout = model.layout
         self.summed = layout.averaged
         if averages and self.summed is None:
             raise ModelError(NO_AVERAGE)
@@ -88,7 +90,7 @@ class _Posterior:
                 f"the {unit} units of layer {infinite[0]} have infinitely many states, so they cannot be summed out "
                 f"beside layer {self.summed}. Ask for energies, or choose finite units there."
             )
-        self._every = KernelSum(layout.kernels, parameters, self.listed)
+        self._every = KernelSum(model, self.listed)
         self.count = self._every.configurations
         if self.count > _MOST_PER_ROW:
             raise EnumerationLimitError(
@@ -118,24 +120,24 @@ class _Posterior:
 
     def log_weights(self, held: States, rows: int) -> Floats:
         """−F of every row and configuration, shape (rows, configurations), with the measure of what is enumerated."""
-        kernels = self.layout.kernels
+        kernels, parameters = self.model.kernels, self.model.parameters
         if self.summed is None:
-            logs = -kernels.energy(**held, **self.parameters)
+            logs = -kernels.energy(**held, **parameters)
         else:
-            logs = -kernels.free_energy(held, of=self.layout.kept, **self.parameters)
+            logs = -kernels.free_energy(held, of=self.layout.kept, **parameters)
         logs = logs + self._every.log_measure({layer: held[layer] for layer in self.listed}) if self.listed else logs
         result: Floats = logs.reshape(rows, self.count)
         return result
 
 
-def free_energy(kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any]) -> FloatArray:
+def free_energy(model: Model, x: npt.NDArray[Any]) -> FloatArray:
     """F(v) = −ln Σ_h e^{−E(v, h)} of every row of data, all hidden layers summed out; shape (rows,).
 
     Raises:
         ModelError, EnumerationLimitError: the hidden layers cannot be summed out.
     """
-    dtype = dtype_of(parameters)
-    posterior = _Posterior(Layout.of(kernels, parameters), parameters, averages=False)
+    dtype = model.dtype
+    posterior = _Posterior(model, averages=False)
     out = np.empty(len(x), dtype)
     for block in posterior.blocks(len(x)):
         rows = x[block]
@@ -144,10 +146,10 @@ def free_energy(kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any]) -
     return out
 
 
-def data_phase(kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any], *, threads: int | None = None) -> Phase:
+def data_phase(model: Model, x: npt.NDArray[Any], budget: Budget = Budget()) -> Phase:
     """Term A: the average of −∂E/∂θ over the rows of ``x``, all hidden layers averaged exactly, in float64."""
-    layout, raised = Layout.of(kernels, parameters), lifted(parameters)
-    posterior = _Posterior(layout, raised, averages=True)
+    raised = model.lifted()
+    posterior = _Posterior(raised, averages=True)
 
     def work(block: slice) -> Phase:
         rows = x[block]
@@ -156,32 +158,25 @@ def data_phase(kernels: Kernels, parameters: Parameters, x: npt.NDArray[Any], *,
         if posterior.count > 1:
             logs = posterior.log_weights(held, len(rows))
             weights = np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)).ravel()
-        return kernels.phase(held, of=layout.kept, row_weights=weights, **raised)
+        return raised.kernels.phase(held, of=raised.layout.kept, row_weights=weights, **raised.parameters)
 
-    with workers(threads) as pool:
+    with workers(budget.threads) as pool:
         parts = pool.map(work, posterior.blocks(len(x)))
     return {name: sum((part[name] for part in parts[1:]), parts[0][name]) / len(x) for name in parts[0]}
 
 
-def log_probability(
-    kernels: Kernels,
-    parameters: Parameters,
-    x: npt.NDArray[Any],
-    log_z: float,
-    *,
-    threads: int | None = None,
-) -> Floats:
+def log_probability(model: Model, x: npt.NDArray[Any], log_z: float, budget: Budget = Budget()) -> Floats:
     """ln p(v) = ln μ(v) − F(v) − ln Z for every row of ``x``, in float64, shape (rows,)."""
-    layout, raised = Layout.of(kernels, parameters), lifted(parameters)
+    layout, raised = model.layout, model.lifted()
     out = np.empty(len(x))
 
     def work(rows: slice) -> None:
-        out[rows] = -free_energy(kernels, raised, x[rows]) - log_z
+        out[rows] = -free_energy(raised, x[rows]) - log_z
 
-    with workers(threads) as pool:
+    with workers(budget.threads) as pool:
         pool.map(work, row_blocks(len(x), layout.units))
     for layer, states in layout.data_states(x).items():
-        measure = None if layer in layout.given else log_measure(kernels.layers[layer], states)
+        measure = None if layer in layout.given else log_measure(model.units[layer], states)
         if measure is not None:
             out += measure.sum(axis=1)
     return out

@@ -22,15 +22,13 @@ from typing import Any, Protocol, TypeVar, overload
 
 from pgm_rbm.exact.enumeration.cluster import own_executor, sent_once
 from pgm_rbm.exact.enumeration.reduction import Batch, Part, Reduction, batches
-from pgm_rbm.machine.progress import Progress, showing
+from pgm_rbm.machine.budget import Budget, Executors
+from pgm_rbm.machine.progress import Progress
 from pgm_rbm.machine.workers import check_cancelled, workers
 
-__all__ = ["Cuts", "Executors", "Progress", "Task", "each", "run", "showing"]
+__all__ = ["Cuts", "Task", "each", "run"]
 
 Result = TypeVar("Result")
-
-Executors = Executor | Callable[[], Executor]
-"""Where shards may be computed: an executor, or a function that makes one, which is called anew if one breaks."""
 
 # Batches that are out at a time: some, and two for each worker that there seems to be.
 _LEAST_OUT = 16
@@ -96,22 +94,22 @@ class Task(Protocol):
         ...
 
 
-def run(
-    task: Task,
-    *,
-    threads: int | None = None,
-    executor: Executors | None = None,
-    progress: Progress | None = None,
-) -> Part:
-    """The sums over all shards of a task: the same to the last bit however they are computed.
+def run(task: Task, budget: Budget = Budget(), what: str = "") -> Part:
+    """Return the sums over all shards of a task: the same to the last bit however they are computed.
+
+    Shards that an executor loses are handed to it again, and computed here if it is broken for good, or if it falls
+    silent; a `RuntimeWarning` says so.
 
     Args:
         task: what to compute.
-        threads: how many threads to use here; all by default.
-        executor: where to compute instead. Shards that it loses are handed to it again, and computed here if it is
-            broken for good, or if it falls silent; a `RuntimeWarning` says so.
-        progress: called as shards are done.
+        budget: its threads, executor and progress are used.
+        what: the name of the bar.
     """
+    with budget.showing(what) as shown:
+        return _run(task, budget, shown)
+
+
+def _run(task: Task, budget: Budget, progress: Progress | None) -> Part:
     shards = task.shards()
     reduction = Reduction(len(shards))
 
@@ -121,10 +119,10 @@ def run(
 
     level = max(0, -(-len(shards) // _MOST_BATCHES_HERE) - 1).bit_length()
     left: Iterable[Batch] = batches(len(shards), level)
-    if executor is not None:
-        left = _Remote(task, shards, executor, taken).run(level)
+    if budget.executor is not None:
+        left = _Remote(task, shards, budget.executor, taken).run(level)
     if reduction.done < len(shards):
-        with workers(threads) as pool:
+        with workers(budget.threads) as pool:
             for _, (batch, part) in pool.unordered(lambda one: (one, _joined(task, shards, one)), left):
                 taken(batch, part)
     return reduction.result
@@ -133,9 +131,7 @@ def run(
 def each(
     work: Callable[[range], Result],
     pieces: Sequence[range],
-    *,
-    threads: int | None = None,
-    progress: bool | Progress | None = None,
+    budget: Budget = Budget(),
     what: str = "",
 ) -> Iterator[tuple[int, Result]]:
     """Pairs (number of the piece, what ``work`` makes of it), as they are done on this machine's threads.
@@ -143,11 +139,10 @@ def each(
     Args:
         work: what to do with a piece.
         pieces: such as a task's runs.
-        threads: how many threads to use; all by default.
-        progress: called with (pieces done, pieces in all), or True for a bar.
-        what: the bar's name.
+        budget: its threads and progress are used.
+        what: the name of the bar.
     """
-    with workers(threads) as pool, showing(progress, what) as shown:
+    with workers(budget.threads) as pool, budget.showing(what) as shown:
         for done, found in enumerate(pool.unordered(work, pieces), 1):
             yield found
             if shown is not None:

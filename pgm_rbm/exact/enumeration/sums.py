@@ -10,7 +10,7 @@ Both are picklable, and give the same answers in the same form.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -25,8 +25,9 @@ from pgm_rbm.exact.enumeration.reduction import Part
 from pgm_rbm.exact.enumeration.shards import Cuts
 from pgm_rbm.machine.workers import ROWS, check_cancelled
 from pgm_rbm.model.domains import is_finite, log_measure, states_of
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Phase, layer_sizes, parameter_shapes
+from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Phase, parameter_shapes
 from pgm_rbm.model.layout import States
+from pgm_rbm.model.model import Model
 
 if TYPE_CHECKING:
     from pgm_rbm.exact.enumeration.products import Prepared
@@ -37,7 +38,6 @@ __all__ = [
     "LayerSum",
     "ProductSum",
     "domain_of",
-    "lifted",
     "problem_of",
     "require_domain",
     "require_finite",
@@ -162,24 +162,18 @@ class LayerSum(Protocol):
         ...
 
 
-def lifted(parameters: Parameters) -> dict[str, Floats]:
-    """Copies of the parameters in float64."""
-    return {name: np.array(value, dtype=np.float64, order="C") for name, value in parameters.items()}
-
-
 @dataclass(frozen=True)
 class KernelSum:
     """Some layers' free energy block by block, from the generated kernels.
 
     Attributes:
-        kernels, parameters: the model, its parameters in float64.
+        model: in float64.
         kept: the layers that are enumerated. All others are summed out in closed form; where there are none, the
             summand is e^{−E}.
         with_averages: see `LayerSum`.
     """
 
-    kernels: Kernels
-    parameters: Parameters
+    model: Model
     kept: tuple[str, ...]
     with_averages: bool = False
 
@@ -187,15 +181,15 @@ class KernelSum:
     def layer(self) -> str:
         return ", ".join(self.kept)
 
-    @cached_property
-    def sizes(self) -> dict[str, int]:
+    @property
+    def sizes(self) -> Mapping[str, int]:
         """How many units each layer has."""
-        return layer_sizes(self.kernels, self.parameters)
+        return self.model.sizes
 
     @cached_property
     def domains(self) -> dict[str, Domain]:
         """The states of a unit, by layer that is enumerated."""
-        return {layer: require_domain(self.kernels, layer) for layer in self.kept}
+        return {layer: require_domain(self.model.kernels, layer) for layer in self.kept}
 
     @cached_property
     def configurations(self) -> int:
@@ -247,9 +241,9 @@ class KernelSum:
         """ln of the summands of Z of these configurations."""
         logs = self.log_measure(held)
         if len(self.kept) == len(self.sizes):
-            logs -= self.kernels.energy(**held, **self.parameters)
+            logs -= self.model.kernels.energy(**held, **self.model.parameters)
         else:
-            logs -= self.kernels.free_energy(held, of=self.kept, **self.parameters)
+            logs -= self.model.kernels.free_energy(held, of=self.kept, **self.model.parameters)
         return logs
 
     def states(self, run: range, places: npt.NDArray[np.integer]) -> dict[str, Floats]:
@@ -275,7 +269,7 @@ class KernelSum:
             weights = np.exp(exponents - top * math.log(2))
             total += float(weights.sum())
             if self.with_averages:
-                phase = self.kernels.phase(held, of=self.kept, row_weights=weights, **self.parameters)
+                phase = self.model.kernels.phase(held, of=self.kept, row_weights=weights, **self.model.parameters)
                 for name, value in phase.items():
                     sums[name] = sums[name] + value if name in sums else value
         return Part(int(top), total, sums)
@@ -386,20 +380,22 @@ class ProductSum:
 _PAIRWISE: WeakKeyDictionary[Kernels, bool] = WeakKeyDictionary()
 
 
-def problem_of(kernels: Kernels, parameters: Parameters, layer: str, with_averages: bool = False) -> ProductSum | None:
+def problem_of(model: Model, layer: str, with_averages: bool = False) -> ProductSum | None:
     """The enumeration of ``layer`` by products, or None where the energy is not pairwise or a unit's states not finite.
 
     Args:
-        kernels, parameters: the model.
+        model: the model.
         layer: which layer to enumerate.
         with_averages: whether averages are wanted besides ln Z.
     """
+    kernels = model.kernels
     if kernels not in _PAIRWISE:
         _PAIRWISE[kernels] = all(_agrees(kernels, one) for one in kernels.layers)
-    return _problem(kernels, parameters, layer, with_averages) if _PAIRWISE[kernels] else None
+    return _problem(model, layer, with_averages) if _PAIRWISE[kernels] else None
 
 
-def _problem(kernels: Kernels, parameters: Parameters, layer: str, with_averages: bool) -> ProductSum | None:
+def _problem(model: Model, layer: str, with_averages: bool) -> ProductSum | None:
+    kernels = model.kernels
     by_layers = {layers: name for name, layers in kernels.parameters.items()}
     if any(axis not in kernels.layers for axes in by_layers for axis in axes):
         return None  # states are labels
@@ -415,7 +411,7 @@ def _problem(kernels: Kernels, parameters: Parameters, layer: str, with_averages
         return None
     names = by_layers[(layer,)], by_layers[(other,)], by_layers[couplings[0]]
     transposed = couplings[0] == (other, layer)
-    arrays = lifted({name: parameters[name] for name in names})
+    arrays = {name: np.array(model.parameters[name], dtype=np.float64, order="C") for name in names}
     coupling = arrays[names[2]] if transposed else np.ascontiguousarray(arrays[names[2]].T)
     problem = Problem(
         arrays[names[0]], arrays[names[1]], coupling, own.states, its.states, own.log_measure, its.log_measure
@@ -434,7 +430,7 @@ def _agrees(kernels: Kernels, layer: str) -> bool:
         return False
     shapes = parameter_shapes(kernels, sizes)
     parameters = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    made = _problem(kernels, parameters, layer, False)
+    made = _problem(Model.of(kernels, parameters), layer, False)
     if made is None:
         return False
     digits = rng.integers(len(made.problem.states), size=(16, sizes[layer]))

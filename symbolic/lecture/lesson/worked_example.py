@@ -19,8 +19,10 @@ from sympy.core.basic import Basic
 
 from symbolic.errors import CheckError
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import StableFunction
-from symbolic.language.layers import Configuration, Delta, Entry, Index, Layer, Parameter, State
+from symbolic.language.layers import Configuration, Index, Layer, State
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import (
     EnergyCall,
     Expectation,

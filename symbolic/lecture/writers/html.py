@@ -35,7 +35,7 @@ from symbolic.lecture.document import (
     Words,
 )
 from symbolic.notation import mathml
-from symbolic.notation.tree import EQUALS, Identifier, Layout, Marked, Number, Row, Script
+from symbolic.notation.tree import EQUALS, Identifier, Marked, Number, Row, Script, Setting
 from symbolic.notation.width import width
 
 __all__ = ["write"]
@@ -232,7 +232,7 @@ _EQUALS_SIGN = 1.5
 _SMALLEST_BESIDE, _SMALLEST = 0.75, 0.55
 
 
-def _fit(layout: Layout, room: float) -> float:
+def _fit(layout: Setting, room: float) -> float:
     """The size at which the formula fits the room, at most 1."""
     # Widths are known to a tenth.
     return min(1.0, room / (1.1 * width(layout)))
@@ -365,7 +365,7 @@ def _places(graph: Graph, height: int) -> dict[tuple[int, int], tuple[float, flo
     return places
 
 
-def _svg_text(layout: Layout) -> str:
+def _svg_text(layout: Setting) -> str:
     """A short label, such as w with the subscript 11, as SVG text in the letters of the math font."""
     match layout:
         case Identifier(name, bold):
