@@ -19,7 +19,7 @@ from pathlib import Path
 PACKAGES = ("symbolic", "pgm_rbm")
 # The rooms of each package from the ground up: a room imports rooms of lower floors and none of its own.
 FLOORS = (
-    ("symbolic.errors", "symbolic.files"),
+    ("symbolic.errors", "symbolic.files", "symbolic.verbs"),
     ("symbolic.language", "symbolic.units"),
     ("symbolic.derivation", "symbolic.energies"),
     ("symbolic.check", "symbolic.notation", "symbolic.codegen"),
@@ -61,10 +61,19 @@ FACES = (
     "pgm_rbm/graph/model.py",
     "pgm_rbm/cli/",
 )
-# Packages that a person may not have; everything else is imported at the head of a file.
-OPTIONAL = ("matplotlib", "pgmpy", "dimod", "sklearn", "distributed", "torch", "thrml", "typst", "nbformat")
+# Packages that a person may not have, and rich, whose 45 ms (2-core Xeon, 2026-12) are for those who watch a bar;
+# everything else is imported at the head of a file.
+OPTIONAL = ("rich", "matplotlib", "pgmpy", "dimod", "sklearn", "distributed", "torch", "thrml", "typst", "nbformat")
 # What loads SymPy, which takes 0.3 s (2 cores, 2026-12): a model of the pairwise energy does without.
-LOADS_SYMPY = ("pgm_rbm.model.of_energy", "pgm_rbm.exact.elimination.of_energy", "symbolic.language.as_data")
+LOADS_SYMPY = (
+    "pgm_rbm.model.of_energy",
+    "pgm_rbm.model.convergence",
+    "pgm_rbm.exact.elimination.of_energy",
+    "symbolic.language.as_data",
+)
+# What loads Numba, 0.15 s beside NumPy (2 cores, 2026-12), and has it compile for a second: kernels of target "numpy",
+# and answers found without products, do without.
+LOADS_NUMBA = ("pgm_rbm.exact.enumeration.product_loops",)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

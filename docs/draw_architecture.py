@@ -15,7 +15,7 @@ PICTURE = ROOT / "docs/architecture.svg"
 
 # Pixels. A line of small type has at most a character for each CHARACTER of width, in any usual sans-serif font.
 WIDTH, MARGIN, BETWEEN, LANE = 430, 24, 92, 11
-GAP, BESIDE, PADDING, TITLE, LINE, CHARACTER = 32, 12, 9, 17, 15, 6.1
+GAP, BESIDE, PADDING, TITLE, LINE, CHARACTER = 32, 12, 9, 17, 15, 6.4
 HEADING = 58
 STYLE = """
   svg { font-family: system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif }
@@ -133,8 +133,12 @@ def _tower(package: str, house: dict[str, Module], uses: Mapping[str, set[str]])
         names = [name for name in names if any(room(module) == name for module in house)]
         if not names:
             continue
-        width = (WIDTH - BESIDE * (len(names) - 1)) / len(names)
-        floors.append([_described(name, width, house, uses[name]) for name in names])
+        # A room of four times the files is twice as wide.
+        shares = [max(4, sum(room(module) == name for module in house)) ** 0.5 for name in names]
+        unit = (WIDTH - BESIDE * (len(names) - 1)) / sum(shares)
+        floors.append(
+            [_described(name, unit * share, house, uses[name]) for name, share in zip(names, shares, strict=True)]
+        )
     return floors
 
 
@@ -152,7 +156,7 @@ def _described(name: str, width: float, house: dict[str, Module], uses: set[str]
     ]
     asked = sorted(one.removeprefix("symbolic.") for one in uses - {"symbolic"} if not one.startswith(name[:3]))
     note = textwrap.wrap(f"asks {', '.join(asked)}", letters) if asked else []
-    return Box(name, _title(name, house[name]), lines if name not in PACKAGES else [], note)
+    return Box(name, _title(name, house[name]), lines if name not in PACKAGES else [], note, width=width)
 
 
 def _title(name: str, module: Module) -> str:
@@ -169,9 +173,10 @@ def _place(tower: list[list[Box]], left: float) -> float:
     top = float(HEADING + MARGIN)
     for floor in tower:
         height = max(2 * PADDING + TITLE + LINE * (len(box.lines) + len(box.note)) for box in floor)
-        for number, box in enumerate(floor):
-            box.width, box.height = (WIDTH - BESIDE * (len(floor) - 1)) / len(floor), height
-            box.x, box.y = left + number * (box.width + BESIDE), top
+        x = left
+        for box in floor:
+            box.x, box.y, box.height = x, top, height
+            x += box.width + BESIDE
         top += height + GAP
     return top - GAP
 

@@ -25,10 +25,10 @@ LEARNT_VARIANCE = "sum(exp(-z[i])*(v[i] - a[i])^2, i)/2 - sum(exp(-z[i])*v[i]*w[
 
 @dataclass(frozen=True)
 class Result:
-    """Exact mean ln p of the held-out images, in nats, and what the model draws.
+    """Exact mean ln p of the held-out images, in nats, and statistics of the model's draws.
 
     Attributes:
-        before, after: with each pixel matched to the data on its own, and trained.
+        before, after: with each pixel matched to the data on its own, and after training.
         means: mean of each pixel over the training images, and over exact draws from the model; shape (2, 64).
     """
 
@@ -38,7 +38,7 @@ class Result:
 
 
 def grey_levels(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out images in [0, 1], with noise within a step."""
+    """Return training and held-out images in [0, 1], with noise within a step."""
     digits, rng = load_digits(), np.random.default_rng(seed)
     return (
         (digits.train.grey * 16 + rng.random(digits.train.grey.shape)) / 17,
@@ -67,7 +67,7 @@ def unit_interval(hidden: int, train: np.ndarray) -> tuple[RBM, float]:
 
 
 def learn(rbm: RBM, rate: float, train: np.ndarray, held_out: np.ndarray, epochs: int) -> Result:
-    """Maximum likelihood by the exact gradient."""
+    """Maximise the likelihood by the exact gradient; return what came out."""
     before = rbm.log_likelihood(held_out)
     rbm.fit(train, "exact", epochs=epochs, batch_size=100, optimizer="adam", learning_rate=rate, monitor="none")
     drawn = rbm.sample(4000, method="exact", seed=0)

@@ -1,9 +1,9 @@
-"""A spin RBM learns a chain of Ising spins from exact samples, and is held against the chain's own entropy.
+"""A spin RBM learns a chain of Ising spins from exact samples; its likelihood is compared with the chain's entropy.
 
-The data are independent draws from the chain itself, by elimination, so there is no doubt about the source: no model
+The data are independent draws from the chain itself, by elimination, and the source is known exactly: no model
 can have a higher mean ln p over fresh draws than minus the source's entropy, and the gap is the Kullback-Leibler
-divergence from the source to the model. Both are exact here. Of a model with p parameters fitted to N rows a divergence
-of about p / 2N is to be expected, whatever the fitting; that is 0.004 nats for the 155 parameters and 20,000 rows.
+divergence from the source to the model. Both are exact here. A model of p parameters fitted to N rows
+has an expected divergence of about p / 2N, however it is fitted: 0.004 nats for 155 parameters and 20,000 rows.
 
     python examples/ising_chain.py
 """
@@ -20,10 +20,10 @@ from pgm_rbm import RBM, GraphModel
 
 @dataclass(frozen=True)
 class Result:
-    """What came out, in nats.
+    """The results, in nats.
 
     Attributes:
-        entropy: of the chain.
+        entropy: that of the chain.
         before, after: KL(chain ‖ model) before and after training.
         neighbours: ⟨v_i v_{i+1}⟩ of the chain and of the trained model, shape (2, n − 1).
     """
@@ -35,7 +35,7 @@ class Result:
 
 
 def chain(n: int, coupling: float, field: float) -> GraphModel:
-    """n spins in a row, with p ∝ exp(K Σ s_i s_{i+1} + b Σ s_i)."""
+    """Return a chain of n spins with p ∝ exp(K Σ s_i s_{i+1} + b Σ s_i)."""
     model = GraphModel()
     for i in range(n):
         model.add_variable(i, "spin", bias=field)
@@ -45,7 +45,7 @@ def chain(n: int, coupling: float, field: float) -> GraphModel:
 
 
 def divergence(source: GraphModel, rbm: RBM, every: np.ndarray) -> float:
-    """KL(source ‖ model) by going through all configurations."""
+    """Return KL(source ‖ model), summed over all configurations."""
     log_p = -source.energy(every) - float(source.log_partition())
     return float(np.exp(log_p) @ (log_p - rbm.log_probability(every)))
 
@@ -54,9 +54,9 @@ def main(n: int = 12, rows: int = 20_000, epochs: int = 60, seed: int = 0) -> Re
     source = chain(n, coupling=0.7, field=0.1)
     data = source.sample(rows, seed=seed)
     every = np.array(list(itertools.product((-1, 1), repeat=n)))
-    # One hidden spin a bond is enough in principle: Σ_h e^{h w (v_i + v_j)} depends on v_i v_j alone.
+    # One hidden spin per bond is enough in principle: Σ_h e^{h w (v_i + v_j)} depends on v_i v_j alone.
     rbm = RBM(n, n - 1, visible_units="spin", hidden_units="spin", seed=seed)
-    # Larger weights than usual to begin with: from near zero, spins without a field take long to break their symmetry.
+    # The first weights are larger than usual: near zero, spins without a field take long to break their symmetry.
     rbm.weights = np.random.default_rng(seed).normal(0, 0.1, (n, n - 1))
     before = divergence(source, rbm, every)
     rbm.fit(data, "exact", epochs=epochs, batch_size=1000, optimizer="adam", seed=seed, monitor="none")

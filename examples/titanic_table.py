@@ -3,7 +3,7 @@
 The class of a person is a categorical unit with four labels, and sex, age and survival are three binary units: two
 visible layers of different kinds, tied together by one hidden layer. The table has 32 cells, so everything is exact:
 no model has a higher mean ln p than minus the table's entropy, and the gap is the Kullback-Leibler divergence from the
-table to the model. The columns taken as independent of each other are the model to beat.
+table to the model. The model to beat takes the columns as independent of each other.
 
 The counts are those of the British Board of Trade's inquiry (1990 reprint), as tabulated by R. J. M. Dawson, "The
 'unusual episode' data revisited", Journal of Statistics Education 3 (3), 1995.
@@ -37,13 +37,13 @@ ENERGY = (
 
 @dataclass(frozen=True)
 class Result:
-    """In nats.
+    """The results, in nats.
 
     Attributes:
-        entropy: of the table.
+        entropy: that of the table.
         independent: KL(table ‖ its columns as independent).
         after: KL(table ‖ the trained model).
-        survival: probability to survive given class 1, 2, 3 and crew: of the table and of the model, shape (2, 4).
+        survival: probability to survive given class 1, 2, 3 and crew, in the table and in the model, shape (2, 4).
     """
 
     entropy: float

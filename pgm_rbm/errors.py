@@ -1,4 +1,4 @@
-"""Exceptions that a caller may want to tell apart; each is a ``ValueError``, as other bad input is, or an
+"""Exceptions that a caller may want to tell apart: each is a ``ValueError``, the type of all bad input, or an
 ``ImportError`` where an optional package is missing."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ModelError(ValueError):
 
 
 class NotBipartiteError(ModelError):
-    """A graph has no division into two layers.
+    """A graph cannot be divided into two layers.
 
     Attributes:
         cycle: the nodes of one odd cycle, in order; each is joined to the next and the last to the first.
@@ -47,7 +47,7 @@ class NotBipartiteError(ModelError):
 
 
 class NotPairwiseError(ModelError, AttributeError):
-    """A model has no such thing because its energy is not a pairwise one with a layer on each side."""
+    """A model lacks an attribute of pairwise energies with one layer on each side."""
 
 
 class VariableConflictError(ModelError):
@@ -59,11 +59,11 @@ class UnknownVariableError(ValueError):
 
 
 class ValueOutsideDomainError(ValueError):
-    """A value is not one that its variable can take."""
+    """A variable cannot take this value."""
 
 
 class NoFiniteDomainError(ModelError):
-    """What was asked for goes through all states of units that have infinitely many."""
+    """The answer would need all states of units that have infinitely many."""
 
 
 class ImpossibleEvidenceError(ValueError):
@@ -71,7 +71,7 @@ class ImpossibleEvidenceError(ValueError):
 
 
 class CostLimitError(ValueError):
-    """An exact method would cost more than it was allowed; it has not begun.
+    """An exact method would cost more than its limit; it has not begun.
 
     Attributes:
         memory: bytes the method would hold at its peak.
@@ -82,7 +82,7 @@ class CostLimitError(ValueError):
         self.memory = memory
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is otherwise made again from its message alone, which leaves out what it must be given besides.
+        # Unpickling calls an exception with its message alone, without the keywords that it requires.
         return _made_again, (type(self), self.args, vars(self))
 
 
@@ -93,11 +93,11 @@ def _made_again(kind: type[CostLimitError], arguments: tuple[Any, ...], attribut
 
 
 class EnumerationLimitError(CostLimitError):
-    """Exact enumeration would visit more configurations, or hold more memory, than it was allowed to.
+    """Exact enumeration would visit more configurations, or hold more memory, than its limit allows.
 
     Attributes:
         configurations: how many there are.
-        limit: how many were allowed.
+        limit: how many may be visited.
         seconds: how long the work would take, extrapolated from a trial on this machine.
         memory: bytes it would hold at its peak.
     """
@@ -110,14 +110,14 @@ class EnumerationLimitError(CostLimitError):
 
 
 class IntractableError(CostLimitError):
-    """Elimination would take more memory or time than it was allowed; it has not begun.
+    """Elimination would take more memory or time than its limits allow; it has not begun.
 
     Attributes:
         induced_width: the most neighbours that a variable has when it is summed out.
         memory: bytes it would hold at its peak.
-        memory_limit: bytes it was allowed.
-        seconds: how long it would take on this machine, by a short calibration; infinite where that is beyond telling.
-        time_limit: seconds it was allowed.
+        memory_limit: bytes that it may hold.
+        seconds: how long it would take on this machine, by a short calibration; infinite where no estimate exists.
+        time_limit: seconds that it may take.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Pictures of a model: its weights, data and samples as images, how training went, and what CD gets wrong.
+"""Pictures of a model: its weights, data and samples as images, the course of its training, and the bias of CD.
 
 Every function returns a `matplotlib.figure.Figure` that belongs to no window and to no global state; `write` puts one
 in a file. Matplotlib comes with the extra ``plot`` and is imported when a picture is asked for.
@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import MissingMatplotlibError
+from pgm_rbm.learning.cd_bias import CDBias
 from pgm_rbm.machine.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pgm_rbm.learning.cd_bias import CDBias
     from pgm_rbm.learning.history import History
     from pgm_rbm.rbm import RBM
 
@@ -50,16 +50,16 @@ _MEASURES = {
 
 
 def weight_images(rbm: RBM, shape: Shape | None = None, columns: int | None = None) -> Figure:
-    """The weights of each hidden unit as an image of the visible layer, all on one scale around zero.
+    """Draw the weights of each hidden unit as an image of the visible layer, all on one scale around zero.
 
     Args:
         rbm: the model.
         shape: (height, width) of the visible layer as an image; square by default.
-        columns: images in a row; by default such that the grid is about square.
+        columns: images per row; by default, as many as make the grid about square.
 
     Raises:
         MissingMatplotlibError: matplotlib is not installed.
-        ValueError: the visible layer does not make such an image.
+        ValueError: the visible layer cannot be such an image.
     """
     figure = _figure(6.4, 6.0)
     _draw_weights(figure, figure.add_subplot(), rbm, shape, columns)
@@ -67,17 +67,17 @@ def weight_images(rbm: RBM, shape: Shape | None = None, columns: int | None = No
 
 
 def image_grid(rows: npt.ArrayLike, shape: Shape | None = None, columns: int | None = None, title: str = "") -> Figure:
-    """Visible states as images in a grid, 0 white and 1 black.
+    """Draw visible states as images in a grid, 0 white and 1 black.
 
     Args:
         rows: states, shape (n, n_visible).
         shape: (height, width) of one image; square by default.
-        columns: images in a row; by default such that the grid is about square.
+        columns: images per row; by default, as many as make the grid about square.
         title: set above the grid.
 
     Raises:
         MissingMatplotlibError: matplotlib is not installed.
-        ValueError: ``rows`` does not have two axes or holds no rows, or they do not make such images.
+        ValueError: ``rows`` does not have two axes or holds no rows, or its rows cannot be such images.
     """
     figure = _figure(6.0, 6.0)
     _draw_images(figure.add_subplot(), rows, shape, columns, title)
@@ -85,7 +85,7 @@ def image_grid(rows: npt.ArrayLike, shape: Shape | None = None, columns: int | N
 
 
 def training_curve(history: History) -> Figure:
-    """What was measured over the epochs of training, on training and held-out rows.
+    """Draw the measures of each epoch of training, on training and held-out rows.
 
     Args:
         history: of a model that has been trained, `RBM.history`.
@@ -100,29 +100,27 @@ def training_curve(history: History) -> Figure:
 
 
 def cd_bias(biases: Sequence[CDBias]) -> Figure:
-    """The expected update of CD-k beside the exact gradient, parameter by parameter, and how its bias falls with k.
+    """Draw the expected update of CD-k against the exact gradient, parameter by parameter, and its bias as k grows.
 
     Args:
-        biases: what `learning.cd_bias.contrastive_divergence_bias` found for one model and one batch, of several k.
+        biases: results of `learning.cd_bias.contrastive_divergence_bias` for one model and one batch, at several k.
 
     Raises:
         MissingMatplotlibError: matplotlib is not installed.
-        TypeError: ``biases`` is no list of these.
-        ValueError: there are none, or two are of the same k.
+        TypeError: ``biases`` is not a list of these.
+        ValueError: the list is empty, or two results have the same k.
     """
-    from pgm_rbm.learning.cd_bias import CDBias
-
     if not isinstance(biases, Sequence) or not all(isinstance(one, CDBias) for one in biases):
         others = f"a {type(biases).__name__}"
         if isinstance(biases, Sequence):
             others += " of " + " and ".join(sorted({type(one).__name__ for one in biases}))
         raise TypeError(
-            f"biases must be a list of what contrastive_divergence_bias found, one for each k. Got {others}."
+            f"biases must be a list of results of contrastive_divergence_bias, one for each k. Got {others}."
         )
     found = sorted(biases, key=lambda one: one.k)
     sweeps = [one.k for one in found]
     if not found or len(set(sweeps)) < len(sweeps):
-        raise ValueError(f"biases must be of one or more different k. Got {sweeps}.")
+        raise ValueError(f"biases must have one or more different k. Got {sweeps}.")
     figure = _figure(10.0, 4.6)
     left, right = figure.subplots(1, 2)
     _draw_updates(left, found[0])
@@ -139,20 +137,20 @@ def overview(
     title: str = "",
     start: tuple[float, float] | None = None,
 ) -> Figure:
-    """One page on a trained model: its weights, its training curve, and its samples beside the data.
+    """Draw one page on a trained model: its weights, its training curve, and its samples beside the data.
 
     Args:
         rbm: a model that has been trained.
         data: some rows it was trained on, shape (n, n_visible).
         samples: as many rows drawn from it.
         shape: (height, width) of the visible layer as an image; square by default.
-        columns: images in a row of data or samples.
-        title: set above all.
+        columns: images per row of data or samples.
+        title: set above all of it.
         start: the measure before training on (training rows, held-out rows), drawn as epoch 0.
 
     Raises:
         MissingMatplotlibError: matplotlib is not installed.
-        ValueError: nothing was measured in training, or rows do not make such images.
+        ValueError: nothing was measured in training, or rows cannot be such images.
     """
     figure = _figure(10.0, 8.4)
     if title:
@@ -166,7 +164,7 @@ def overview(
 
 
 def write(figure: Figure, path: str | os.PathLike[str], dpi: int = 150) -> None:
-    """Write a figure to a file, whole or not at all; the ending (.png, .pdf, .svg) says how.
+    """Write a figure to a file, whole or not at all, in the format that the ending names (.png, .pdf, .svg).
 
     Raises:
         ValueError: matplotlib does not know the ending.
@@ -199,7 +197,7 @@ def _image_shape(units: int, shape: Shape | None) -> Shape:
     if shape is None:
         side = math.isqrt(units)
         if side * side != units:
-            raise ValueError(f"{units} units make no square image. Pass shape=(height, width).")
+            raise ValueError(f"{units} units do not make a square image. Pass shape=(height, width).")
         return side, side
     height, width = shape
     if height < 1 or width < 1 or height * width != units:
@@ -208,7 +206,7 @@ def _image_shape(units: int, shape: Shape | None) -> Shape:
 
 
 def _mosaic(images: npt.NDArray[Any], shape: Shape, columns: int | None) -> npt.NDArray[np.float64]:
-    """Images side by side with a gap of one pixel, NaN in the gaps and where the last row has no image."""
+    """Return images side by side with gaps of one pixel, NaN in the gaps and where the last row has no image."""
     height, width = shape
     count = len(images)
     across = min(columns or math.ceil(math.sqrt(count)), count)
@@ -283,7 +281,7 @@ def _draw_curve(axes: Axes, history: History, start: tuple[float, float] | None)
 
 
 def _draw_updates(axes: Axes, one: CDBias) -> None:
-    """Each parameter as a point: its gradient across, its expected update up."""
+    """Draw each parameter as a point: its gradient along x, its expected update along y."""
     low, high = math.inf, -math.inf
     styles = {"w": ("weights", _TRAIN, "o", 14), "a": ("visible biases", _HELD_OUT, "s", 22)}
     for name, update in one.expected_update.items():
@@ -313,6 +311,7 @@ def _draw_decay(axes: Axes, found: Sequence[CDBias]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(sweeps, [str(k) for k in sweeps])
     axes.minorticks_off()
+    # Over more than one and a half decades, a logarithmic axis shows the small values too.
     if max(sizes) > 30 * min(sizes) > 0:
         axes.set_yscale("log")
     else:

@@ -18,6 +18,7 @@ from pgm_rbm.face.exact import ExactAnswers, Moments
 from pgm_rbm.learning.history import EpochRecord, History
 from pgm_rbm.learning.settings import Algorithm, MonitorKind, OptimizerName, Run, StepProgress, Training
 from pgm_rbm.machine.budget import Budget
+from pgm_rbm.model.kernels import Target
 from pgm_rbm.model.model import Model
 from pgm_rbm.model.pairwise import from_arrays, pairwise
 from pgm_rbm.model.states import States, data_rows
@@ -65,7 +66,7 @@ class RBM(ExactAnswers):
         seed: int | None = None,
         *,
         dtype: npt.DTypeLike = np.float64,
-        target: str = "numba",
+        target: Target = "numba",
     ):
         self._model = pairwise(n_visible, n_hidden, (visible_units, hidden_units), seed, dtype, target)
         self._training = Training()
@@ -85,13 +86,13 @@ class RBM(ExactAnswers):
         return {**vars(self), "_model": bare, "_energy": energy}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from pgm_rbm.model.convergence import convergence_of
+        from pgm_rbm.model.making import conditions_of
         from symbolic.language.as_data import energy_from_data
 
         data = state.pop("_energy")
         vars(self).update(state)
         energy = None if data is None else energy_from_data(data)
-        conditions = convergence_of(self._model.layout, energy)
+        conditions = conditions_of(self._model.layout, energy)
         self._model = replace(self._model, energy=energy, conditions=conditions)
 
     @classmethod
@@ -103,7 +104,7 @@ class RBM(ExactAnswers):
         seed: int | None = None,
         *,
         dtype: npt.DTypeLike | None = None,
-        target: str = "numba",
+        target: Target = "numba",
     ) -> Self:
         """The model of any energy that `symbolic` compiles.
 
@@ -152,7 +153,7 @@ class RBM(ExactAnswers):
         *,
         mask: npt.ArrayLike | None = None,
         dtype: npt.DTypeLike | None = None,
-        target: str = "numba",
+        target: Target = "numba",
     ) -> Self:
         """A model with these parameters, which are copied.
 
@@ -174,7 +175,7 @@ class RBM(ExactAnswers):
 
     @classmethod
     def from_graph(
-        cls, graph: nx.Graph, seed: int | None = None, *, dtype: npt.DTypeLike = np.float64, target: str = "numba"
+        cls, graph: nx.Graph, seed: int | None = None, *, dtype: npt.DTypeLike = np.float64, target: Target = "numba"
     ) -> Self:
         """The model of a bipartite graph: nodes with ``units`` and ``bias``, edges with ``weight``.
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from symbolic import face as _face  # noqa: F401  (it gives Energy, Derivation and Lecture their verbs)
+
 if TYPE_CHECKING:
     from symbolic.check.verification import Check, Verification
     from symbolic.derivation.trace import Branch, Derivation, Step

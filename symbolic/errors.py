@@ -36,7 +36,7 @@ class NotSeparableError(SymbolicError):
 
 
 class DivergentError(SymbolicError):
-    """A sum over a layer's states is infinite whatever the parameters: there is no such distribution."""
+    """A sum over a layer's states is infinite for all parameters: the distribution does not exist."""
 
 
 class ArgumentError(SymbolicError, TypeError):
@@ -54,7 +54,7 @@ class UnboundError(CheckError):
 
 
 def excerpt(text: str, position: int, width: int = 72) -> str:
-    """The line of ``text`` around ``position`` with a caret under it, and where that is."""
+    """Return the line of ``text`` around ``position`` with a caret under it, and its line and column."""
     start = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)
     line = text[start : len(text) if end < 0 else end]

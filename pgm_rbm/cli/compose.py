@@ -19,8 +19,8 @@ def compose(
         bool,
         typer.Option(
             "--share-hidden",
-            help="Take hidden units of the same number for one unit, so that their weights add; by default each model "
-            "keeps its own.",
+            help="Share hidden units that have the same number, so that their weights add; by default each model keeps "
+            "its own.",
         ),
     ] = False,
     force: Force = False,
@@ -49,6 +49,6 @@ def compose(
         apart = {("h", j): ("h", one.n_hidden + j) for j in range(other.n_hidden)}
         graph = nx.relabel_nodes(nx.Graph(graph), apart)
     with refusing():
-        joint = RBM.from_graph(product(one.graph, graph), dtype=one.dtype, target=one.kernels.target)
+        joint = RBM.from_graph(product(one.graph, graph), dtype=one.dtype, target=one.model.target)
         joint.save(output)
     typer.echo(f"{output}: {joint.n_visible} visible × {joint.n_hidden} hidden units")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgm_rbm.cli.files import load_model, new_output, unreadable
+from pgm_rbm.cli.graphs import read_graphml
 from pgm_rbm.cli.program import Force, RequestError, refusing
 from pgm_rbm.errors import ModelError
 from pgm_rbm.machine.files import replacing
@@ -87,8 +88,8 @@ def _to_arrays(rbm: RBM, output: Path) -> None:
     with refusing(str(output)):
         if set(rbm.units.values()) != {"binary"} or not rbm.is_pairwise:
             raise ModelError(
-                f"a {output.suffix} file holds weights and biases of binary units, and nothing that says more. Keep "
-                "the model file, or take rbm.parameters in Python."
+                f"a {output.suffix} file can hold weights and biases of binary units, and nothing else. Keep the "
+                "model file, or take rbm.parameters in Python."
             )
     arrays: dict[str, Any] = {name: getattr(rbm, name) for name in _ARRAYS}
     if rbm.mask is not None:
@@ -98,14 +99,9 @@ def _to_arrays(rbm: RBM, output: Path) -> None:
 
 
 def _from_graphml(source: Path) -> RBM:
-    import networkx as nx
-
     from pgm_rbm import RBM
 
-    try:
-        graph = nx.read_graphml(source, force_multigraph=False)
-    except (nx.NetworkXError, ValueError, KeyError, SyntaxError, OSError) as error:
-        raise RequestError(f"{source} is damaged or no GraphML ({error}).") from error
+    graph = read_graphml(source)
     with refusing(str(source)):
         return RBM.from_graph(graph)
 

@@ -12,7 +12,10 @@ from pgm_rbm.cli.program import Failed, RequestError, refusing
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where its files go; its own files are replaced.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Where its files go; files of an earlier demo are replaced."
+        ),
     ] = Path("demo-output"),
 ) -> None:
     """Derive, check, generate, train and show: the whole way in under a minute.

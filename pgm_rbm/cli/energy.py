@@ -46,7 +46,7 @@ HiddenLayers = Annotated[
     typer.Option(
         "--hidden",
         metavar="NAME:UNIT",
-        help="A hidden layer, such as h:gaussian or 'h:{-1, 0, 1}'; may be repeated. h:binary by default, none: no "
+        help="A hidden layer, such as h:gaussian or 'h:{-1, 0, 1}'; may be repeated. h:binary by default; none: no "
         "hidden layer.",
     ),
 ]
@@ -70,7 +70,7 @@ SymmetricParameters = Annotated[
     ),
 ]
 
-# What the library advises as arguments, as options.
+# Arguments, as the library's advice writes them, and the options of the same meaning.
 _OPTIONS = (
     (re.compile(r"parameters=\{'(\w+)': \(\)\}"), r"--parameter \1:"),
     (re.compile(r"parameters=\{'(\w+)': \(\.\.\.\)\}"), r"--parameter \1:LAYER,LAYER"),
@@ -84,7 +84,7 @@ _OPTIONS = (
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Turn the library's refusals into requests that were wrong, arguments in them into options."""
+    """Raise the library's refusals as `RequestError`, with options in place of the arguments they name."""
     try:
         yield
     except ValueError as error:
@@ -102,10 +102,10 @@ def energy_from(
     parameters: list[str] | None = None,
     symmetric: list[str] | None = None,
 ) -> Energy:
-    """The energy that the options describe.
+    """Return the energy that the options describe.
 
     Raises:
-        RequestError: the text, a layer or a parameter's axes cannot be read, or layers are named and no text uses them.
+        RequestError: the text, a layer or a parameter's axes cannot be read, or layers are named that no text uses.
     """
     from symbolic import Energy, energies
 
@@ -130,7 +130,7 @@ def energy_from(
                 symmetric=symmetric or [],
             )
         if given or parameters or symmetric:
-            raise RequestError("--given, --parameter and --symmetric are for an ENERGY of your own. Give its text too.")
+            raise RequestError("--given, --parameter and --symmetric are for your own ENERGY. Give its text too.")
         if [list(layer) for layer in layers[:2]] != [["v"], ["h"]]:
             raise RequestError("layers other than v and h need an ENERGY that uses them. Give its text too.")
         return energies.pairwise(layers[0]["v"], layers[1]["h"])

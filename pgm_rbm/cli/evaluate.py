@@ -8,21 +8,10 @@ from typing import Annotated
 
 import typer
 
-from pgm_rbm.cli.bars import counting
-from pgm_rbm.cli.files import (
-    ARRAY_ENDINGS,
-    ArrayName,
-    DataFile,
-    Threshold,
-    load_model,
-    new_output,
-    read_rows,
-    require_one_visible_layer,
-    states,
-    write_array,
-)
+from pgm_rbm.cli.data_files import ArrayName, DataFile, Threshold, read_rows, states
+from pgm_rbm.cli.files import ARRAY_ENDINGS, load_model, new_output, require_one_visible_layer, write_array
 from pgm_rbm.cli.graphs import MemoryLimit, TimeLimit, given_limits
-from pgm_rbm.cli.program import Force, Limit, ModelFile, Quiet, Threads, refusing
+from pgm_rbm.cli.program import Force, Limit, ModelFile, Quiet, Threads, counting, refusing
 
 
 def evaluate(

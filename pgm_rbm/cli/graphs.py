@@ -1,4 +1,4 @@
-"""Graphs as files, and what is observed in them."""
+"""Graphs as files, and the states of their nodes that a person observed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,21 @@ import typer
 from pgm_rbm.cli.program import RequestError, pairs, refusing, whole_number
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from pgm_rbm.graph.model import GraphModel
 
-__all__ = ["Given", "MemoryLimit", "ModelOrGraph", "TimeLimit", "evidence", "given_limits", "load_graph", "once"]
+__all__ = [
+    "Given",
+    "MemoryLimit",
+    "ModelOrGraph",
+    "TimeLimit",
+    "evidence",
+    "given_limits",
+    "load_graph",
+    "once",
+    "read_graphml",
+]
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -29,7 +41,7 @@ Given = Annotated[
     typer.Option(
         "--given",
         metavar="NODE=STATE",
-        help="Of a graph: a node whose state is known; repeat for more. ln Z is then summed over the others.",
+        help="A node of a graph whose state is known; may be repeated. ln Z then sums over the states of the others.",
     ),
 ]
 MemoryLimit = Annotated[
@@ -42,30 +54,39 @@ TimeLimit = Annotated[
 ]
 
 
+def read_graphml(path: Path) -> nx.Graph:
+    """Return the graph in a .graphml file.
+
+    Raises:
+        RequestError: there is no such file, or it cannot be read.
+    """
+    import networkx as nx
+
+    if not path.exists():
+        raise RequestError(f"there is no file {path}.")
+    try:
+        return nx.read_graphml(path, force_multigraph=False)
+    except (nx.NetworkXError, ValueError, KeyError, SyntaxError, OSError) as error:
+        raise RequestError(f"{path} is damaged or not GraphML ({error}).") from error
+
+
 def load_graph(path: Path) -> GraphModel | None:
-    """The graph in a .graphml file; None for a file with another ending, which is a model file.
+    """Return the model in a .graphml file; None for a file with another ending, which is a model file.
 
     Raises:
         RequestError: there is no such file, or it cannot be read.
     """
     if path.suffix.lower() != ".graphml":
         return None
-    import networkx as nx
-
     from pgm_rbm.graph.model import GraphModel
 
-    if not path.exists():
-        raise RequestError(f"there is no file {path}.")
-    try:
-        graph = nx.read_graphml(path, force_multigraph=False)
-    except (nx.NetworkXError, ValueError, KeyError, SyntaxError, OSError) as error:
-        raise RequestError(f"{path} is damaged or no GraphML ({error}).") from error
+    graph = read_graphml(path)
     with refusing(str(path)):
         return GraphModel(graph)
 
 
 def evidence(given: list[str] | None, graph: GraphModel | None) -> dict[Any, Any]:
-    """What ``--given`` says of a graph.
+    """Return the states of nodes that ``--given`` fixes.
 
     Raises:
         RequestError: there is no graph, the text has another form, or a node is given twice.
@@ -76,10 +97,10 @@ def evidence(given: list[str] | None, graph: GraphModel | None) -> dict[Any, Any
 
 
 def once(given: list[tuple[Key, Value]]) -> dict[Key, Value]:
-    """What ``--given`` says, as a mapping.
+    """Return the pairs of ``--given`` as a mapping.
 
     Raises:
-        RequestError: it says two different things of one unit.
+        RequestError: two pairs give one unit different values.
     """
     found: dict[Key, Value] = {}
     for unit, value in given:
@@ -89,7 +110,7 @@ def once(given: list[tuple[Key, Value]]) -> dict[Key, Value]:
 
 
 def given_limits(memory_limit: int | None, time_limit: float | None) -> dict[str, Any]:
-    """The limits that were set, by the names that the library gives them."""
+    """Return the limits that were set, by the library's names for them."""
     limits = {"memory_limit": memory_limit, "time_limit": time_limit}
     return {name: value for name, value in limits.items() if value is not None}
 

@@ -26,7 +26,7 @@ def lecture(
     energy: EnergyText = None,
     by: Annotated[
         str | None,
-        typer.Option(metavar="PARAMETER", help="Only the gradient by this; the whole lesson by default."),
+        typer.Option(metavar="PARAMETER", help="Write only the gradient by this; the whole lesson by default."),
     ] = None,
     visible: VisibleLayers = None,
     hidden: HiddenLayers = None,

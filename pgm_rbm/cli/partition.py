@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from pgm_rbm.cli.bars import counting
 from pgm_rbm.cli.files import load_model
 from pgm_rbm.cli.graphs import Given, MemoryLimit, ModelOrGraph, TimeLimit, evidence, given_limits, load_graph
-from pgm_rbm.cli.program import Limit, Quiet, RequestError, Threads, refusing
+from pgm_rbm.cli.program import Limit, Quiet, RequestError, Threads, counting, refusing
+from pgm_rbm.partition.result import Method
 
 
 def partition(
     model: ModelOrGraph,
     method: Annotated[
-        str,
+        Method,
         typer.Option(metavar="METHOD", help="How to find it: auto, enumeration of the smaller layer, or elimination."),
     ] = "auto",
     given: Given = None,

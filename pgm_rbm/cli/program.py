@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pgm_rbm.machine.progress import Progress, is_watched, showing
 from symbolic.errors import SymbolicError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RequestError",
     "Threads",
     "as_options",
+    "counting",
     "note",
     "number",
     "pairs",
@@ -42,21 +44,26 @@ class Failed(Exception):
 
 
 def note(message: str) -> None:
-    """Tell the person something that is not a result: a line on standard error."""
+    """Print a line that is not a result, on standard error."""
     typer.echo(message, err=True)
 
 
 def number(value: float) -> str:
-    """A measure for people to read: four decimals, or six digits where it is large."""
+    """Return a measure for people to read: with four decimals, or with six digits where it is large."""
     return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"
+
+
+def counting(what: str, quiet: bool = False) -> AbstractContextManager[Progress | None]:
+    """Return a context that yields the function to call with (done, in all), for a bar; None where nobody watches."""
+    return showing(is_watched() and not quiet, what)
 
 
 @contextmanager
 def refusing(argument: str = "") -> Iterator[None]:
-    """Turn the library's refusals of bad input into requests that were wrong.
+    """Raise the library's refusals of bad input as `RequestError`.
 
     Args:
-        argument: the option or file that is refused, set before the message.
+        argument: the option or file that is refused; it begins the message.
     """
     try:
         yield
@@ -65,7 +72,7 @@ def refusing(argument: str = "") -> Iterator[None]:
         raise RequestError(f"{argument}: {message}" if argument else message) from error
 
 
-# Arguments of the library, as its messages name them, that commands have options for, and what else they advise.
+# Arguments and advice of the library's messages, and the options of the same meaning.
 _SPOKEN = (
     (r", or None for [^.]*(?=\. Got)", ""),
     (r"\bsample\(n, method=.gibbs.\)", "pgm-rbm sample"),
@@ -78,20 +85,20 @@ _SPOKEN = (
 
 
 def as_options(message: str) -> str:
-    """What the library says of its arguments, said of the options of the same meaning."""
+    """Return a message of the library with options in place of the arguments that it names."""
     for pattern, spoken in _SPOKEN:
         message = re.sub(pattern, spoken, message)
     return message
 
 
 class Program(TyperGroup):
-    """The program as a whole; a person's mistake ends it with one line that says ``error:``."""
+    """The program as a whole; a mistake of the user ends it with one line that begins with ``error:``."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            # Typer ends the program without a word on some versions.
+            # Some versions of Typer end the program without a word.
             raise typer.Abort from None
 
     def main(
@@ -115,7 +122,7 @@ class Program(TyperGroup):
 
 
 def _status_of(error: BaseException) -> int | None:
-    """Say what went wrong and give the exit status; None for what nobody foresaw."""
+    """Print what went wrong and return the exit status; None for an error that nobody foresaw."""
     match error:
         case RequestError():
             return _fail(str(error), 2)
@@ -152,7 +159,7 @@ def _with_hint(error: Any) -> str:
 
 
 class EnergyCommand(TyperCommand):
-    """A command that takes the text of an energy, which often starts with a minus sign as options do."""
+    """A command that takes the text of an energy, which may start with a minus sign, as options do."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         energies = [one for one in args if one.startswith("-") and any(sign in one for sign in "([* ")]
@@ -162,25 +169,26 @@ class EnergyCommand(TyperCommand):
 
 
 def whole_number(text: str) -> int:
-    """A whole number, also written as a power such as 2**28.
+    """Return a whole number, which may be written as a power such as 2**28.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: the text is not a whole number.
     """
     base, power, exponent = text.partition("**")
     try:
+        # A larger power would be no limit at all, and might take long to compute.
         if power and 0 <= int(exponent) <= 4096:
             return int(base) ** int(exponent)
         return int(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no whole number.") from None
+        raise typer.BadParameter(f"{text!r} is not a whole number.") from None
 
 
 def pairs(texts: Sequence[str], option: str, form: str) -> list[tuple[str, str]]:
-    """``name=value`` texts taken apart.
+    """Return ``name=value`` texts as pairs.
 
     Args:
-        texts: as they were given.
+        texts: the values of the option.
         option: the option's name, for the message.
         form: an example of the right form, for the message.
 

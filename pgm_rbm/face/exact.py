@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from pgm_rbm.exact.enumeration.fisher import FisherInformation
     from pgm_rbm.exact.enumeration.most_probable import MostProbable
     from pgm_rbm.exact.tractability import Tractability
-    from pgm_rbm.partition.result import LogPartition
+    from pgm_rbm.partition.result import LogPartition, Method
     from pgm_rbm.sampling.gibbs import Given
 
-__all__ = ["ExactAnswers", "Moments"]
+__all__ = ["ExactAnswers", "Moments", "Of"]
+
+Of = Literal["joint", "v", "h"]
+"""What a question is asked of: both layers, or one with the other summed out."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class ExactAnswers(Layered):
 
     def log_partition(
         self,
-        method: str = "auto",
+        method: Method = "auto",
         *,
         limit: int | None = None,
         memory_limit: float | None = None,
@@ -185,7 +188,7 @@ class ExactAnswers(Layered):
 
     def entropy(
         self,
-        of: str = "joint",
+        of: Of = "joint",
         *,
         limit: int | None = None,
         threads: int | None = None,
@@ -233,7 +236,7 @@ class ExactAnswers(Layered):
     def most_probable(
         self,
         given: Given | None = None,
-        of: str = "joint",
+        of: Of = "joint",
         *,
         limit: int | None = None,
         threads: int | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -214,7 +214,7 @@ class Layered:
         given: Given | None = None,
         seed: int | None = None,
         *,
-        method: str = "gibbs",
+        method: Literal["gibbs", "exact"] = "gibbs",
         limit: int | None = None,
         threads: int | None = None,
         progress: bool | Progress | None = None,

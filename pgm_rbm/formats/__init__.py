@@ -1,1 +1,1 @@
-"""Files that models are written to and read from."""
+"""Model files: how models are written and read."""

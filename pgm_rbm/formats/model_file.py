@@ -1,8 +1,8 @@
 """Model files: safetensors with a versioned JSON header, written whole or not at all.
 
-The arrays lie in the file as safetensors lays them out, so any reader of that format can open them. The model's own
-data is one JSON text under the metadata key ``pgm_rbm``: ``{"version": 2, "kind": "rbm", "sha256": …, …}``, the hash
-being of the arrays' bytes. Nothing in the file is ever run.
+The file is a safetensors file, so any reader of that format can open its arrays. The model's own
+data is one JSON text under the metadata key ``pgm_rbm``: ``{"version": 2, "kind": "rbm", "sha256": …, …}``; the hash
+is over the arrays' bytes. Nothing in the file is ever run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KEY = "pgm_rbm"
 
 
 class ModelFileError(ValueError):
-    """A file is no model file that can be read: it is damaged, of another kind, or from a later version."""
+    """A file cannot be read as a model file: it is damaged, of another kind, or from a later version."""
 
 
 def write(
@@ -39,10 +39,10 @@ def write(
     """Write a model file, whole or not at all.
 
     Args:
-        path: where to; its folder exists.
+        path: the file; its folder exists.
         kind: what the file holds, such as ``"rbm"``.
         header: data that JSON can hold.
-        arrays: by name.
+        arrays: the arrays by name.
 
     Raises:
         OSError: the file cannot be written; the message names it.
@@ -55,15 +55,15 @@ def write(
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """The header and the arrays of a model file.
+    """Return the header and the arrays of a model file.
 
     Args:
         path: the file.
-        kind: what it must hold.
+        kind: what the file must hold.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ModelFileError: it is damaged, something else, or of a version that this library does not know.
+        ModelFileError: it is damaged, not a model file, of another kind, or of an unknown version.
     """
     path = Path(path)
     if not path.exists():
@@ -76,11 +76,11 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelFileError(
-            f"{path} is damaged or no model file: {error}. Use a file that RBM.save has written."
+            f"{path} is damaged or not a model file: {error}. Use a file that RBM.save has written."
         ) from error
     if _KEY not in metadata:
         raise ModelFileError(
-            f"{path} holds arrays, but no model of this library: its metadata has no {_KEY!r}. "
+            f"{path} holds arrays and not a model of this library: its metadata lack {_KEY!r}. "
             f"Use RBM.from_parameters to make a model from arrays."
         )
     try:
@@ -96,7 +96,7 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     if found != kind:
         raise ModelFileError(f"{path} holds a model of kind {found!r}; this reads {kind!r}.")
     if header.pop("sha256", None) != _digest(arrays):
-        raise ModelFileError(f"{path} is damaged: its arrays are not the ones that were written. Use another copy.")
+        raise ModelFileError(f"{path} is damaged: its arrays differ from those that were written. Use another copy.")
     return header, arrays
 
 

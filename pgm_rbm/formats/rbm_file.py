@@ -1,4 +1,4 @@
-"""A model and its training as a model file and back: energy, parameters, mask, history, and where training stands.
+"""RBMs and their training in model files: energy, parameters, mask, history, and the state of training.
 
 The pairwise energy is named by the units of its layers. Any other is written as text, which `Energy.parse` reads;
 nothing in a file is ever run.
@@ -58,7 +58,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Model, Training]:
         if "training" in header:
             training.state = unpack(header["training"], _within(arrays, "training."), model)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise model_file.ModelFileError(f"{path} is damaged: its parts do not fit ({error}).") from error
+        raise model_file.ModelFileError(f"{path} is damaged: its parts do not fit together ({error}).") from error
     return model, training
 
 
@@ -70,7 +70,7 @@ def _model(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
         units = header["layers"]["v"], header["layers"]["h"]
         return from_arrays(w, a, b, units, header["seed"], arrays.get("mask"), w.dtype, header["target"])
     if any(array.dtype != dtype for array in parameters.values()):
-        raise ValueError("its parameters have several dtypes")
+        raise ValueError("its parameters differ in dtype")
     from pgm_rbm.model.of_energy import of_energy
     from symbolic.language.as_data import energy_from_data
 

@@ -38,7 +38,7 @@ class GraphArrays(NamedTuple):
 
 
 def arrays_from_graph(graph: nx.Graph) -> GraphArrays:
-    """Read a bipartite networkx graph as the arrays of an RBM.
+    """Return a bipartite networkx graph as the arrays of an RBM.
 
     Args:
         graph: any bipartite networkx graph, a :class:`GraphModel` included. The edge attribute ``weight`` and the

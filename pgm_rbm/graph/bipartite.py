@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from pgm_rbm.errors import ModelError, NotBipartiteError
-from pgm_rbm.exact.elimination.of_model import PairwiseArrays
+from pgm_rbm.exact.elimination.of_arrays import PairwiseArrays
 
 __all__ = ["bipartition", "pairwise_arrays", "require_simple", "two_sides"]
 

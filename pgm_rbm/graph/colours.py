@@ -10,7 +10,7 @@ __all__ = ["colour_classes"]
 
 
 def colour_classes(graph: nx.Graph) -> list[list[Hashable]]:
-    """Divide the nodes into classes that hold no edge, so that a class can be resampled at once.
+    """Return the nodes in classes that hold no edge, so that a class can be resampled at once.
 
     A bipartite graph gets at most two classes; other graphs get few, though not always the fewest: those of fewest
     neighbours are coloured last (Matula and Beck, "Smallest-last ordering and clustering and graph coloring

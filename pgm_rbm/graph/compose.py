@@ -18,7 +18,7 @@ __all__ = ["compose"]
 
 
 def compose(first: Any, second: Any, *more: Any) -> GraphModel:
-    """The product of models: p(x) is proportional to the product of all their potentials.
+    """Return the product of models: p(x) is proportional to the product of all their potentials.
 
     Variables of one name are one variable, whose values count with what their units weigh of themselves once. Biases
     and couplings add, factors are all kept (a second one of

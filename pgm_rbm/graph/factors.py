@@ -78,7 +78,7 @@ def _assemble(graph: nx.Graph, held: list[tuple[Hashable, FactorAxis]]) -> list[
 
 
 def factor_key(name: str, scope: Sequence[Hashable]) -> str:
-    """The attribute that holds a factor's axes.
+    """Return the attribute that holds a factor's axes.
 
     The scope is part of it so that factors of one name live side by side unless they are over the same variables.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgm_rbm.errors import ModelError
-from pgm_rbm.exact.elimination.of_any_model import arrays_of
+from pgm_rbm.exact.elimination.of_model import arrays_of
 from pgm_rbm.graph.live import RBMGraph
 from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.model.model import Model

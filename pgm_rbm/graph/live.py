@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pgm_rbm.errors import ModelError
 from pgm_rbm.exact.elimination.network import Network
-from pgm_rbm.exact.elimination.of_model import Node, PairwiseArrays
+from pgm_rbm.exact.elimination.of_arrays import Node, PairwiseArrays
 from pgm_rbm.graph.factors import Factor
 from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.model.variables import finite_number, has_labels, kind_of
@@ -50,7 +50,7 @@ class _Attributes(Mapping[str, Any]):
         if not shape:
             value = finite_number(value, name)
         elif np.shape(value) != shape or not np.isfinite(value).all():
-            raise ModelError(f"{name} must be {shape[0]} finite numbers, one a label. Got {value!r}.")
+            raise ModelError(f"{name} must be {shape[0]} finite numbers, one per label. Got {value!r}.")
         self._target[self._index] = value
 
     def __iter__(self) -> Iterator[str]:
@@ -120,7 +120,7 @@ class _Row(Mapping[Node, _Attributes]):
         return mask[:, self._index] if self._side else mask[self._index]
 
     def _attributes(self, other: int) -> _Attributes:
-        """Those of the edge to this unit of the other side; labels have factors in place of a weight."""
+        """Return those of the edge to a unit of the other side; labels have factors in place of a weight."""
         place = (other, self._index) if self._side else (self._index, other)
         key = None if any(self._arrays.labels) else "weight"
         return _Attributes(_NO_ATTRIBUTES, key, self._arrays.weights, place)
@@ -201,7 +201,7 @@ class RBMGraph(GraphModel):
     them. Nodes and edges cannot be added or removed; :meth:`copy` gives an ordinary GraphModel that can be changed.
 
     Where the values of a layer are labels, such as those of "potts(3)", a pair of units has a number for each label;
-    :attr:`factors` shows these, a table a pair, in place of weights.
+    :attr:`factors` shows these, a table per pair, in place of weights.
 
     Without arrays, ``RBMGraph()`` is an empty GraphModel, which networkx needs for its own views.
 
@@ -229,7 +229,7 @@ class RBMGraph(GraphModel):
         hidden_units: str = "binary",
         mask: ArrayLike | None = None,
     ) -> RBMGraph:
-        """The graph of an RBM with these parameters.
+        """Return the graph of an RBM with these parameters.
 
         Args:
             weights: shape (n_visible, n_hidden). NumPy arrays are shared with the graph.
@@ -284,7 +284,7 @@ class RBMGraph(GraphModel):
         return super().network(evidence) if self.arrays is None else self.arrays.network().given(evidence)
 
     def copy(self, as_view: bool = False) -> GraphModel:
-        """An ordinary :class:`GraphModel` with the present values, or with ``as_view=True`` a read-only view."""
+        """Return an ordinary :class:`GraphModel` with the present values, or with ``as_view=True`` a read-only view."""
         if as_view:
             return super().copy(as_view=True)
         model = GraphModel()
@@ -297,7 +297,7 @@ class RBMGraph(GraphModel):
         return model
 
     def size(self, weight: str | None = None) -> int | float:
-        """Number of edges, or with ``weight="weight"`` the sum of their weights."""
+        """Return the number of edges, or with ``weight="weight"`` the sum of their weights."""
         if weight is None and self.arrays is not None:
             mask = self.arrays.mask
             return math.prod(self.arrays.counts) if mask is None else int(np.count_nonzero(mask))
@@ -306,6 +306,6 @@ class RBMGraph(GraphModel):
 
 
 def _labels(layer: str, units: str) -> tuple[int, ...]:
-    """The axis of labels that a layer's parameters have besides that of its units, if they have one."""
+    """Return the axis of labels that a layer's parameters have besides that of its units, if they have one."""
     attributes = {"units": units}
     return (len(kind_of(f"the {layer} layer", attributes).values),) if has_labels(layer, attributes) else ()

@@ -23,7 +23,7 @@ from pgm_rbm.graph.potentials import PotentialGraph, recode
 from pgm_rbm.graph.queries import MostProbableAssignment
 from pgm_rbm.machine.budget import Budget
 from pgm_rbm.machine.progress import Progress
-from pgm_rbm.partition.result import LogPartition
+from pgm_rbm.partition.result import LogPartition, Method
 
 if TYPE_CHECKING:
     from symbolic import Energy
@@ -49,11 +49,9 @@ class GraphModel(PotentialGraph):
     ``progress`` is a function called with (work done, work in all), or True for a bar with the time left on standard
     error. Exact answers share their errors, all raised before any table is computed but the last:
 
-    - IntractableError, EnumerationLimitError: the model is too dense for a limit. The message tells memory and time,
-      how to raise the limit, and what to do instead.
+    - IntractableError, EnumerationLimitError: a limit is too low. The message tells what it takes and what to do.
     - UnknownVariableError, ValueOutsideDomainError: the evidence does not fit the model.
     - NoFiniteDomainError, ModelError: values cannot be listed, an attribute is not valid, or energies overflow.
-    - ValueError: a limit is not a positive number.
     - ImpossibleEvidenceError: no assignment that agrees with the evidence has a positive potential.
 
     Example:
@@ -148,12 +146,8 @@ class GraphModel(PotentialGraph):
     def log_tables(self) -> list[LogTable]:
         """Return the model as a product of tables, in logs: exp of their sum at x is μ(x) exp(−E(x)).
 
-        Returns:
-            (scope, log_table) pairs for what single variables contribute where it is not zero, for the couplings that
-            are not zero and for the factors; axes run over :meth:`domain`.
-
-        Raises:
-            NoFiniteDomainError, ModelError: values cannot be listed, an attribute is not valid, or energies overflow.
+        They are (scope, log_table) pairs for what single variables contribute where it is not zero, for the couplings
+        that are not zero and for the factors; axes run over :meth:`domain`. Errors are those that exact answers share.
         """
         return self.network().log_tables
 
@@ -163,13 +157,11 @@ class GraphModel(PotentialGraph):
         What units weigh of themselves stands beside it: p(x) = μ(x) exp(−E(x)) / Z.
 
         Args:
-            assignment: variable -> value for every variable, where values may be arrays that broadcast
-                together; or an array of shape (..., number of variables) with columns in the order of
-                :attr:`variables`.
+            assignment: variable -> value for every variable, where values may be arrays that broadcast together; or an
+                array of shape (..., number of variables) with columns in the order of :attr:`variables`.
 
         Returns:
-            A float for one assignment, else an array with one energy for each; ``inf`` where a potential is
-            zero.
+            A float for one assignment, else an array with an energy per assignment; ``inf`` where a potential is zero.
 
         Raises:
             UnknownVariableError: a variable is missing or foreign.
@@ -181,7 +173,7 @@ class GraphModel(PotentialGraph):
         self,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        method: str = "auto",
+        method: Method = "auto",
         memory_limit: float | None = None,
         time_limit: float | None = None,
         threads: int | None = None,
@@ -256,9 +248,8 @@ class GraphModel(PotentialGraph):
             joint: return one table over all the variables instead of a marginal for each.
 
         Returns:
-            For one variable, an array over its domain in the order of :meth:`domain`. For several, a
-            dictionary variable -> such an array; with ``joint=True`` one array with an axis for each
-            variable, in the order asked.
+            For one variable, an array over its domain in the order of :meth:`domain`. For several, a dictionary
+            variable -> such an array; with ``joint=True`` one array with an axis per variable, in the order asked.
         """
         budget = Budget.of(memory_limit=memory_limit, time_limit=time_limit, progress=progress)
         return queries.query(self.network(evidence), variables, joint, budget)
@@ -376,7 +367,7 @@ class GraphModel(PotentialGraph):
         n: int,
         evidence: Mapping[Hashable, Any] | None = None,
         *,
-        method: str = "exact",
+        method: Literal["exact", "gibbs"] = "exact",
         steps: int | None = None,
         seed: int | None = None,
         memory_limit: float | None = None,

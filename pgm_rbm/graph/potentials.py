@@ -54,7 +54,7 @@ class PotentialGraph(nx.Graph):
         return read_factors(self)
 
     def units(self, name: Hashable) -> str:
-        """The unit type of a variable, such as "binary", "spin", "binomial(3)" or "categorical".
+        """Return the unit type of a variable, such as "binary", "spin", "binomial(3)" or "categorical".
 
         Raises:
             UnknownVariableError: the model has no such variable.
@@ -63,11 +63,11 @@ class PotentialGraph(nx.Graph):
         return str(self._node[name].get("units", "binary"))
 
     def domain(self, name: Hashable) -> NDArray[Any]:
-        """The values of a variable, in the order in which tables and marginals list them. Read-only.
+        """Return the values of a variable, in the order in which tables and marginals list them. Read-only.
 
         Returns:
             Such as ``[0, 1]`` for binary, ``[-1, 1]`` for spin, ``[0, ..., k-1]`` for labels; of type int64, or float64
-            where some are no whole numbers.
+            where some are not whole numbers.
 
         Raises:
             UnknownVariableError: the model has no such variable.
@@ -78,7 +78,7 @@ class PotentialGraph(nx.Graph):
         return kind_of(name, self._node[name]).domain
 
     def bias(self, name: Hashable) -> float | FloatArray:
-        """The bias of a variable: a number, or an array of shape (k,) where its values are labels."""
+        """Return the bias of a variable: a number, or an array of shape (k,) where its values are labels."""
         require_known((name,), self._node, "name")
         return read_bias(name, self._node[name], self._node[name].get("bias"))
 
@@ -122,7 +122,7 @@ class PotentialGraph(nx.Graph):
         self.add_node(name, **attributes)
 
     def add_coupling(self, u: Hashable, v: Hashable, weight: float) -> None:
-        """Couple two variables by the term -weight * x_u * x_v of the energy.
+        """Add the term −w x_u x_v to the energy of two variables.
 
         A second coupling of the same pair adds to the first, as potentials multiply.
 
@@ -198,7 +198,7 @@ class PotentialGraph(nx.Graph):
                     self.add_edge(member, other)
 
     def unused_factor_name(self, wanted: str, scope: Sequence[Hashable]) -> str:
-        """``wanted``, or ``wanted (2)``, ``wanted (3)``, ... if a factor over the same variables has it."""
+        """Return ``wanted``, or ``wanted (2)``, ``wanted (3)``, ... if a factor over the same variables has it."""
         name, number = wanted, 1
         while self._holds(factor_key(name, scope), scope):
             number += 1

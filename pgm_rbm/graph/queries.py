@@ -79,11 +79,9 @@ def pair_marginals(
 
 def most_probable(network: Network, budget: Budget) -> MostProbableAssignment:
     """Return the most probable assignment given the evidence; errors as for `GraphModel.most_probable`."""
-    states, log_z = answers.most_probable(network, budget)
+    states, log_probability, cost = answers.most_probable(network, budget)
     assignment = {name: variable.kind.domain[states[name]].item() for name, variable in network.variables.items()}
-    cost = float(network.energy([np.asarray(states[name], np.intp) for name in network.names]))
-    log_weight = network.log_measure(states) - cost
-    return MostProbableAssignment(assignment, min(0.0, log_weight - log_z), cost)
+    return MostProbableAssignment(assignment, log_probability, cost)
 
 
 def _distinct(network: Network, variables: Any) -> list[Hashable]:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pgm_rbm.errors import ModelError
 from pgm_rbm.graph.model import GraphModel
 from pgm_rbm.model.variables import CATEGORICAL, Kind, kind_of
+from symbolic.units import lookup
 
 try:
     from pgmpy.factors.discrete import DiscreteFactor
@@ -36,7 +37,7 @@ __all__ = ["from_pgmpy", "pgmpy_names", "to_pgmpy"]
 
 
 def pgmpy_names(variables: Iterable[Hashable]) -> dict[Hashable, str]:
-    """The string that stands for each variable in pgmpy, which needs strings; see the module for the rule.
+    """Return the string that stands for each variable in pgmpy, which needs strings; see the module for the rule.
 
     Example:
         >>> pgmpy_names(["y", ("v", 0), 3])
@@ -58,13 +59,13 @@ def pgmpy_names(variables: Iterable[Hashable]) -> dict[Hashable, str]:
 
 
 def to_pgmpy(model: GraphModel) -> DiscreteMarkovNetwork:
-    """The model as a pgmpy ``DiscreteMarkovNetwork`` with the same distribution.
+    """Return the model as a pgmpy ``DiscreteMarkovNetwork`` with the same distribution.
 
     Args:
         model: a :class:`GraphModel`, an RBM's graph included, of variables with finitely many values.
 
     Returns:
-        A network with one factor a variable, one a coupling and one a factor of the model. Each table's largest entry
+        A network with a factor per variable, coupling and factor of the model. Each table's largest entry
         is 1. ``network.graph`` holds "log_constant", "names" (pgmpy name -> name here) and "units".
 
     Raises:
@@ -113,7 +114,7 @@ def from_pgmpy(
     names: Mapping[str, Hashable] | None = None,
     log_constant: float | None = None,
 ) -> GraphModel:
-    """A pgmpy model as a :class:`GraphModel` with the same distribution.
+    """Return a pgmpy model as a :class:`GraphModel` with the same distribution.
 
     Two states named 0 and 1 become a binary variable, -1 and 1 a spin, any others a categorical variable that keeps
     the names as labels, unless ``foreign.graph["units"]`` says otherwise. Where factors list the states of a variable
@@ -188,7 +189,7 @@ def from_pgmpy(
 
 
 def _is_factor_node(foreign: Any, node: Any) -> bool:
-    """Whether a node of a factor graph stands for a factor: pgmpy uses the factor itself, or a label for it."""
+    """Return whether a node of a factor graph stands for a factor: pgmpy uses the factor itself, or a label for it."""
     return isinstance(foreign, FactorGraph) and (isinstance(node, DiscreteFactor) or foreign.degree(node) > 0)
 
 
@@ -198,17 +199,15 @@ def _state_names(model: GraphModel, name: Hashable) -> list[Hashable]:
 
 
 def _units_without_measure(model: GraphModel, name: Hashable) -> str:
-    """Units of the same values that weigh nothing of themselves, since what these do is in a table of its own."""
+    """Return units of the same values without a measure, since their measure goes out as a table of its own."""
     kind = kind_of(name, model.nodes[name])
     if not kind.log_measure:
         return model.units(name)
-    from symbolic.units import lookup
-
     return "{" + ", ".join(map(str, lookup(model.units(name)).states)) + "}"
 
 
 def _tables(model: GraphModel) -> list[tuple[tuple[Hashable, ...], NDArray[np.float64]]]:
-    """The model's tables, with one for every variable, since pgmpy learns a variable's states from its factors."""
+    """Return the model's tables, one at least per variable, since pgmpy learns a variable's states from its factors."""
     tables = model.log_tables()
     alone = {scope[0] for scope, _ in tables if len(scope) == 1}
     bare = [((name,), np.zeros(len(model.domain(name)))) for name in model if name not in alone]

@@ -31,10 +31,12 @@ from pgm_rbm.model.states import data_rows
 __all__ = ["DEFAULT_LIMIT", "CDBias", "contrastive_divergence_bias"]
 
 DEFAULT_LIMIT = 2**22
-"""Pairs (v, h) that are gone through without asking."""
+"""Pairs (v, h) that are gone through where no limit is given: 0.25 s on one core (12×10 units, 2026-12)."""
 
 Floats = npt.NDArray[np.float64]
+# Pairs whose energy is found at once: 6 MB of states at 12×10 units, which stay in a cache.
 _PAIRS = 2**15
+# Pairs of a trial: 0.1 ms of energies, a thousand times what a clock resolves.
 _TRIAL = 1024
 # The probabilities of h given v and of v given h.
 _BYTES_PER_PAIR = 16

@@ -53,6 +53,47 @@ def fit(
     heard = _checked_run(run, training)
     settings = (training.state.settings if run.resume and training.state else Settings()).changed(**changes)
     _require_trainable(model, settings)
+    averages, judge = _checked_cost(model, rows, held_out, settings, run, budget)
+    if not run.resume or training.state is None:
+        seed = model.seed if run.seed is None else resolve_seed(run.seed)
+        training.state = TrainingState(settings, seed, len(rows))
+        training.history = History()
+    training.state.go_on(settings, len(rows))
+    with ExitStack() as stack:
+        progress = stack.enter_context(progress_bar()) if run.progress is True else run.progress or None
+        records = train(
+            model,
+            rows,
+            training.state,
+            run.epochs,
+            judge,
+            expectations=averages,
+            budget=_without_limit(budget),
+            progress=progress,
+        )
+        for record in records:
+            training.history.append(record)
+            if run.save is not None:
+                run.save()
+            answers = [callback(record) for callback in heard]
+            if any(answer is True for answer in answers):
+                break
+
+
+def _checked_cost(
+    model: Model,
+    rows: npt.NDArray[Any],
+    held_out: npt.NDArray[Any] | None,
+    settings: Settings,
+    run: Run,
+    budget: Budget,
+) -> tuple[Callable[[], Phase], Monitor]:
+    """What finds the averages under the model in an exact step, and the monitor; all within the budget.
+
+    Raises:
+        EnumerationLimitError: an exact method is asked of a model too large for it, or for too many steps.
+        DivergentError: the model has no Z.
+    """
     exact, natural = settings.algorithm == "exact", isinstance(settings.optimiser, NaturalGradient)
     steps = run.epochs * -(-len(rows) // min(settings.batch_size, len(rows))) if exact else 0
     way = choice.way_to_averages(model, steps, budget) if exact else None
@@ -65,43 +106,24 @@ def fit(
         measured_exactly = judge.kind == "exact" and (exact or run.monitor == "exact")
         require_time(
             model,
-            steps=steps if way is None or way.name == "enumeration" else 0,
+            steps=steps if isinstance(way, choice.Enumeration) else 0,
             measures=run.epochs if measured_exactly else 0,
             natural=natural,
             budget=budget,
         )
-    if not run.resume or training.state is None:
-        seed = model.seed if run.seed is None else resolve_seed(run.seed)
-        training.state = TrainingState(settings, seed, len(rows))
-        training.history = History()
-    training.state.go_on(settings, len(rows))
-    # That every step is within the budget has been found out above.
-    allowed = replace(budget, configurations=MOST_CONFIGURATIONS, progress=None)
-    every_pair = model.mask is None
 
-    def expectations() -> Phase:
-        assert way is not None
-        return way.expectations(allowed, every_pair=every_pair).phase
+    def averages() -> Phase:
+        if isinstance(way, choice.Enumeration):
+            return way.expectations(_without_limit(budget)).phase
+        # Chosen anew at each step, as weights that were zero may not stay so.
+        return choice.expectations(model, replace(budget, progress=None), every_pair=model.mask is None).phase
 
-    with ExitStack() as stack:
-        progress = stack.enter_context(progress_bar()) if run.progress is True else run.progress or None
-        records = train(
-            model,
-            rows,
-            training.state,
-            run.epochs,
-            judge,
-            expectations=expectations,
-            budget=allowed,
-            progress=progress,
-        )
-        for record in records:
-            training.history.append(record)
-            if run.save is not None:
-                run.save()
-            answers = [callback(record) for callback in heard]
-            if any(answer is True for answer in answers):
-                break
+    return averages, judge
+
+
+def _without_limit(budget: Budget) -> Budget:
+    """The budget of steps that have been found to be within ``budget``, all together."""
+    return replace(budget, configurations=MOST_CONFIGURATIONS, progress=None)
 
 
 def _checked_run(run: Run, training: Training) -> list[Callable[[EpochRecord], Any]]:

@@ -25,9 +25,13 @@ from pgm_rbm.model.model import Model
 __all__ = ["EXACT_WORK", "Monitor", "pseudo_log_likelihood"]
 
 EXACT_WORK = {"numba": 2**34, "numpy": 2**31}
-"""By the kernels' target, configurations times weights up to which ``"auto"`` measures exactly: about a second."""
+"""By the kernels' target, configurations times weights up to which ``"auto"`` measures exactly: a second on one slow
+core. One core of a Xeon does 2^37 and 2^30 of them a second (784×18, 2026-12)."""
 
+# Rows that the pseudo-likelihood is measured on at most: 0.07 s at 784×500, with a standard error of 0.6 nats on −546
+# (2-core Xeon, 2026-12).
 _PSEUDO_ROWS = 2048
+# Hidden configurations times rows times units that the exact measure of a deep model may go through: 0.3 s on one core.
 _POSTERIOR_WORK = 2**26
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -37,6 +37,9 @@ _RATE_OF_ADAM = 0.01
 class Settings:
     """How to train. The command line's options are made from these fields.
 
+    A field's metadata hold the option's ``help``; its names as ``options``, where they are not the field's own; the
+    ``least`` value of a whole number; and, where a field is ``made_of`` arguments of `changed`, their types and help.
+
     Attributes:
         algorithm: see `Algorithm`.
         k: Gibbs sweeps per step, for CD and PCD.
@@ -53,19 +56,31 @@ class Settings:
         default="pcd",
         metadata={"help": "Persistent chains (pcd, by default), chains from the data (cd), or enumeration (exact)."},
     )
-    k: int = field(default=1, metadata={"help": "Gibbs sweeps per step; 1.", "options": ("-k", "--sweeps")})
+    k: int = field(default=1, metadata={"help": "Gibbs sweeps per step; 1.", "options": ("-k", "--sweeps"), "least": 1})
     batch_size: int = field(
-        default=100, metadata={"help": "Rows per step; 100.", "options": ("--batch-size", "--batch")}
+        default=100, metadata={"help": "Rows per step; 100.", "options": ("--batch-size", "--batch"), "least": 1}
     )
     learning_rate: float = field(default=0.1, metadata={"help": "Step length; 0.1, or 0.01 with adam."})
-    optimiser: Optimiser = field(default_factory=SGD)
+    optimiser: Optimiser = field(
+        default_factory=SGD,
+        metadata={
+            "made_of": {
+                "optimizer": (OptimizerName, "sgd by default; natural goes with --algorithm exact and small models."),
+                "momentum": (float, "Of sgd; 0."),
+            }
+        },
+    )
     weight_decay: float = field(default=0.0, metadata={"help": "λ of the penalty λ/2 Σ w²; 0."})
     n_chains: int | None = field(
         default=None,
-        metadata={"help": "Persistent chains; as many as a batch has rows.", "options": ("--chains", "--n-chains")},
+        metadata={
+            "help": "Persistent chains; as many as a batch has rows.",
+            "options": ("--chains", "--n-chains"),
+            "least": 1,
+        },
     )
     data_sweeps: int = field(
-        default=10, metadata={"help": "Gibbs sweeps over several hidden layers given each row; 10."}
+        default=10, metadata={"help": "Gibbs sweeps over several hidden layers given each row; 10.", "least": 1}
     )
     shuffle: bool = field(
         default=True, metadata={"help": "Take the rows in a new random order each epoch (by default), or as they are."}
@@ -80,9 +95,10 @@ class Settings:
                 f"optimizer='natural' goes with algorithm='exact', whose gradient it turns. Got algorithm="
                 f"{self.algorithm!r}."
             )
-        for name in ("k", "batch_size", "data_sweeps", "n_chains"):
-            if name != "n_chains" or self.n_chains is not None:
-                require_whole(name, getattr(self, name))
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if "least" in one.metadata and (value is not None or one.default is not None):
+                require_whole(one.name, value, one.metadata["least"])
         for name, number in (("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)):
             if not is_number(number):
                 raise TypeError(f"{name} must be a number. Got {number!r}.")
@@ -186,7 +202,10 @@ class Run:
     epochs: int = 10
     seed: int | None = None
     resume: bool = False
-    monitor: MonitorKind = "auto"
+    monitor: MonitorKind = field(
+        default="auto",
+        metadata={"help": "What is measured each epoch; auto (by default): the exact mean ln p where that is quick."},
+    )
     callbacks: Callable[[EpochRecord], Any] | list[Callable[[EpochRecord], Any]] | None = None
     progress: bool | StepProgress = False
     save: Callable[[], None] | None = None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Progress", "progress_bar", "showing"]
+__all__ = ["Progress", "is_watched", "progress_bar", "showing"]
 
 Progress = Callable[[int, int], None]
 """Called with (parts done, parts in all) as work goes on; parts take about as long as each other."""
+
+
+def is_watched() -> bool:
+    """Return whether standard error is a terminal, where a person sees a bar move."""
+    return sys.stderr.isatty()
 
 
 @contextmanager

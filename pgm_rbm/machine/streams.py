@@ -14,6 +14,9 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from symbolic.codegen.runtime.numpy import uniform
+from symbolic.codegen.runtime.streams import row_streams
+
 __all__ = ["Purpose", "derive_key", "generator", "resolve_seed", "uniforms"]
 
 _MASK = 0xFFFFFFFFFFFFFFFF
@@ -73,7 +76,4 @@ def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generato
 def uniforms(key: int, first_row: int, rows: int, units: int) -> npt.NDArray[np.float64]:
     """Numbers between 0 and 1, shape (rows, units), each a function of the key, of ``first_row`` plus its row, and of
     its unit: the ones that a generated sampler draws with."""
-    from symbolic.codegen.runtime.numpy import uniform
-    from symbolic.codegen.runtime.streams import row_streams
-
     return np.asarray(uniform(row_streams(key, first_row, rows), units, np.float64))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.model.domains import states_of
+from symbolic.codegen.build import ready_made
 from symbolic.codegen.kernels import Kernels
 from symbolic.units import axis_length
 
@@ -23,6 +24,7 @@ __all__ = [
     "Kernels",
     "Parameters",
     "Phase",
+    "Target",
     "dtype_of",
     "layer_axes",
     "layer_sizes",
@@ -36,6 +38,9 @@ FloatArray = npt.NDArray[np.floating[Any]]
 Parameters = Mapping[str, FloatArray]
 Phase = dict[str, FloatArray]
 
+Target = Literal["numba", "numpy"]
+"""What runs the generated kernels."""
+
 
 @cache
 def pairwise_kernels(visible: str = "binary", hidden: str = "binary", target: str = "numba") -> Kernels:
@@ -48,8 +53,6 @@ def pairwise_kernels(visible: str = "binary", hidden: str = "binary", target: st
     Raises:
         ValueError: there is no such unit or target; the message lists those there are.
     """
-    from symbolic.codegen.build import ready_made
-
     return ready_made("pairwise", visible=visible, hidden=hidden, target=target)
 
 

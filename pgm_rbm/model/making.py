@@ -12,17 +12,17 @@ import numpy.typing as npt
 from pgm_rbm.errors import NotPairwiseError
 from pgm_rbm.machine.streams import resolve_seed
 from pgm_rbm.model.checks import checked_dtype, checked_parameters
-from pgm_rbm.model.convergence import convergence_of
+from pgm_rbm.model.domains import is_bounded
 from pgm_rbm.model.draw import require_drawable
 from pgm_rbm.model.kernels import Kernels
 from pgm_rbm.model.layout import Layout
-from pgm_rbm.model.model import Model, symmetric_parameters
+from pgm_rbm.model.model import Conditions, Model, symmetric_parameters
 from pgm_rbm.model.parameters import checked_arrays, first_parameters
 
 if TYPE_CHECKING:
     from symbolic.language.energy import Energy
 
-__all__ = ["assign", "assign_one", "made", "masked", "named"]
+__all__ = ["assign", "assign_one", "conditions_of", "made", "masked", "named"]
 
 
 def made(
@@ -41,7 +41,7 @@ def made(
         DivergentError: the model has no Z.
     """
     layout, own_seed, own_dtype = Layout(kernels, sizes), resolve_seed(seed), checked_dtype(dtype)
-    conditions = convergence_of(layout, energy)
+    conditions = conditions_of(layout, energy)
     if parameters is None:
         arrays = first_parameters(layout, own_seed, own_dtype, energy, conditions)
     else:
@@ -52,6 +52,19 @@ def made(
         model.require_z()
     require_drawable(layout)
     return model
+
+
+def conditions_of(layout: Layout, energy: Energy | None) -> Conditions | None:
+    """Return what must hold for a model to have a Z; None where it has one whatever the parameters.
+
+    Raises:
+        DivergentError: the energy has a Z for no parameters, or for none that couple some of its layers.
+    """
+    if all(map(is_bounded, layout.kernels.layers.values())):
+        return None
+    from pgm_rbm.model.convergence import convergence_of
+
+    return convergence_of(layout, energy)
 
 
 def masked(model: Model, mask: npt.ArrayLike | None) -> Model:

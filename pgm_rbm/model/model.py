@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import NotPairwiseError
-from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, dtype_of
+from pgm_rbm.model.kernels import FloatArray, Kernels, Parameters, Target, dtype_of
 from pgm_rbm.model.layout import Layout
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ class Conditions(Protocol):
 
     def require(self, parameters: Parameters) -> None:
         """Raise DivergentError where there is no Z with these parameters."""
+        ...
+
+    def turn(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Give weights the sign that they must have."""
         ...
 
     def project(self, parameters: Mapping[str, FloatArray]) -> None:
@@ -73,14 +77,15 @@ class Model:
         }
         return Model(self.layout, raised)
 
-    def with_parameters(self, parameters: Parameters) -> Model:
-        """Return the model with other arrays of the same shapes."""
-        return replace(self, parameters=dict(parameters))
-
     @property
     def kernels(self) -> Kernels:
         """The generated kernels."""
         return self.layout.kernels
+
+    @property
+    def target(self) -> Target:
+        """What runs the kernels."""
+        return "numpy" if self.kernels.target == "numpy" else "numba"
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from pgm_rbm.errors import DivergentError, ModelError
 from pgm_rbm.machine.streams import Purpose, generator
 from pgm_rbm.model.checks import checked_parameters
-from pgm_rbm.model.convergence import Convergence, starting_values
 from pgm_rbm.model.kernels import FloatArray, Kernels, layer_axes, parameter_shapes
 from pgm_rbm.model.layout import Layout
-from pgm_rbm.model.model import symmetric_parameters
+from pgm_rbm.model.model import Conditions, symmetric_parameters
 from symbolic.units import axis_length
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def checked_symmetry(name: str, array: FloatArray) -> None:
 
 
 def first_parameters(
-    layout: Layout, seed: int, dtype: npt.DTypeLike, energy: Energy | None, conditions: Convergence | None
+    layout: Layout, seed: int, dtype: npt.DTypeLike, energy: Energy | None, conditions: Conditions | None
 ) -> dict[str, FloatArray]:
     """Parameters to start training from: small normal weights, other parameters as `convergence.starting_values` has
     them.
@@ -170,7 +169,11 @@ def first_parameters(
         DivergentError: no such model has a Z.
     """
     pairwise = energy is None
-    start = dict[str, float]() if pairwise and conditions is None else starting_values(layout, energy)
+    start: dict[str, float] = {}
+    if not pairwise or conditions is not None:
+        from pgm_rbm.model.convergence import starting_values
+
+        start = starting_values(layout, energy)
     symmetric = frozenset() if energy is None else symmetric_parameters(energy)
     found: dict[str, FloatArray] = {}
     for place, (name, shape) in enumerate(parameter_shapes(layout.kernels, layout.sizes).items()):
@@ -196,7 +199,7 @@ def small_weights(
     return drawn.astype(dtype)
 
 
-def _shrunk(conditions: Convergence, parameters: dict[str, FloatArray]) -> None:
+def _shrunk(conditions: Conditions, parameters: dict[str, FloatArray]) -> None:
     """Give weights the sign that they must have, and make them smaller until the model exists."""
     weights = [value for value in parameters.values() if value.ndim > 1]
     conditions.turn(parameters)

@@ -25,10 +25,14 @@ __all__ = ["Verdict", "sign_on_cone"]
 
 Floats = npt.NDArray[np.float64]
 
-_MOST_PARTS = 2000
-_WORK = 2e7
+# Of 240 random forms near the boundary on 4 to 20 rays, 200 steps of descent and 100 projections leave none unsettled,
+# in 0.3 s; 50 and 25 leave one, in 2.5 s, since more of them are branched on (2-core Xeon, 2026-12).
 _DESCENT = 200
 _PROJECTIONS = 100
+# Parts that a form is branched into at most, and their number times n³. 200 parts settled all of 300 such forms on up
+# to 40 rays, 20 all but one (2026-12); ten times as many take some seconds.
+_MOST_PARTS = 2000
+_WORK = 2e7
 # Projections end inside the cone of definite forms, where the lowest eigenvalue is this.
 _INSIDE = 1e-3
 # What two rays that exclude each other count together, in units of what they do alone: no mixture of them is of use.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pgm_rbm.errors import ModelError, NoFiniteDomainError, UnknownVariableError
 from pgm_rbm.model import domains
 from symbolic.errors import EnergyError
+from symbolic.units import is_own, lookup
 
 __all__ = [
     "CATEGORICAL",
@@ -75,7 +76,7 @@ class Kind:
 
 
 def canonical(name: Hashable, units: Any) -> str:
-    """The name by which the table of units knows these units; "categorical" stays as it is.
+    """Return the name by which the table of units knows these units; "categorical" stays as it is.
 
     Raises:
         ModelError: there are no such units.
@@ -84,11 +85,9 @@ def canonical(name: Hashable, units: Any) -> str:
 
 
 def _named(name: Hashable, units: Any) -> tuple[str, bool]:
-    """The canonical name of units, and whether their values are labels or directions."""
+    """Return the canonical name of units, and whether their values are labels or directions."""
     if isinstance(units, str) and units in _KNOWN:
         return _KNOWN[units]
-    from symbolic.units import is_own, lookup
-
     try:
         canonical_name = lookup(units).name
     except EnergyError as error:
@@ -100,7 +99,7 @@ def _named(name: Hashable, units: Any) -> tuple[str, bool]:
 
 
 def kind_of(name: Hashable, attributes: Mapping[str, Any]) -> Kind:
-    """What a variable with these attributes can be.
+    """Return what values a variable with these attributes has.
 
     Raises:
         NoFiniteDomainError: its values cannot be listed.
@@ -132,12 +131,12 @@ def _finite(units: str) -> Kind:
 
 
 def has_labels(name: Hashable, attributes: Mapping[str, Any]) -> bool:
-    """Whether a variable's values are no numbers to calculate with, but labels or directions."""
+    """Return whether a variable's values are labels or directions, which are not numbers to calculate with."""
     return _named(name, attributes.get("units", "binary"))[1]
 
 
 def same_kind(name: Hashable, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two sets of attributes describe variables that can be the same one."""
+    """Return whether two sets of attributes describe variables that can be the same one."""
     units = [canonical(name, one.get("units", "binary")) for one in (first, second)]
     if units[0] == units[1] != CATEGORICAL:
         return True
@@ -147,7 +146,7 @@ def same_kind(name: Hashable, first: Mapping[str, Any], second: Mapping[str, Any
 
 
 def read_states(name: Hashable, states: Any) -> dict[str, Any]:
-    """The attributes ``states`` and, where labels are given, ``labels`` of a categorical variable.
+    """Return the attributes ``states`` and, where labels are given, ``labels`` of a categorical variable.
 
     Raises:
         ModelError: they are neither a number nor a sequence of different labels.
@@ -166,7 +165,7 @@ def read_states(name: Hashable, states: Any) -> dict[str, Any]:
 
 
 def read_bias(name: Hashable, attributes: Mapping[str, Any], bias: Any) -> float | FloatArray:
-    """A bias, checked: a number, or of a variable with labels an array with a number for each; zero for None.
+    """Return a checked bias: a number, or where values are labels an array with a number per label; zero for None.
 
     Raises:
         ModelError: it is something else.
@@ -185,10 +184,10 @@ def read_bias(name: Hashable, attributes: Mapping[str, Any], bias: Any) -> float
 
 
 def finite_number(value: Any, what: str) -> float:
-    """A finite number as a float.
+    """Return a finite number as a float.
 
     Raises:
-        ModelError: it is none.
+        ModelError: it is not one.
     """
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["LogPartition"]
+__all__ = ["LogPartition", "Method"]
+
+Method = Literal["auto", "enumeration", "elimination"]
+"""How ln Z is found."""
 
 
 class LogPartition(float):

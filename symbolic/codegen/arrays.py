@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from symbolic.codegen.runtime.array_api import fine_uniforms, moved, namespace, repeated, uniforms
+from symbolic.codegen.runtime.numpy import fine_uniform
+from symbolic.codegen.runtime.streams import row_streams
+from symbolic.codegen.runtime.sums import unit_streams
 from symbolic.errors import ArgumentError
 
 __all__ = ["ForeignArrays", "NumpyArrays"]
@@ -63,7 +67,7 @@ class NumpyArrays:
         """The weights given, if they go with ``like``.
 
         Raises:
-            ArgumentError: they are no array of its dtype, or there is not one a row.
+            ArgumentError: they are not an array of its dtype, or there is not one per row.
         """
         if not isinstance(row_weights, np.ndarray) or row_weights.dtype != like.dtype:
             got = getattr(row_weights, "dtype", type(row_weights).__name__)
@@ -95,11 +99,9 @@ class ForeignArrays:
         """Refuse what the kernels cannot take.
 
         Raises:
-            ArgumentError: one is no array of a library that follows the standard, or not of the common dtype, float32
-                or float64; or two libraries or two devices are mixed.
+            ArgumentError: one is not an array of a library that follows the standard, or not of the common dtype,
+                float32 or float64; or two libraries or two devices are mixed.
         """
-        from symbolic.codegen.runtime.array_api import namespace
-
         first = next(iter(arrays), "")
         for name, array in arrays.items():
             try:
@@ -127,15 +129,13 @@ class ForeignArrays:
 
     def filled(self, rows: int, value: float, like: Any) -> Any:
         """``rows`` equal numbers in the library, dtype and device of ``like``."""
-        from symbolic.codegen.runtime.array_api import repeated
-
         return repeated(value, (rows,), like)
 
     def weights(self, row_weights: Any, rows: int, like: Any) -> Any:
         """The weights given, if they go with ``like``.
 
         Raises:
-            ArgumentError: as :meth:`check`; or there is not one a row.
+            ArgumentError: as :meth:`check`; or there is not one per row.
         """
         self.check({"the states": like, "row_weights": row_weights})
         _check_rows("row_weights", row_weights, (rows,))
@@ -153,36 +153,27 @@ class ForeignArrays:
             fine: ``"fine_"`` for numbers of float64 in any case.
             one_by_one: whether the units are drawn one after the other, each from streams of its own.
         """
-        from symbolic.codegen.runtime import array_api
-        from symbolic.codegen.runtime.numpy import fine_uniform
-        from symbolic.codegen.runtime.streams import row_streams
-        from symbolic.codegen.runtime.sums import unit_streams
-
         if hasattr(rng, "shape") and not isinstance(rng, np.integer):
             self.check({"the states": like, "rng": rng})
             _check_rows("rng", rng, (rows, units))
             return {f"{fine}uniform": rng}
         key, first = key_of(rng), row_number(first_row, rows)
         if not fine:
-            return {"uniform": array_api.uniforms(key, first, (rows, units), like)}
+            return {"uniform": uniforms(key, first, (rows, units), like)}
         if not one_by_one:
-            return {"fine_uniform": array_api.fine_uniforms(key, first, (rows, units), like)}
+            return {"fine_uniform": fine_uniforms(key, first, (rows, units), like)}
         streams = row_streams(key, first, rows)
         columns = [fine_uniform(unit_streams(streams, unit), 1) for unit in range(units)]
         numbers = np.concatenate([np.empty((rows, 0)), *columns], axis=1)
-        return {"fine_uniform": array_api._moved(numbers, like)}
+        return {"fine_uniform": moved(numbers, like)}
 
     def joined(self, parts: list[Any]) -> Any:
         """One array of the parts' rows."""
-        from symbolic.codegen.runtime.array_api import namespace
-
         xp = namespace(parts[0])
         return xp.concat(parts) if hasattr(xp, "concat") else xp.concatenate(parts)
 
     def reshaped(self, array: Any, shape: tuple[int, ...]) -> Any:
         """The array in another shape."""
-        from symbolic.codegen.runtime.array_api import namespace
-
         return namespace(array).reshape(array, shape)
 
     def result(self, value: Any) -> Any:
@@ -196,7 +187,7 @@ def _kind(array: Any) -> str:
 
 def _check_rows(name: str, array: Any, shape: tuple[int, ...]) -> None:
     if tuple(array.shape) != shape:
-        what = "one a row" if len(shape) == 1 else "one number a unit"
+        what = "one per row" if len(shape) == 1 else "one number per unit"
         raise ArgumentError(f"{name} must have shape {shape}, {what}. Got {tuple(array.shape)}.")
 
 
@@ -219,7 +210,7 @@ def row_number(first_row: int, rows: int) -> int:
     """The number of the first of ``rows`` rows.
 
     Raises:
-        ArgumentError: it is no whole number, or the rows' numbers do not fit into 64 bits.
+        ArgumentError: it is not a whole number, or the rows' numbers do not fit into 64 bits.
     """
     if isinstance(first_row, bool) or not isinstance(first_row, (int, np.integer)):
         raise ArgumentError(f"first_row must be a whole number. Got {first_row!r}.")

@@ -7,7 +7,9 @@ name and moved into place: a process sees all of a file or none of it, and sever
 *recipe* file beside the modules says which module an energy given by name leads to; its own name carries the
 hash of all sources of this package, and with it the module can be loaded without deriving anything.
 
-Numba keeps its machine code in ``__pycache__`` beside the modules; where that is damaged, it is compiled again.
+Numba keeps its machine code in ``__pycache__`` beside the modules; where that is damaged, it is compiled again. The
+machine code of loops that are written by hand lies in the folder ``loops``
+(:mod:`~symbolic.codegen.machine_code`).
 
 The folder is, in this order: what the environment variable ``PGM_RBM_CACHE`` says; ``$XDG_CACHE_HOME/pgm-rbm``
 or ``~/.cache/pgm-rbm``; on macOS ``~/Library/Caches/pgm-rbm``; on Windows ``%LOCALAPPDATA%\\pgm-rbm\\cache``.
@@ -20,6 +22,7 @@ import ast
 import atexit
 import contextlib
 import hashlib
+import importlib
 import importlib.metadata
 import os
 import re
@@ -29,15 +32,17 @@ import tempfile
 import threading
 import types
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "OWN_LOOPS",
     "Contents",
     "Module",
+    "announce_compiling",
     "cache_folder",
     "clear",
     "contents",
@@ -47,8 +52,11 @@ __all__ = [
     "keep_recipe",
     "load",
     "load_afresh",
+    "say_that_it_compiles",
 ]
 
+OWN_LOOPS = "loops"
+"""The folder, inside the cache folder, of the machine code of loops that are written by hand."""
 _LENGTH = 20
 _lock = threading.RLock()
 _temporary: list[Path] = []
@@ -97,15 +105,31 @@ def load(path: Path) -> types.ModuleType:
         module = types.ModuleType(path.stem)
         module.__file__ = str(path)
         # Compiled from the text that was verified, not from bytecode that may lie about.
-        code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+        text = path.read_text(encoding="utf-8")
+        code = compile(text, str(path), "exec")
         # Numba looks modules up by name when it loads machine code.
         sys.modules[path.stem] = module
         try:
-            exec(code, module.__dict__)
+            with _machine_code_beside(text):
+                exec(code, module.__dict__)
         except BaseException:
             del sys.modules[path.stem]
             raise
         return module
+
+
+@contextlib.contextmanager
+def _machine_code_beside(text: str) -> Iterator[None]:
+    """Have Numba keep the machine code of a module beside it, whatever ``NUMBA_CACHE_DIR`` says."""
+    if "from numba import" not in text:
+        yield
+        return
+    config = importlib.import_module("numba").config  # Numba takes 0.3 s to import, and the module does so anyway.
+    before, config.CACHE_DIR = config.CACHE_DIR, ""
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
 
 
 def load_afresh(path: Path) -> types.ModuleType:
@@ -132,6 +156,36 @@ def keep_recipe(recipe: str, path: Path) -> None:
     _write(_recipe_name(recipe), path.name + "\n")
 
 
+# A person who waits for a compilation is told so
+
+
+def _tell_a_terminal(message: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(message + "\n")
+
+
+_tell: Callable[[str], None] = _tell_a_terminal
+_has_told = False
+
+
+def announce_compiling(tell: Callable[[str], None]) -> None:
+    """Choose who is told, in one sentence, when this process compiles for the first time.
+
+    Unless somebody is chosen, the sentence goes to standard error if that is a terminal, and nowhere else, so that
+    neither logs nor tests are disturbed. The command line always says it.
+    """
+    global _tell
+    _tell = tell
+
+
+def say_that_it_compiles() -> None:
+    """Say once per process that machine code is being compiled; called when that begins."""
+    global _has_told
+    if not _has_told:
+        _has_told = True
+        _tell(f"compiling machine code (once; it is kept in {cache_folder()}) ...")
+
+
 # What lies in the folder, for people
 
 
@@ -156,9 +210,16 @@ class Module:
 
 @dataclass(frozen=True)
 class Contents:
-    """What the folder holds: ``modules``, and the ``size`` in bytes of all files that are this package's own."""
+    """What the folder holds.
+
+    Attributes:
+        modules: the generated modules.
+        loops: the size of the machine code of loops written by hand, in bytes.
+        size: of all files that are this package's own, in bytes.
+    """
 
     modules: tuple[Module, ...]
+    loops: int
     size: int
 
 
@@ -180,7 +241,8 @@ def contents() -> Contents:
                 compiled - sizes[path],
             )
         )
-    return Contents(tuple(modules), sum(sizes.values()))
+    loops = sum(size for path, size in sizes.items() if _OWN_LOOP.fullmatch(path.name))
+    return Contents(tuple(modules), loops, sum(sizes.values()))
 
 
 def clear() -> tuple[list[tuple[Path, int]], list[tuple[Path, str]]]:
@@ -197,7 +259,7 @@ def clear() -> tuple[list[tuple[Path, int]], list[tuple[Path, str]]]:
             removed.append((path, size))
         except OSError as error:
             failed.append((path, error.strerror or str(error)))
-    for folder in (cache_folder() / "__pycache__", cache_folder()):
+    for folder in (*_loop_folders(), cache_folder() / OWN_LOOPS, cache_folder() / "__pycache__", cache_folder()):
         with contextlib.suppress(OSError):  # it is not there, or not empty
             folder.rmdir()
     return removed, failed
@@ -206,13 +268,24 @@ def clear() -> tuple[list[tuple[Path, int]], list[tuple[Path, str]]]:
 # <label>_<hash>.py or .recipe, and Numba's <module>.<function>-<line>.py<version>.nbi or .nbc.
 _MODULE = re.compile(rf"\w+_[0-9a-f]{{{_LENGTH}}}\.(py|recipe)")
 _MACHINE_CODE = re.compile(rf"\w+_[0-9a-f]{{{_LENGTH}}}\.\w+-\d+\.py\d+\w*(\.\d+)?\.nb[ic]")
+# And those of loops written by hand, of which the module's name carries no hash.
+_OWN_LOOP = re.compile(r"[a-z_]+\.\w+-\d+\.py\d+\w*(\.\d+)?\.nb[ic]")
+
+
+def _loop_folders() -> list[Path]:
+    """The folders that Numba makes for the loops of each folder of sources."""
+    try:
+        return sorted(path for path in (cache_folder() / OWN_LOOPS).iterdir() if path.is_dir())
+    except OSError:
+        return []
 
 
 def _own_files() -> list[Path]:
     """The files in the folder that this package wrote, going by their names."""
     folder = cache_folder()
     found = []
-    for place, pattern in ((folder, _MODULE), (folder / "__pycache__", _MACHINE_CODE)):
+    places = [(folder, _MODULE), (folder / "__pycache__", _MACHINE_CODE)]
+    for place, pattern in (*places, *((place, _OWN_LOOP) for place in _loop_folders())):
         try:
             paths = sorted(place.iterdir())
         except OSError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from sympy import Add, Expr, log
 
@@ -11,20 +10,18 @@ from symbolic.derivation import rules
 from symbolic.derivation.rules import Context, derivative, places_of_entry
 from symbolic.derivation.trace import Branch, Derivation, Trace
 from symbolic.language.binders import ConfigSum
+from symbolic.language.energy import Energy
 from symbolic.language.layers import Configuration
 from symbolic.language.parameters import Entry
 from symbolic.language.probability import Probability
 from symbolic.units import lookup
-
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
 
 __all__ = ["log_likelihood_gradient"]
 
 
 @lru_cache(maxsize=256)
 def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
-    """The derivation of ∂ ln p(v) / ∂ ``by``; its result is Term A − Term B."""
+    """Derive ∂ ln p(v) / ∂ ``by`` = Term A − Term B."""
     context = Context(energy.function)
     visible = tuple(Configuration(layer) for layer in energy.visible)
     subject = derivative(log(Probability(energy.function, visible, energy.function.inputs)), by)
@@ -39,7 +36,7 @@ def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
 
 
 def _term(name: str, subject: Expr, by: Entry, context: Context) -> Branch:
-    """∂ ln Σ e^{−E} / ∂θ = ⟨−∂E/∂θ⟩, for the sum over the hidden configurations (A) or over all (B)."""
+    """Derive ∂ ln Σ e^{−E} / ∂θ = ⟨−∂E/∂θ⟩, for the sum over the hidden configurations (A) or over all (B)."""
     trace = Trace(name, subject, context)
     if not subject.has(log):  # without hidden units ln p(v) starts with −E(v) itself
         return trace.apply(rules.differentiate_energy, conditions=places_of_entry(by)).branch()
@@ -57,6 +54,6 @@ def _term(name: str, subject: Expr, by: Entry, context: Context) -> Branch:
 
 
 def _terms(difference: Expr) -> tuple[Expr, Expr]:
-    """The two derivatives in ∂f − ∂ ln Z, without the sign of the second."""
+    """Return the two derivatives in ∂f − ∂ ln Z, without the sign of the second."""
     model = next(t for t in Add.make_args(difference) if t.could_extract_minus_sign() and t.has(log))
     return difference - model, -model

@@ -128,8 +128,7 @@ class Term:
 
     @property
     def parameter(self) -> tuple[Parameter, int] | None:
-        """The parameter whose entries have the sign of the weight, and whether it is the opposite one (−1); else
-        None."""
+        """The parameter whose entries have the sign of the weight (1) or the opposite one (−1); None where none has."""
         found, sign = None, 1
         for factor in Mul.make_args(self.weight):
             if factor.is_number:
@@ -141,7 +140,7 @@ class Term:
         return None if found is None else (found, sign)
 
     def shown(self) -> str:
-        """As people write it, whole."""
+        """Return the term as people write it, whole."""
         powers = []
         for part in self.parts:
             state = Configuration(part.coordinate.layer)[part.index]
@@ -179,8 +178,7 @@ class Growth:
         return tuple(term for term in self.terms if not term.is_curvature)
 
     def conditions(self, layer: Layer) -> tuple[Expr, ...]:
-        """What must be positive for a single unit's weights to have a finite sum given all others; the parameters
-        decide.
+        """Return what must be positive for one unit's weights to have a finite sum given all others; parameters decide.
 
         Raises:
             DivergentError: a unit's weights have it for no parameters.
@@ -196,7 +194,7 @@ class Growth:
 
 @lru_cache(maxsize=64)
 def growth(energy: Energy) -> Growth:
-    """What decides whether Z of an energy is finite."""
+    """Return the terms that decide whether Z of an energy is finite."""
     summed = energy.visible + energy.hidden
     order = {layer: place for place, layer in enumerate(summed)}
     open_ = {Configuration(layer): layer for layer in summed if not lookup(layer.unit).is_bounded}
@@ -252,7 +250,7 @@ def growth(energy: Energy) -> Growth:
 
 
 def _power(factor: Expr) -> tuple[str, int] | None:
-    """(side, exponent) of a power of one state or of a part of it; None for anything else."""
+    """Return (side, exponent) of a power of one state or of a part of it; None for anything else."""
     base, exponent = factor.as_base_exp()
     side = {pos: "pos", neg: "neg"}.get(type(base), "")
     if side:
@@ -263,7 +261,7 @@ def _power(factor: Expr) -> tuple[str, int] | None:
 
 
 def _parts(state: State, sides: dict[str, int], is_split: bool) -> list[Part]:
-    """A product of powers of one state: a power of it, or one for each part; pos(s) neg(s) is 0."""
+    """Return a product of powers of one state: a power of it, or one for each part; pos(s) neg(s) is 0."""
     total = sum(sides.values())
     named = [side for side in sides if side]
     if len(named) == 2:
@@ -279,7 +277,7 @@ def _is_square(factor: Expr) -> bool:
 
 
 def _holds_back(factors: list[Expr], open_: dict[Configuration, Layer]) -> bool:
-    """Whether a term with a square is never positive, and is zero where a state that multiplies it is: then −E is
+    """Return whether a term with a square is never positive, and zero where a state that multiplies it is: then −E is
     largest without it."""
     sign, can_vanish = 1, False
     for factor in factors:
@@ -299,7 +297,7 @@ def _holds_back(factors: list[Expr], open_: dict[Configuration, Layer]) -> bool:
 
 
 def _range(factor: Expr) -> tuple[float, float]:
-    """Between which numbers a function of one state lies; everywhere if that is not known."""
+    """Return between which numbers a function of one state lies; everywhere if that is not known."""
     unknown = -math.inf, math.inf
     base, exponent = factor.as_base_exp()
     if isinstance(base, (Indicator, nonzero)):

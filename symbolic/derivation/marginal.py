@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from sympy import Expr
 
@@ -18,6 +17,7 @@ from symbolic.derivation.separation import Separation, independent_layers, separ
 from symbolic.derivation.trace import Derivation, Trace
 from symbolic.errors import NotSeparableError, SymbolicError
 from symbolic.language.binders import ConfigSum, UnitSum
+from symbolic.language.energy import Energy
 from symbolic.language.expressions import exponential
 from symbolic.language.layers import Configuration, Layer, coordinate
 from symbolic.language.parameters import Entry
@@ -30,9 +30,6 @@ from symbolic.language.probability import (
     UnitProbability,
 )
 from symbolic.units import Finite, lookup
-
-if TYPE_CHECKING:
-    from symbolic.language.energy import Energy
 
 __all__ = ["conditional", "free_energy", "log_partition", "phase"]
 
@@ -53,7 +50,7 @@ def _summed(energy: Energy, kept: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
 
 def _conditions(energy: Energy, separation: Separation) -> tuple[Expr, ...]:
-    """What must be positive for the units' sums to be finite, in the index that names a unit of each layer."""
+    """Return what must be positive for the units' sums to be finite, in the index that names a unit of each layer."""
     found = (separation.conditions(energy.index_of[layer][0], layer) for layer in separation.layers)
     return tuple(itertools.chain.from_iterable(found))
 
@@ -63,13 +60,13 @@ def _has_few_states(layers: tuple[Layer, ...]) -> bool:
 
 
 def _is_listed(layer: Layer) -> bool:
-    """Whether a sum over one unit's states is written out state by state."""
+    """Return whether a sum over one unit's states is written out state by state."""
     return isinstance(lookup(layer.unit).domain, Finite)
 
 
 @lru_cache(maxsize=256)
 def free_energy(energy: Energy, kept: tuple[Layer, ...], method: str = CLOSED) -> Derivation:
-    """F = −ln Σ e^{−E} over the layers that are not kept.
+    """Derive F = −ln Σ e^{−E} over the layers that are not kept.
 
     Raises:
         NotSeparableError: the energy ties two units of these layers together.
@@ -96,14 +93,14 @@ def free_energy(energy: Energy, kept: tuple[Layer, ...], method: str = CLOSED) -
 
 
 def _sum_out(energy: Energy, trace: Trace, separation: Separation) -> None:
-    """From ln Σ e^{−E} over the separated layers to its closed form."""
+    """Lead from ln Σ e^{−E} over the separated layers to its closed form."""
     trace.apply(rules.recall_energy, rules.exp_product, rules.distribute, rules.log_product)
     trace.apply(rules.unit_log_partition, everywhere=True, conditions=_conditions(energy, separation))
 
 
 @lru_cache(maxsize=256)
 def conditional(energy: Energy, layer: Layer, method: str = CLOSED) -> Derivation:
-    """p(h_j | v), the distribution of one unit given every other layer, and its mean.
+    """Derive p(h_j | v), the distribution of one unit given every other layer, and its mean.
 
     Raises:
         NotSeparableError: the energy ties two units of the layer together, so they are not independent given the rest.
@@ -150,7 +147,7 @@ def _conditional(energy: Energy, layer: Layer) -> Derivation:
 
 
 def _single_site(energy: Energy, layer: Layer) -> Derivation:
-    """p(h_j | v, h_{∖j}) from the difference that one unit's state makes to the energy."""
+    """Derive p(h_j | v, h_{∖j}) from the difference that one unit's state makes to the energy."""
     function = energy.function
     state = energy.unit_state(layer)
     separation = single_out(function, state)
@@ -192,7 +189,7 @@ def _name_mean(mean: Trace, separation: Separation, layer: Layer, index: Expr, c
 
 @lru_cache(maxsize=256)
 def phase(energy: Energy, by: Entry, kept: tuple[Layer, ...]) -> Derivation:
-    """⟨−∂E/∂θ⟩ given the kept layers, as −∂F/∂θ: the statistic that both phases of learning average.
+    """Derive ⟨−∂E/∂θ⟩ given the kept layers, as −∂F/∂θ: the statistic that both phases of learning average.
 
     Raises:
         NotSeparableError, DivergentError: as :func:`free_energy`.
@@ -212,8 +209,7 @@ def phase(energy: Energy, by: Entry, kept: tuple[Layer, ...]) -> Derivation:
 
 
 def _recall_free_energy(energy: Energy, trace: Trace, free: Derivation) -> None:
-    """Put in the closed form; over many states in two steps, of which the second is about single units, as the checker
-    knows them."""
+    """Put in the closed form; over many states in two steps, the second about single units, which the checker knows."""
     summed = tuple(layer for layer in energy.visible + energy.hidden if Configuration(layer) not in free.subject.given)
     function, last = energy.function, free.steps[-1]
     if _has_few_states(summed):
@@ -232,7 +228,7 @@ def _recall_free_energy(energy: Energy, trace: Trace, free: Derivation) -> None:
 
 @lru_cache(maxsize=256)
 def log_partition(energy: Energy, method: str = AUTO) -> Derivation:
-    """ln Z with some layers summed in closed form and the configurations of the others summed as they are.
+    """Derive ln Z with some layers summed in closed form and the configurations of the others summed as they are.
 
     Raises:
         NotSeparableError, DivergentError: as :func:`free_energy`.
@@ -258,8 +254,9 @@ def log_partition(energy: Energy, method: str = AUTO) -> Derivation:
 
 
 def _necessary(energy: Energy, summed: tuple[Layer, ...]) -> tuple[Expr, ...]:
-    """What each unit with infinitely many states needs, whatever the rest does, for Z to be finite; of the layers that
-    are not summed in closed form, whose conditions come with that step.
+    """Return what units with infinitely many states need, whatever the rest does, for Z to be finite.
+
+    These are the conditions of layers that are not summed in closed form; those of the others come with that step.
 
     Raises:
         DivergentError: one of them has it for no parameters.
@@ -275,7 +272,7 @@ def _necessary(energy: Energy, summed: tuple[Layer, ...]) -> tuple[Expr, ...]:
 
 
 def _chosen(energy: Energy, method: str) -> tuple[Layer, ...]:
-    """The layers that are summed in closed form: as many as are independent given the rest, hidden ones first."""
+    """Return the layers to sum in closed form: as many as are independent given the rest, hidden ones first."""
     if method == ENUMERATION:
         return ()
     if method == CLOSED:

@@ -77,7 +77,7 @@ def _rule(id: str, name: str, hint: str) -> Callable[[Callable[[Any, Context], E
 
 
 def derivative(expression: Expr, by: Expr) -> Expr:
-    """∂ expression / ∂ by, not carried out."""
+    """Return ∂ expression / ∂ by, not carried out."""
     return Expr.__new__(Derivative, expression, Tuple(by, S.One))
 
 
@@ -402,7 +402,7 @@ def product_of_quotients(node: Expr, context: Context) -> Expr | None:
 
 
 def _quotient(above: Expr, below: Expr) -> Expr:
-    """``above / below``, which SymPy would search for logarithms and zeros in the exponent."""
+    """Return ``above / below``, which SymPy would search for logarithms and zeros in the exponent."""
     if not isinstance(above, exp) or not isinstance(below, UnitSum):
         return above / below
     factors = (above, Pow(below, S.NegativeOne, evaluate=False))

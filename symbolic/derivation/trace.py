@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sympy import Expr, exp
 from sympy.core.basic import Basic
@@ -13,12 +12,9 @@ from sympy.core.basic import Basic
 from symbolic.derivation.rules import CATALOGUE, Context, Rule
 from symbolic.errors import SymbolicError
 from symbolic.language.binders import IndexBinder
+from symbolic.language.energy import Energy
 from symbolic.language.expressions import exponential
-
-if TYPE_CHECKING:
-    from symbolic.check.verification import Verification
-    from symbolic.language.energy import Energy
-    from symbolic.lecture.document import Lecture
+from symbolic.verbs import DerivationVerbs
 
 __all__ = ["Branch", "Derivation", "Step", "Trace"]
 
@@ -72,7 +68,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Derivation:
+class Derivation(DerivationVerbs):
     """The answer to a question asked of an energy, with the steps that lead to it.
 
     Attributes:
@@ -132,64 +128,8 @@ class Derivation:
         """The mean of one unit. Only a conditional has it."""
         return self["mean"].result
 
-    def verify(self, sizes: Mapping[str, int] | None = None, points: int = 32, seed: int = 0) -> Verification:
-        """Check every step exactly, on the expressions that are printed, in a model of the given sizes.
-
-        Args:
-            sizes: units per layer of the first model, such as ``{"v": 2, "h": 3}``; by default small and different for
-                every layer. In a second model each size is odd where it was even, and even where it was odd.
-            points: at how many points per model, which are places of indices and states of free layers, lines are
-                compared at most; they are gone through where there are no more, and else drawn at random.
-            seed: of the random parameters and points.
-
-        Raises:
-            SymbolicError: ``sizes`` does not fit the energy or makes a model too large to sum over, or ``points`` is
-                no whole number from 1.
-        """
-        from symbolic.check.verification import verify
-
-        return verify(self, sizes=sizes, points=points, seed=seed)
-
-    def to_json(self) -> str:
-        """The derivation as JSON text; :meth:`from_json` reads it back."""
-        from symbolic.derivation.serialise import derivation_to_json
-
-        return derivation_to_json(self)
-
-    @staticmethod
-    def from_json(text: str) -> Derivation:
-        """The derivation in ``text``, which is data and never evaluated.
-
-        Raises:
-            SymbolicError: the text is not a derivation this version can read.
-        """
-        from symbolic.derivation.serialise import derivation_from_json
-
-        return derivation_from_json(text)
-
-    def latex(self) -> str:
-        """The derivation as aligned LaTeX, in the lecture's notation."""
-        from symbolic.notation import latex
-
-        return latex.derivation(self)
-
-    def text(self, *, ascii: bool = False, width: int = 100) -> str:
-        """The derivation for a terminal, in two-dimensional characters."""
-        from symbolic.notation import text
-
-        return text.derivation(self, ascii=ascii, width=width)
-
     def __str__(self) -> str:
         return self.text()
-
-    def _repr_latex_(self) -> str:
-        return self.latex()
-
-    def lecture(self) -> Lecture:
-        """This derivation as a lecture, ready to be written."""
-        from symbolic.lecture.lesson.lesson import lecture_of_derivation
-
-        return lecture_of_derivation(self)
 
 
 class Trace:
@@ -221,7 +161,7 @@ class Trace:
         return self
 
     def repeat(self, step: Step) -> Trace:
-        """A step that was made elsewhere, where its line stands in this one."""
+        """Return a step that was made elsewhere, where its line stands in this one."""
         after = _replaced(self.line, step.before, step.after)
         made = Step(step.rule, self.line, after, step.focus_before, step.focus_after, step.conditions)
         self.steps.append(made)
@@ -278,5 +218,5 @@ def _rewrite_under_binder(
 
 
 def _in_order_of(closed: IndexBinder, body: Basic, fresh: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The fresh indices in the order in which ``closed`` names them: by layer, as canonical binders do."""
+    """Return the fresh indices in the order in which ``closed`` names them: by layer, as canonical binders do."""
     return tuple(sorted(fresh, key=lambda index: [i.layer for i in closed.indices].index(index.layer)))

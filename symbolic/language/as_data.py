@@ -1,4 +1,4 @@
-"""An energy as data that JSON can hold, and back; nothing in it is ever run."""
+"""An energy as data that JSON can hold, and back; its formula is text that is parsed and never run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from symbolic.language.energy import Energy
+from symbolic.language.parse import parse_energy
 
 __all__ = ["energy_from_data", "energy_to_data"]
 
@@ -13,7 +14,7 @@ _ROLES = ("visible", "hidden", "given")
 
 
 def energy_to_data(energy: Energy) -> dict[str, Any]:
-    """An energy as data that JSON can hold.
+    """Return an energy as data that JSON can hold.
 
     Raises:
         ValueError: its text is not read back as the same energy.
@@ -32,14 +33,10 @@ def energy_to_data(energy: Energy) -> dict[str, Any]:
 
 
 def energy_from_data(data: Mapping[str, Any]) -> Energy:
-    """The energy that `energy_to_data` described.
+    """Return the energy that :func:`energy_to_data` described.
 
     Raises:
-        KeyError, TypeError, ValueError: something is missing or makes no energy.
+        KeyError, TypeError, ValueError: something is missing or does not make an energy.
     """
-    return Energy.parse(
-        data["text"],
-        **{role: data[role] for role in _ROLES},
-        parameters=data["parameters"],
-        symmetric=data["symmetric"],
-    )
+    sides = {role: data[role] for role in _ROLES}
+    return parse_energy(data["text"], **sides, parameters=data["parameters"], symmetric=data["symmetric"])

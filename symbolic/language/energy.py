@@ -1,4 +1,4 @@
-"""The energy: what a person writes once, and what everything else is asked of."""
+"""The energy: what a person writes once, and everything else is asked of. Here it is data and algebra."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import count as count_up
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sympy import Basic, Expr, I, Integer, Pow, Rational, Symbol, log, nan, oo, preorder_traversal, zoo
 
@@ -19,11 +19,7 @@ from symbolic.language.layers import Configuration, Coordinate, Index, Layer, St
 from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import EnergyFunction
 from symbolic.units.table import lookup
-
-if TYPE_CHECKING:
-    from symbolic.codegen.build import Kernels
-    from symbolic.derivation.trace import Derivation
-    from symbolic.lecture.document import Lecture
+from symbolic.verbs import EnergyVerbs
 
 __all__ = ["Energy"]
 
@@ -33,7 +29,7 @@ _GIVEN_INDICES = ("c", "o", "d")
 
 
 def _calculates_with(layer: Layer, expression: Basic) -> bool:
-    """Whether a state of the layer stands in the expression itself, and not in one of its coordinates."""
+    """Return whether a state of the layer stands in the expression itself, and not in one of its coordinates."""
     if isinstance(expression, Coordinate):
         return False
     if isinstance(expression, State):
@@ -48,7 +44,55 @@ _NO_ENERGY = {
 }
 
 
-def _check_that_states_keep_it_finite(expression: Expr) -> None:
+def _require_one_number(expression: Expr) -> None:
+    """Raise an error if the expression is infinite, undefined or imaginary as it stands, or leaves an index unbound."""
+    wrong = next((said for said, numbers in _NO_ENERGY.items() if expression.has(*numbers)), None)
+    if wrong:
+        raise EnergyError(
+            f"an energy is finite and real, and this one holds {wrong}: look for a division by zero, or for the "
+            "logarithm of zero or of a negative number."
+        )
+    unbound = sorted(s.name for s in expression.free_symbols if isinstance(s, Index))
+    if unbound:
+        raise EnergyError(
+            f"index {unbound[0]} is not bound: an energy is one number, so each index is summed over, as in "
+            f"Sum(..., {unbound[0]})."
+        )
+
+
+def _require_fit(layer: Layer, expression: Expr) -> None:
+    """Raise an error if the expression calculates with the layer's states, which are labels or vectors."""
+    unit = lookup(layer.unit)
+    if not (unit.is_categorical or unit.dimension > 1) or not _calculates_with(layer, expression):
+        return
+    what = f"compare them, as in indicator({layer.name}[i], s)"
+    if unit.dimension > 1:
+        what = f"name their components, as in {layer.name}[i, α]"
+    raise EnergyError(
+        f"the energy calculates with the states of layer {layer.name}, which are "
+        f"{'labels' if unit.is_categorical else 'vectors'} ({layer.unit} units); {what}."
+    )
+
+
+def _require_parameters_of(layers: tuple[Layer, ...], expression: Expr) -> None:
+    """Raise an error if a parameter shares its name, or has an axis over a layer that the energy does not have."""
+    names = [layer.name for layer in layers]
+    axes = axes_of(layers)
+    by_name: dict[str, Parameter] = {}
+    for parameter in expression.atoms(Parameter):
+        if parameter.name in names:
+            raise EnergyError(f"{parameter.name} names a layer and a parameter; rename one.")
+        for layer in parameter.layers:
+            if layer not in layers and layer.name not in axes:
+                raise EnergyError(
+                    f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible "
+                    "nor hidden."
+                )
+        if by_name.setdefault(parameter.name, parameter) != parameter:
+            raise EnergyError(f"two parameters are called {parameter.name}; rename one.")
+
+
+def _require_finite_states(expression: Expr) -> None:
     """Raise an error if units that can be listed have states in which the energy divides by zero or takes ln of 0."""
     for node in preorder_traversal(expression):
         if isinstance(node, Pow) and node.exp.could_extract_minus_sign():
@@ -71,11 +115,13 @@ def _check_that_states_keep_it_finite(expression: Expr) -> None:
                 )
 
 
+# How many states of a unit, and how many combinations of states, are tried for a division by zero. Energies that people
+# write divide by a state, or by a state plus a number, and the first few states tell.
 _MOST_STATES = 64
 
 
 def _some_states(layer: Layer) -> Iterator[Expr]:
-    """The first states of a layer's units, where they can be listed."""
+    """Return the first states of a layer's units, where they can be listed."""
     unit = lookup(layer.unit)
     if unit.is_finite:
         yield from (Rational(*Fraction(state).as_integer_ratio()) for state in unit.states)
@@ -83,7 +129,7 @@ def _some_states(layer: Layer) -> Iterator[Expr]:
         yield from map(Integer, itertools.count(unit.domain.first))
 
 
-class Energy:
+class Energy(EnergyVerbs):
     """An energy E over layers of units, with p(v, h) = e^{−E(v, h)} / Z.
 
     Args:
@@ -95,7 +141,7 @@ class Energy:
             conditional on them, and no sum runs over them.
 
     Raises:
-        EnergyError: the expression is none (text is for :meth:`parse`), is not finite and real, or leaves an index
+        EnergyError: the expression is not one (text is for :meth:`parse`), is not finite and real, or leaves an index
             unbound; or a layer is missing or listed twice, or two things share a name.
 
     >>> from symbolic import Energy, Layer, Parameter, Sum
@@ -127,41 +173,6 @@ class Energy:
         self.layers: Mapping[str, Layer] = MappingProxyType({x.name: x for x in self.function.layers})
         self.parameters: Mapping[str, Parameter] = MappingProxyType({p.name: p for p in self.function.parameters})
 
-    @classmethod
-    def parse(
-        cls,
-        text: str,
-        *,
-        visible: Mapping[str, str],
-        hidden: Mapping[str, str] | None = None,
-        given: Mapping[str, str] | None = None,
-        parameters: Mapping[str, Iterable[str]] | None = None,
-        symmetric: Iterable[str] = (),
-    ) -> Energy:
-        """The energy written in ``text``; the text is read by a parser and never evaluated as code.
-
-        Args:
-            text: such as ``"-sum(v[i]*w[i,j]*h[j], i, j) - sum(a[i]*v[i], i)"``; docs/derivations.md
-                has the grammar.
-            visible: the visible layers' names and units, such as ``{"v": "binary"}``.
-            hidden, given: likewise the hidden layers and those that are always clamped.
-            parameters: the layers of a parameter's axes, where the text alone leaves them open.
-            symmetric: the parameters with L[i,k] = L[k,i] and no diagonal.
-
-        Raises:
-            EnergySyntaxError: the text cannot be read; the message points at the place.
-        """
-        from symbolic.language.parse import parse_energy
-
-        return parse_energy(
-            text,
-            visible=visible,
-            hidden=hidden or {},
-            given=given or {},
-            parameters=parameters or {},
-            symmetric=symmetric,
-        )
-
     def _validate(self) -> None:
         layers = self.visible + self.hidden + self.given
         for layer in layers:
@@ -173,55 +184,21 @@ class Energy:
             raise EnergyError(f"layer {doubled[0]} is listed twice; a layer is visible, hidden or given, once.")
         if not self.visible:
             raise EnergyError("an energy needs at least one visible layer: visible=[v].")
-        expression = self.expression
-        wrong = next((said for said, numbers in _NO_ENERGY.items() if expression.has(*numbers)), None)
-        if wrong:
-            raise EnergyError(
-                f"an energy is finite and real, and this one holds {wrong}: look for a division by zero, or for the "
-                "logarithm of zero or of a negative number."
-            )
-        unbound = sorted(s.name for s in expression.free_symbols if isinstance(s, Index))
-        if unbound:
-            raise EnergyError(
-                f"index {unbound[0]} is not bound: an energy is one number, so each index is summed over, as in "
-                f"Sum(..., {unbound[0]})."
-            )
-        for configuration in expression.atoms(Configuration):
+        _require_one_number(self.expression)
+        for configuration in self.expression.atoms(Configuration):
             if configuration.layer not in layers:
                 raise EnergyError(
                     f"layer {configuration.layer.name} occurs in the energy; list it as visible or hidden."
                 )
         for layer in layers:
-            unit = lookup(layer.unit)
-            if (unit.is_categorical or unit.dimension > 1) and _calculates_with(layer, expression):
-                what = f"compare them, as in indicator({layer.name}[i], s)"
-                if unit.dimension > 1:
-                    what = f"name their components, as in {layer.name}[i, α]"
-                raise EnergyError(
-                    f"the energy calculates with the states of layer {layer.name}, which are "
-                    f"{'labels' if unit.is_categorical else 'vectors'} ({layer.unit} units); {what}."
-                )
-        axes = axes_of(layers)
-        for parameter in expression.atoms(Parameter):
-            if parameter.name in names:
-                raise EnergyError(f"{parameter.name} names a layer and a parameter; rename one.")
-            for layer in parameter.layers:
-                if layer not in layers and layer.name not in axes:
-                    raise EnergyError(
-                        f"parameter {parameter.name} has an axis over layer {layer.name}, which is neither visible "
-                        "nor hidden."
-                    )
-        by_name: dict[str, Parameter] = {}
-        for parameter in expression.atoms(Parameter):
-            if by_name.setdefault(parameter.name, parameter) != parameter:
-                raise EnergyError(f"two parameters are called {parameter.name}; rename one.")
-        sizes = {layer.size for layer in layers}
-        loose = sorted(str(s) for s in expression.atoms(Symbol) - sizes)
+            _require_fit(layer, self.expression)
+        _require_parameters_of(layers, self.expression)
+        loose = sorted(str(s) for s in self.expression.atoms(Symbol) - {layer.size for layer in layers})
         if loose:
             raise EnergyError(
                 f"{loose[0]} is a plain symbol; make it a Parameter({loose[0]!r}) (no layers: a single number)."
             )
-        _check_that_states_keep_it_finite(expression)
+        _require_finite_states(self.expression)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Energy) and self.function == other.function
@@ -229,19 +206,13 @@ class Energy:
     def __hash__(self) -> int:
         return hash(self.function)
 
+    def __reduce__(self) -> Any:
+        return _remade, (self.expression, self.visible, self.hidden, self.given)
+
     def __repr__(self) -> str:
         names = [", ".join(f"{x.name}: {x.unit}" for x in side) for side in (self.visible, self.hidden, self.given)]
         given = f", given=[{names[2]}]" if self.given else ""
         return f"Energy({self.expression}, visible=[{names[0]}], hidden=[{names[1]}]{given})"
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
-
-    def latex(self) -> str:
-        """E(v, h) = … in the lecture's notation."""
-        from symbolic.notation import latex
-
-        return latex.equation(self.call, self.expression)
 
     @property
     def call(self) -> Expr:
@@ -262,7 +233,7 @@ class Energy:
         return table
 
     def entry(self, parameter: Parameter | Entry | str) -> Entry:
-        """A parameter, its name, or one of its entries, as an entry with indices to differentiate by.
+        """Return a parameter, its name, or one of its entries, as an entry with indices to differentiate by.
 
         Raises:
             EnergyError: the energy has no such parameter; the message lists those it has.
@@ -288,7 +259,7 @@ class Energy:
         return found[tuple(indices)]
 
     def layer(self, layer: Layer | str) -> Layer:
-        """The layer of that name.
+        """Return the layer of that name.
 
         Raises:
             EnergyError: the energy has no such layer; the message lists those it has.
@@ -302,94 +273,25 @@ class Energy:
         return found
 
     def unit_state(self, layer: Layer | str) -> State:
-        """The state of one unit of a layer, such as h_j, under the index that names its units."""
+        """Return the state of one unit of a layer, such as h_j, under the index that names its units."""
         found = self.layer(layer)
         return found[self.index_of[found][0]]
 
-    # What can be asked of an energy. Each answer is a Derivation: a result with the checked steps that lead there.
-
-    def log_likelihood_gradient(self, parameter: Parameter | Entry | str) -> Derivation:
-        """∂ ln p(v) / ∂θ as Term A − Term B, in the order of the lecture RBM Mathematics.
-
-        Args:
-            parameter: ``w[i, j]``, the parameter ``w``, or its name.
-        """
-        from symbolic.derivation.gradient import log_likelihood_gradient
-
-        return log_likelihood_gradient(self, self.entry(parameter))
-
-    def free_energy(
-        self, of: Layer | str | Iterable[Layer | str] | None = None, method: str = "closed form"
-    ) -> Derivation:
-        """F(v) = −ln Σ_h e^{−E(v, h)}.
-
-        Args:
-            of: the layer or layers that are kept (by default the visible ones); all others are summed out, in closed
-                form if they are independent given these.
-            method: ``"closed form"``; ``"enumeration"``, the sum over all configurations as it is; or ``"auto"``, the
-                first that serves. The derivation's ``method`` says which it was.
-
-        Raises:
-            NotSeparableError: there is no closed form; the message names the term and the layers.
-            DivergentError: the sum is infinite whatever the parameters.
-        """
-        from symbolic.derivation.marginal import free_energy
-
-        return free_energy(self, self._kept(of), method)
-
-    def conditional(self, layer: Layer | str, method: str = "closed form") -> Derivation:
-        """p(h_j | v): the distribution of one unit of ``layer`` given all other layers, with ``.mean``.
-
-        Args:
-            layer: whose unit it is.
-            method: ``"closed form"``, for layers whose units are independent given the rest; ``"single-site"``, given
-                all other units, those of its layer too; or ``"auto"``, the first that serves. The derivation's
-                ``method`` says which it was.
-
-        Raises:
-            NotSeparableError: the units are not independent; the message names the term and the layer.
-            DivergentError: the sum over the unit's states is infinite whatever the parameters.
-        """
-        from symbolic.derivation.marginal import conditional
-
-        return conditional(self, self._summable(layer), method)
-
-    def phase(
-        self, parameter: Parameter | Entry | str, of: Layer | str | Iterable[Layer | str] | None = None
-    ) -> Derivation:
-        """⟨−∂E/∂θ⟩ given the kept layers, in closed form: what both phases of learning average."""
-        from symbolic.derivation.marginal import phase
-
-        return phase(self, self.entry(parameter), self._kept(of))
-
-    def log_partition(self, method: str = "auto") -> Derivation:
-        """ln Z as an exact sum that can be lowered to code.
-
-        Args:
-            method: ``"closed form"``, the hidden layers in closed form and the sum over the visible ones as it is;
-                ``"enumeration"``, the sum over all configurations as it is; or ``"auto"``, as many layers in closed
-                form as are independent given the rest, hidden ones first. The derivation's ``method`` says which it
-                was.
-        """
-        from symbolic.derivation.marginal import log_partition
-
-        return log_partition(self, method)
-
-    def _summable(self, layer: Layer | str) -> Layer:
+    def summable(self, layer: Layer | str) -> Layer:
         found = self.layer(layer)
         if found in self.given:
             raise EnergyError(f"layer {found.name} is given; its units have no distribution in this model.")
         return found
 
-    def _kept(self, of: Layer | str | Iterable[Layer | str] | None) -> tuple[Layer, ...]:
+    def kept(self, of: Layer | str | Iterable[Layer | str] | None) -> tuple[Layer, ...]:
         if of is None:
             return self.visible
         named = [of] if isinstance(of, (Layer, str)) else list(of)
-        kept = {self._summable(layer) for layer in named}
+        kept = {self.summable(layer) for layer in named}
         return tuple(layer for layer in self.visible + self.hidden if layer in kept)
 
     def tempered(self) -> tuple[Energy, Parameter]:
-        """β E, with the inverse temperature β as a parameter, under a name that is free.
+        """Return β E, with the inverse temperature β as a parameter, under a name that is free.
 
         The average of E is −∂ ln Z(β)/∂β at β = 1, so the phase of β is −⟨E⟩ there.
         """
@@ -397,24 +299,8 @@ class Energy:
         beta = Parameter(next(name for name in names if name not in self.layers and name not in self.parameters))
         return Energy(beta[()] * self.expression, visible=self.visible, hidden=self.hidden, given=self.given), beta
 
-    def compile(self, target: str = "numba") -> Kernels:
-        """Generated functions for this energy, cached on disk.
 
-        Args:
-            target: ``"numba"``; ``"numpy"``; or ``"array-api"``, plain functions of the arrays of any one library that
-                follows the array API standard, such as PyTorch's.
-
-        Raises:
-            SymbolicError: there is no such target.
-        """
-        from symbolic.codegen.build import compile_energy
-
-        return compile_energy(self, target)
-
-    def lecture(self) -> Lecture:
-        """The whole lesson: the energy, the gradient as Term A − Term B, free energy, conditionals and a worked
-        example.
-        """
-        from symbolic.lecture.lesson.lesson import lecture_of_energy
-
-        return lecture_of_energy(self)
+def _remade(
+    expression: Expr, visible: tuple[Layer, ...], hidden: tuple[Layer, ...], given: tuple[Layer, ...]
+) -> Energy:
+    return Energy(expression, visible=visible, hidden=hidden, given=given)

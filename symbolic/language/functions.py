@@ -52,7 +52,7 @@ class StableFunction(Function):
     nargs: int | None = 1
 
     def definition(self) -> Expr:
-        """The expression this function abbreviates, in elementary functions."""
+        """Return the expression this function abbreviates, in elementary functions."""
         raise NotImplementedError
 
 
@@ -351,7 +351,7 @@ class StateFunction(Function):
 
     @staticmethod
     def at(state: Any) -> Any:
-        """The value in a state that is a number."""
+        """Return the value in a state that is a number."""
         raise NotImplementedError
 
 
@@ -380,7 +380,7 @@ class nonzero(StateFunction):
 
 
 def by_name() -> dict[str, Any]:
-    """The functions of this module under their own names, for readers of files."""
+    """Return the functions of this module under their own names, for readers of files."""
     kinds = (bessel_i, *StableFunction.__subclasses__(), *StateFunction.__subclasses__())
     found = {kind.__name__: kind for kind in kinds if kind.__module__ == __name__}
     return dict(sorted(found.items()))

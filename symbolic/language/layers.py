@@ -39,11 +39,12 @@ __all__ = [
 ]
 
 
-# A name is a few words at most; the parser and SymPy read every letter of it many times.
+# A name is a few words at most; every line of a derivation and of generated code repeats it.
 MAX_NAME = 100
 
 
 def checked_name(kind: str, name: object) -> str:
+    """Return the name of a layer, an index or a parameter, which has to be an identifier in plain letters."""
     if not isinstance(name, str) or not name.isidentifier():
         shown = repr(name)
         shown = shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
@@ -54,7 +55,7 @@ def checked_name(kind: str, name: object) -> str:
 
 
 def problem_of_name(name: str) -> str | None:
-    """What is wrong with the spelling of a name, if anything is."""
+    """Return what is wrong with the spelling of a name; None where nothing is."""
     if len(name) > MAX_NAME:
         return f"has at most {MAX_NAME} characters. Got {len(name):,}, {name[:20]!r}…"
     plain = unicodedata.normalize("NFKC", name)
@@ -98,7 +99,7 @@ class Layer(Atom):
         return Symbol(f"n_{self.name}", integer=True, positive=True)
 
     def index(self, name: str) -> Index:
-        """An index over this layer's units, for sums and for singling out one unit."""
+        """Return an index over this layer's units, for sums and for singling out one unit."""
         return Index(checked_name("index", name), self)
 
     @property
@@ -116,12 +117,12 @@ class Layer(Atom):
         indices.
 
         Raises:
-            EnergyError: its units are no vectors.
+            EnergyError: its units are not vectors.
         """
         dimension = lookup(self.unit).dimension
         if dimension == 1:
             raise EnergyError(
-                f"the states of layer {self.name} ({self.unit} units) are no vectors; an axis over components belongs "
+                f"the states of layer {self.name} ({self.unit} units) are not vectors; an axis over components belongs "
                 "to units such as heisenberg."
             )
         return ComponentAxis(self.unit, dimension)
@@ -226,7 +227,7 @@ class ComponentAxis(KnownAxis):
 
 
 def axes_of(layers: Iterable[Layer]) -> dict[str, KnownAxis]:
-    """The axes of known length that belong to layers, by name: over labels, and over components."""
+    """Return the axes of known length that belong to layers, by name: over labels, and over components."""
     found: dict[str, KnownAxis] = {}
     for layer in layers:
         unit = lookup(layer.unit)
@@ -259,7 +260,7 @@ class Index(AtomicExpr):
 
     @classmethod
     def fresh(cls, layer: Layer) -> Index:
-        """An index nobody else has: what a binder is opened with before its body is edited."""
+        """Return an index that nobody else has; a binder is opened with such ones before its body is edited."""
         return cls(f"~{next(cls._serial)}", layer)
 
     def __getnewargs__(self) -> tuple[str, Layer]:
@@ -315,7 +316,7 @@ class Configuration(Atom):
 
 
 def checked_index(index: Any, layer: Layer, place: str, axis: int = 0) -> Expr:
-    """``index``, if it fits axis number ``axis`` of ``place``, or a unit of the layer ``place`` if that is 0."""
+    """Return ``index`` if it fits axis number ``axis`` of ``place``; where that is 0, a unit of the layer ``place``."""
     if isinstance(index, Index) and index.layer == layer:
         return index
     if isinstance(index, Integral) and not isinstance(index, bool):
@@ -365,7 +366,7 @@ class State(Unassuming):
 
 
 class Coordinate(Unassuming):
-    """One of the numbers that say which state a unit is in, where the state itself is no number."""
+    """One of the numbers that say which state a unit is in, where the state itself is not a number."""
 
     state = property(lambda self: self.args[0])
     place = property(lambda self: self.args[1])
@@ -421,7 +422,7 @@ class Component(Coordinate):
 
 
 def coordinate(state: State) -> Expr:
-    """What is averaged where the mean of a unit is asked for: its state, or one of the state's coordinates."""
+    """Return what is averaged where the mean of a unit is asked for: its state, or one of the state's coordinates."""
     unit = lookup(state.layer.unit)
     if unit.is_categorical:
         return Indicator(state, state.layer.states.index("s"))

@@ -83,7 +83,7 @@ class EnergyFunction(Atom):
         return tuple(Configuration(layer) for layer in self.given)
 
     def bound_except(self, kept: Iterable[Layer]) -> tuple[Configuration, ...]:
-        """The bound configurations of all layers that are neither kept nor given: what is summed out."""
+        """Return the bound configurations of all layers that are neither kept nor given: what is summed out."""
         return tuple(self.bound(layer) for layer in self.visible + self.hidden if layer not in kept)
 
     @property
@@ -94,13 +94,13 @@ class EnergyFunction(Atom):
         return Configuration(layer)
 
     def bound(self, layer: Layer) -> Configuration:
-        """The layer's configuration under its own label: u for the visible layer, g for the hidden one."""
+        """Return the layer's configuration under its own label: u for the visible layer, g for the hidden one."""
         role, labels = (self.visible, _VISIBLE_LABELS) if layer in self.visible else (self.hidden, _HIDDEN_LABELS)
         position = role.index(layer)
         return Configuration(layer, labels[position] if position < len(labels) else f"{labels[0]}{position}")
 
     def __call__(self, *configurations: Configuration) -> EnergyCall:
-        """E at these configurations; layers not given are free."""
+        """Return E at these configurations; layers not given are free."""
         given = {c.layer: c for c in configurations}
         return EnergyCall(self, *(given.get(layer, Configuration(layer)) for layer in self.layers))
 
@@ -138,11 +138,11 @@ class EnergyCall(Expr):
     configurations = property(lambda self: self.args[1:])
 
     def definition(self) -> Expr:
-        """What E is, at these configurations."""
+        """Return the definition of E at these configurations."""
         return _definition(self)
 
     def force(self, by: Expr) -> Expr:
-        """−∂E/∂θ at these configurations."""
+        """Return −∂E/∂θ at these configurations."""
         return _force(self, by)
 
     @property
@@ -156,7 +156,8 @@ class EnergyCall(Expr):
         return f"{self.function}({', '.join(map(str, self.configurations))})"
 
 
-# Both are asked for again and again, by derivations and by the checker.
+# Derivations and the checker ask for both many times: the three usual derivations of the pairwise energy, verified, ask
+# 14 times about 3 calls.
 
 
 @lru_cache(maxsize=1024)
@@ -181,13 +182,13 @@ class Probability(Unassuming):
     given = property(lambda self: tuple(self.args[2]))
 
     def numerator(self) -> Expr:
-        """Σ over the layers summed out of e^{-E}."""
+        """Return Σ e^{-E} over the layers that are summed out."""
         known = self.subject + self.given
         summed = self.function.bound_except([c.layer for c in known])
         return ConfigSum(exponential(-self.function(*known, *summed)), *summed)
 
     def normaliser(self) -> Expr:
-        """The same, summed over the subject too; 1 / it makes a distribution of the numerator."""
+        """Return the same, summed over the subject too; 1 / it makes a distribution of the numerator."""
         summed = self.function.bound_except([c.layer for c in self.given])
         return ConfigSum(exponential(-self.function(*self.given, *summed)), *summed)
 
@@ -314,7 +315,7 @@ class Expectation(Unassuming):
         return ConfigSum(self.probability * self.statistic, *self.probability.subject)
 
     def displayed(self) -> Expr:
-        """The statistic without the labels it is bound under, as it stands between the brackets."""
+        """Return the statistic without the labels it is bound under, as it stands between the brackets."""
         return self.statistic.xreplace({c: Configuration(c.layer) for c in self.probability.subject})
 
     @property
@@ -330,7 +331,7 @@ class Expectation(Unassuming):
         return free - set(self.probability.subject)
 
     def _eval_derivative(self, by: Expr) -> Expr:
-        """d⟨f⟩ = ⟨df⟩ + ⟨f·(−dE)⟩ − ⟨f⟩⟨−dE⟩."""
+        """Return d⟨f⟩ = ⟨df⟩ + ⟨f·(−dE)⟩ − ⟨f⟩⟨−dE⟩."""
         probability = self.probability
         call = probability.function(*probability.subject, *probability.given)
         force = call.force(by)

@@ -1,22 +1,18 @@
-"""A lecture as data: what is said, in which order, with no word about how it is marked up.
+"""A lecture as data: what is said, in which order, and nothing about markup.
 
-Writers read this and nothing else. Formulas are layout trees (:mod:`symbolic.notation.tree`); parts of them may be
-marked ``"new"`` (what a step made), ``"old"`` (what the next step rewrites), ``"A"`` or ``"B"`` (a term's colour).
+Writers read this and nothing else. Formulas are trees (:mod:`symbolic.notation.tree`). Their parts may be marked
+``"new"`` (what a step made), ``"old"`` (what the next step rewrites), ``"A"`` or ``"B"`` (a term's colour).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal, TypeAlias
 
-from symbolic.errors import SymbolicError
 from symbolic.notation.tree import Setting
+from symbolic.verbs import LectureVerbs
 
 __all__ = [
     "Block",
@@ -60,7 +56,7 @@ Cell: TypeAlias = str | Words | Fraction | Setting
 
 
 Outcome: TypeAlias = Literal["exact", "numeric", "failed", "unchecked", ""]
-"""How a check went: passed exactly, passed in numbers of many digits, failed, could not be made, or none was asked."""
+"""How a check went: passed exactly, passed in 30-digit numbers, failed, could not be made, or none was asked."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +67,8 @@ class Verdict:
         passed, total: how many of how many lines passed.
         models: for each small model, layer name and number of units, in the energy's order.
         failures: for each check that failed, where and why.
-        lines: what was counted, where not all of it is shown.
-        numeric: how many of the lines were evaluated in numbers of many digits, with sums over infinitely many states
-            and integrals carried out.
+        lines: what is counted, where the slide does not show all of it.
+        numeric: how many of the lines were evaluated in 30-digit numbers, with infinite sums and integrals carried out.
         unchecked: for each line that could not be evaluated, where and why; it neither passed nor failed.
         stand_ins: layer name and the sets of states that stood in for its units' own in sums over the whole layer.
     """
@@ -92,13 +87,13 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        """``"failed"`` if any line did, else ``"unchecked"`` if any line could not be checked."""
+        """The worst that happened: ``"failed"``, else ``"unchecked"``, else ``"numeric"``, else ``"exact"``."""
         if self:
             return "numeric" if self.numeric else "exact"
         return "failed" if self.failures or not self.unchecked else "unchecked"
 
     def summary(self) -> str:
-        """How it went, in a few words."""
+        """Say how it went, in a few words."""
         if self:
             counted = "the line is" if self.total == 1 else f"all {self.total} {self.lines} are"
             return f"{counted} checked:"
@@ -108,7 +103,7 @@ class Verdict:
         return f"{', and '.join(counts)}:"
 
     def how(self) -> str:
-        """In what model, and with what arithmetic."""
+        """Say in which models, and with which arithmetic."""
         models = [" and ".join(f"{size} of {name}" for name, size in one) for one in self.models]
         where = ", and one with ".join(models).replace(" of ", " units of ", 1)
         said = f"each evaluated before and after its step, exactly, in a small model with {where}."
@@ -126,7 +121,7 @@ class Verdict:
         return said
 
     def limits(self) -> str:
-        """What such a check means, and what it does not."""
+        """Say what such a check means, and what it does not."""
         said = (
             "The check evaluates lines as they are printed, in exact arithmetic in a finite field, with parameters "
             "and states drawn at random; a wrong line would pass with a probability of one in 10¹⁵ at most. It holds "
@@ -197,7 +192,7 @@ class Line:
 
 @dataclass(frozen=True)
 class DerivationBlock:
-    """``subject`` = line = line ...; ``goal`` is what the whole derivation wants, as a reminder above it."""
+    """``subject`` = line = line ...; ``goal`` reminds above it of what the whole derivation is for."""
 
     subject: Setting
     lines: tuple[Line, ...]
@@ -210,7 +205,7 @@ class Table:
 
     Attributes:
         caption: a sentence for the table.
-        header: one cell a column; the first column holds the rows' names.
+        header: one cell per column; the first column holds the rows' names.
         rows: cells, fractions kept exact.
         total: a last row, such as column sums; empty for none.
         decimals: (column, digits): that column is also shown rounded, in a column of its own beside it.
@@ -325,7 +320,7 @@ class Meta:
 
 
 @dataclass(frozen=True)
-class Lecture:
+class Lecture(LectureVerbs):
     """A lesson: sections of slides, ready for a writer."""
 
     title: str
@@ -336,36 +331,9 @@ class Lecture:
     def slides(self) -> tuple[Slide, ...]:
         return tuple(slide for section in self.sections for slide in section.slides)
 
-    def write(self, path: str | os.PathLike[str], format: str | None = None) -> Path:
-        """Write the lecture to a file; the file appears complete or not at all.
-
-        Args:
-            path: the file; its ending picks the format, such as ``"rbm.html"``.
-            format: the format, whatever the ending: ``"html"``.
-
-        Returns:
-            The path written.
-
-        Raises:
-            SymbolicError: no writer for the format, or no file can be there; the message says what there is.
-        OSError: the file cannot be written.
-        """
-        from symbolic.lecture.writers import writer_for
-
-        target = Path(path)
-        content = writer_for(target.name, format)(self)
-        _write_atomically(target, content)
-        return target
-
-    def to_html(self) -> str:
-        """The page as text, for embedding; :meth:`write` makes a file of it."""
-        from symbolic.lecture.writers import html
-
-        return html.write(self).decode("utf-8")
-
 
 def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
-    """All blocks, also those inside cards, columns and solutions."""
+    """Yield all blocks, also those inside cards, columns and solutions."""
     for block in blocks:
         yield block
         if isinstance(block, Card):
@@ -375,29 +343,3 @@ def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
                 yield from walk(column)
         elif isinstance(block, Exercise):
             yield from walk(block.solution)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    target = Path(os.path.realpath(path))
-    folder = target.parent
-    if not folder.is_dir():
-        raise SymbolicError(f"the folder {folder} does not exist; create it, or write the lecture elsewhere.")
-    if target.is_dir():
-        raise SymbolicError(f"{target} is a folder; name a file in it, such as {target / 'lecture.html'}.")
-    if target.exists() and not target.is_file():
-        raise SymbolicError(f"{target} is a device or a pipe; name a file.")
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=folder)
-    except OSError as error:
-        raise SymbolicError(f"cannot write in {folder}: {error.strerror}; write the lecture elsewhere.") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

@@ -78,13 +78,13 @@ _TEXT = {
 Theme = Callable[[str, str], str]
 
 
-def render(layout: Setting, mark: Theme | None = None) -> str:
+def render(setting: Setting, mark: Theme | None = None) -> str:
     """Return the LaTeX of a setting. ``mark(role, latex)`` dresses marked parts; without it they look like the rest.
 
     Raises:
         SymbolicError: the setting holds a node this printer does not know.
     """
-    return re.sub(r" {2,}", " ", _render(layout, mark)).strip()
+    return re.sub(r" {2,}", " ", _render(setting, mark)).strip()
 
 
 def expression(expr: Expr, **options: Any) -> str:
@@ -126,11 +126,11 @@ def text(plain: str) -> str:
     return "".join(_TEXT.get(c, c) for c in plain)
 
 
-def _render(layout: Setting, mark: Theme | None) -> str:
+def _render(setting: Setting, mark: Theme | None) -> str:
     def inner(part: Setting) -> str:
         return _render(part, mark)
 
-    match layout:
+    match setting:
         case Identifier(name, bold):
             plain = _GREEK.get(name, name)
             if bold:
@@ -172,7 +172,7 @@ def _render(layout: Setting, mark: Theme | None) -> str:
         case Marked(role, body):
             spelt = inner(body)
             return spelt if mark is None else mark(role, spelt)
-    raise SymbolicError(f"there is no LaTeX for {type(layout).__name__}.")
+    raise SymbolicError(f"there is no LaTeX for {type(setting).__name__}.")
 
 
 def _join(parts: list[str]) -> str:

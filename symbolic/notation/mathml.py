@@ -38,11 +38,11 @@ def expression(expr: Expr, *, display: bool = True, **options: Any) -> str:
     return render(typeset.typeset(expr, **options), display=display)
 
 
-def render(layout: Setting, *, display: bool = False, label: str = "") -> str:
+def render(setting: Setting, *, display: bool = False, label: str = "") -> str:
     """Return a ``<math>`` element for a setting.
 
     Args:
-        layout: the setting of a formula.
+        setting: the formula.
         display: whether sums have their limits below them.
         label: what a screen reader says instead of reading the formula.
 
@@ -52,14 +52,14 @@ def render(layout: Setting, *, display: bool = False, label: str = "") -> str:
     attributes = f' xmlns="{NAMESPACE}"'
     attributes += ' displaystyle="true"' if display else ""
     attributes += f' aria-label="{escape(label)}"' if label else ""
-    body = _render(layout)
+    body = _render(setting)
     body = body if body.startswith("<mrow>") else f"<mrow>{body}</mrow>"
-    note = f'<annotation encoding="application/x-tex">{escape(latex.render(layout))}</annotation>'
+    note = f'<annotation encoding="application/x-tex">{escape(latex.render(setting))}</annotation>'
     return f"<math{attributes}><semantics>{body}{note}</semantics></math>"
 
 
-def _render(layout: Setting) -> str:
-    match layout:
+def _render(setting: Setting) -> str:
+    match setting:
         case Identifier(name, True):
             return f"<mi>{escape(''.join(map(bold, name)))}</mi>"
         case Identifier("′" | "″" as prime):
@@ -109,12 +109,12 @@ def _render(layout: Setting) -> str:
         case Marked(role, body):
             inside = _row(body.items) if isinstance(body, Row) else _render(body)
             return f'<mrow class="{escape(role)}">{inside}</mrow>'
-    raise SymbolicError(f"there is no MathML for {type(layout).__name__}.")
+    raise SymbolicError(f"there is no MathML for {type(setting).__name__}.")
 
 
-def _one(layout: Setting) -> str:
+def _one(setting: Setting) -> str:
     """Return exactly one element, as fractions and scripts need for each part."""
-    return f"<mrow>{_render(layout)}</mrow>" if isinstance(layout, FunctionName) else _render(layout)
+    return f"<mrow>{_render(setting)}</mrow>" if isinstance(setting, FunctionName) else _render(setting)
 
 
 def _row(items: tuple[Setting, ...]) -> str:

@@ -49,9 +49,9 @@ def _subscript(digits: str, indices: list[Setting]) -> Setting | None:
     return comma_row(parts) if parts else None
 
 
-def text_of(layout: Setting) -> str:
+def text_of(setting: Setting) -> str:
     """Return the text of a name or a number; two blanks for anything larger, which is longer than a sign."""
-    match layout:
+    match setting:
         case Identifier(name):
             return name
         case Number(text):

@@ -114,13 +114,13 @@ def equation(left: Expr, right: Expr, *, ascii: bool = False, **options: Any) ->
     return render(typeset.equation(left, right, **options), ascii=ascii)
 
 
-def render(layout: Setting, *, ascii: bool = False) -> str:
+def render(setting: Setting, *, ascii: bool = False) -> str:
     """Return the setting in characters, one string with line ends and without trailing blanks.
 
     Raises:
         SymbolicError: the setting holds a node this printer does not know.
     """
-    return "\n".join(line.rstrip() for line in _Printer(ascii).box(layout).lines)
+    return "\n".join(line.rstrip() for line in _Printer(ascii).box(setting).lines)
 
 
 def derivation(derivation: Derivation, *, ascii: bool = False, width: int = 100) -> str:
@@ -216,8 +216,8 @@ def _beside(*boxes: Box) -> Box:
     return Box(tuple(lines), up)
 
 
-def _is_integral(layout: Setting) -> bool:
-    return layout == INTEGRAL or (isinstance(layout, Script) and layout.base == INTEGRAL)
+def _is_integral(setting: Setting) -> bool:
+    return setting == INTEGRAL or (isinstance(setting, Script) and setting.base == INTEGRAL)
 
 
 def _stacked(sign: tuple[str, ...], base: int, below: Box | None, above: Box | None) -> Box:
@@ -245,8 +245,8 @@ class _Printer:
         spelt = "".join(_GREEK_NAMES.get(c, c) for c in text.translate(_ASCII))
         return spelt.encode("ascii", "replace").decode("ascii")
 
-    def box(self, layout: Setting) -> Box:
-        match layout:
+    def box(self, setting: Setting) -> Box:
+        match setting:
             case Identifier(name):
                 return Box((self.plain(name) if self.ascii else name,))
             case Number(digits):
@@ -275,7 +275,7 @@ class _Printer:
                 return Box((name,))
             case Marked(_, body):
                 return self.box(body)
-        raise SymbolicError(f"there is no text form for {type(layout).__name__}.")
+        raise SymbolicError(f"there is no text form for {type(setting).__name__}.")
 
     def _operator(self, symbol: str, form: str) -> str:
         if symbol == "\u2061":
@@ -382,13 +382,13 @@ class _Printer:
             sides.append(Box(tuple(lines), body.base))
         return _beside(sides[0], body, sides[1])
 
-    def broken(self, layout: Setting, width: int) -> list[Box]:
+    def broken(self, setting: Setting, width: int) -> list[Box]:
         """Break the setting into pieces of at most ``width`` columns, where its outermost signs allow that."""
-        whole = self.box(layout)
-        if whole.width <= width or not isinstance(layout, Row):
+        whole = self.box(setting)
+        if whole.width <= width or not isinstance(setting, Row):
             return [whole]
         pieces: list[list[Setting]] = [[]]
-        for item in layout.items:
+        for item in setting.items:
             breakable = isinstance(item, Operator) and item.form == "infix" and item.symbol in "+−·"
             if breakable and pieces[-1]:
                 pieces.append([])

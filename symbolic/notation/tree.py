@@ -160,9 +160,9 @@ def comma_row(items: list[Setting]) -> Setting:
     return row(*spaced)
 
 
-def children(layout: Setting) -> tuple[Setting, ...]:
+def children(setting: Setting) -> tuple[Setting, ...]:
     """Return the parts of a setting, one level down."""
-    match layout:
+    match setting:
         case Row(items):
             return items
         case Fraction(above, below):
@@ -176,19 +176,19 @@ def children(layout: Setting) -> tuple[Setting, ...]:
     return ()
 
 
-def walk(layout: Setting) -> Iterator[Setting]:
+def walk(setting: Setting) -> Iterator[Setting]:
     """Yield the setting and every part of it, outermost first."""
-    yield layout
-    for child in children(layout):
+    yield setting
+    for child in children(setting):
         yield from walk(child)
 
 
-def is_tall(layout: Setting) -> bool:
+def is_tall(setting: Setting) -> bool:
     """Return whether brackets around the setting have to grow."""
-    match layout:
+    match setting:
         case Fraction() | BigOperator() | Operator("∫"):
             return True
         case Script(base):
             return is_tall(base)
         case _:
-            return any(is_tall(child) for child in children(layout))
+            return any(is_tall(child) for child in children(setting))

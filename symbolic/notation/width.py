@@ -25,16 +25,16 @@ _LETTER, _DIGIT, _UPRIGHT, _BRACKET, _SCRIPT = 0.56, 0.5, 0.53, 0.42, 0.72
 _OPERATORS = {"\u2062": 0.12, "\u2061": 0.0, "\u2009": 0.17, "∫": 0.75, ",": 0.42, "·": 0.8, "∂": 0.6}
 
 
-def width(layout: Setting, depth: int = 0, display: bool = True) -> float:
+def width(setting: Setting, depth: int = 0, display: bool = True) -> float:
     """Return the width in em, to about a tenth.
 
     Args:
-        layout: the formula.
+        setting: the formula.
         depth: in how many scripts it stands.
         display: whether sums have their limits below them, and fractions full size above and below.
     """
     size = _SCRIPT ** min(depth, 2)
-    match layout:
+    match setting:
         case Identifier(name, bold):
             return size * len(name) * (_LETTER + 0.06 * bold)
         case Number(digits):

@@ -13,12 +13,16 @@ from symbolic.units.table import FAMILIES, TABLE, axis_length, installed_units, 
 from symbolic.units.unit import Formula, Sampler, Statistics, Unit
 
 if TYPE_CHECKING:
+    from symbolic.units.measures import has_conditions, log_density, log_measure_of_state
     from symbolic.units.moments import cumulant, log_base, probability, uniform_number
     from symbolic.units.potential import Potential
 
 _MATHEMATICS = {
     "Potential": "potential",
     "cumulant": "moments",
+    "has_conditions": "measures",
+    "log_density": "measures",
+    "log_measure_of_state": "measures",
     "log_base": "moments",
     "probability": "moments",
     "uniform_number": "moments",
@@ -41,10 +45,13 @@ __all__ = [
     "Unit",
     "axis_length",
     "cumulant",
+    "has_conditions",
     "installed_units",
     "is_own",
     "known_units",
     "log_base",
+    "log_density",
+    "log_measure_of_state",
     "lookup",
     "probability",
     "uniform_number",

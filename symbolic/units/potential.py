@@ -82,7 +82,7 @@ class Potential:
         return tuple(found)
 
     def is_polynomial(self, degree: int) -> bool:
-        """Whether φ is a polynomial of this degree in the state."""
+        """Return whether φ is a polynomial of this degree in the state."""
         try:
             self.coefficients(degree)
         except EnergyError:

@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from symbolic.errors import EnergyError
 from symbolic.language.domains import Circle, Domain, Integers, Interval, Sphere, StateValue
 
 if TYPE_CHECKING:
     from sympy import Expr
-
-    from symbolic.units.potential import Potential
 
 __all__ = ["Formula", "Sampler", "Statistics", "Unit"]
 
@@ -24,6 +22,12 @@ __all__ = ["Formula", "Sampler", "Statistics", "Unit"]
 FEW_STATES = 3
 # A sum over states is written out term by term up to this many; generated code then has a line of 64 terms per sum.
 MOST_LISTED = 64
+
+
+class LogWeight(Protocol):
+    """What a row itself asks of φ; formulas take a :class:`symbolic.units.Potential`."""
+
+    def is_polynomial(self, degree: int) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Sampler:
     """
 
     name: str
-    arguments: Callable[[Potential], tuple[Expr, ...]]
+    arguments: Callable[..., tuple[Expr, ...]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Statistics:
     squares: Mapping[str, Expr] = field(default_factory=dict)
 
 
-def _none(phi: Potential) -> tuple[Expr, ...]:
+def _none(phi: LogWeight) -> tuple[Expr, ...]:
     return ()
 
 
@@ -106,9 +110,9 @@ class Unit:
 
     name: str
     domain: Domain
-    log_partition: Callable[[Potential], Expr]
+    log_partition: Callable[..., Expr]
     description: str
-    conditions: Callable[[Potential], tuple[Expr, ...]] = _none
+    conditions: Callable[..., tuple[Expr, ...]] = _none
     base: Callable[[Expr], Expr] | None = None
     degree: int | None = None
     sampler: Sampler | None = None
@@ -124,7 +128,7 @@ class Unit:
             object.__setattr__(self, "log_partition", closed_or_listed)
 
     def _own_sampler(self) -> Sampler:
-        """How finitely many states are drawn where the row does not say."""
+        """Return the sampler of finitely many states for a row that names none."""
         if self.is_categorical:
             return Sampler("label", partial(Formula("moments:label_draw"), self))
         if len(self.states) == 2 and self.base is None:
@@ -135,13 +139,13 @@ class Unit:
     def _sampler_by_weights(self) -> Sampler:
         return Sampler("finite", partial(Formula("moments:finite_draw"), self))
 
-    def is_written_out(self, phi: Potential) -> bool:
-        """Whether Γ is the sum over the listed states, since φ has no closed form."""
+    def is_written_out(self, phi: LogWeight) -> bool:
+        """Return whether Γ is the sum over the listed states, since φ has no closed form."""
         few = self.is_finite and not self.is_categorical and len(self.states) <= MOST_LISTED
         return few and self.degree is not None and not phi.is_polynomial(self.degree)
 
-    def sampler_of(self, phi: Potential) -> Sampler | None:
-        """How states are drawn at φ: by the unit's own sampler, or by the weights of its states."""
+    def sampler_of(self, phi: LogWeight) -> Sampler | None:
+        """Return the sampler at φ: by the unit's own sampler, or by the weights of its states."""
         return self._sampler_by_weights if self.is_written_out(phi) else self.sampler
 
     @property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from pgm_rbm.graph.model import GraphModel
 
-VALUES = {
+VALUES: dict[str, Any] = {
     "binary": [0, 1],
     "spin": [-1, 1],
     "{-1, 0, 1}": [-1, 0, 1],
@@ -19,16 +21,16 @@ VALUES = {
     "potts(3)": [0, 1, 2],
 }
 LABELS = ("categorical", "potts(3)")
-MEASURE = {"binomial(3)": [1, 3, 3, 1]}
+MEASURE: dict[str, Any] = {"binomial(3)": [1, 3, 3, 1]}
 
 
-def values_of(model, name):
+def values_of(model: GraphModel, name: Any) -> Any:
     attributes = model.nodes[name]
     units = attributes.get("units", "binary")
     return VALUES[units] if units in VALUES else list(range(attributes["states"]))
 
 
-def log_weight(model, x):
+def log_weight(model: GraphModel, x: Mapping[Any, Any]) -> float:
     """ln mu(x) - E(x) for one assignment, term by term."""
     total = -energy(model, x)
     for name in model:
@@ -38,7 +40,7 @@ def log_weight(model, x):
     return total
 
 
-def energy(model, x):
+def energy(model: GraphModel, x: Mapping[Any, Any]) -> float:
     """E(x) for one assignment, term by term."""
     total = 0.0
     for name, attributes in model.nodes(data=True):
@@ -53,25 +55,25 @@ def energy(model, x):
     return float(-total)
 
 
-def assignments(model):
+def assignments(model: GraphModel) -> Iterator[dict[Any, Any]]:
     names = list(model)
     for values in itertools.product(*(values_of(model, name) for name in names)):
         yield dict(zip(names, values, strict=True))
 
 
-def log_joint(model):
+def log_joint(model: GraphModel) -> np.ndarray:
     """-E(x) of every assignment as one array, with an axis for each variable in their order."""
     shape = [len(values_of(model, name)) for name in model]
     return np.array([log_weight(model, x) for x in assignments(model)]).reshape(shape)
 
 
-def log_sum(values):
+def log_sum(values: Iterable[float]) -> float:
     values = list(values)
     top = max(values)
     return top + math.log(math.fsum(math.exp(value - top) for value in values)) if top > -math.inf else top
 
 
-def log_partition(model, evidence=None):
+def log_partition(model: GraphModel, evidence: Mapping[Any, Any] | None = None) -> float:
     return log_sum(
         log_weight(model, x)
         for x in assignments(model)
@@ -79,7 +81,7 @@ def log_partition(model, evidence=None):
     )
 
 
-def marginal(model, variables, evidence=None):
+def marginal(model: GraphModel, variables: Sequence[Any], evidence: Mapping[Any, Any] | None = None) -> np.ndarray:
     """The joint marginal of a list of variables, as a table."""
     table = np.zeros([len(values_of(model, name)) for name in variables])
     log_z = log_partition(model, evidence)
@@ -90,7 +92,7 @@ def marginal(model, variables, evidence=None):
     return table
 
 
-def random_model(seed, scale=1.0):
+def random_model(seed: int, scale: float = 1.0) -> GraphModel:
     """Eight variables of all unit types with couplings, a third-order factor, one with zeros, and a lone variable."""
     rng = np.random.default_rng(seed)
     model = GraphModel()
@@ -111,7 +113,7 @@ def random_model(seed, scale=1.0):
     return model
 
 
-def model_of_many_units(seed, scale=1.0):
+def model_of_many_units(seed: int, scale: float = 1.0) -> GraphModel:
     """A variable of each kind of finite units, with couplings, biases and a factor of third order with a zero."""
     rng = np.random.default_rng(seed)
     model = GraphModel()

@@ -1,5 +1,9 @@
+from __future__ import annotations
+
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from pgm_rbm.data import load_digits
 SMALL = demo.Settings(hidden=5, stages=((2, 0.1), (1, 0.02)), rows=120, chains=30, k=1, entries=4)
 
 
-def test_a_small_demo_goes_the_whole_way(tmp_path, capfd):
+def test_a_small_demo_goes_the_whole_way(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     report = demo.run(tmp_path, SMALL)
     shown = capfd.readouterr().out
     assert "⟨vᵢ hⱼ⟩ᵥ − ⟨vᵢ hⱼ⟩ᵥₕ" in shown
@@ -37,7 +41,7 @@ def test_a_small_demo_goes_the_whole_way(tmp_path, capfd):
     assert {one.name for one in tmp_path.iterdir()} == {path.name for path in report.files.values()}
 
 
-def test_the_comparison_is_with_the_exact_gradient(tmp_path):
+def test_the_comparison_is_with_the_exact_gradient(tmp_path: Path) -> None:
     report = demo.run(tmp_path, SMALL)
     rbm = RBM.load(report.files["model"])
     gradient = rbm.gradient(load_digits().train.pixels[:120])
@@ -46,7 +50,7 @@ def test_the_comparison_is_with_the_exact_gradient(tmp_path):
         assert one.term_a - one.term_b == pytest.approx(gradient[one.parameter][one.place], abs=1e-12)
 
 
-def test_running_again_replaces_its_files_and_nothing_else(tmp_path):
+def test_running_again_replaces_its_files_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("kept")
     first = demo.run(tmp_path, SMALL)
     weights = RBM.load(first.files["model"]).weights
@@ -57,7 +61,9 @@ def test_running_again_replaces_its_files_and_nothing_else(tmp_path):
     np.testing.assert_array_equal(RBM.load(second.files["model"]).weights, weights)
 
 
-def test_without_matplotlib_the_picture_is_left_out(tmp_path, monkeypatch, capfd):
+def test_without_matplotlib_the_picture_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     report = demo.run(tmp_path, SMALL)
     assert "picture" not in report.files
@@ -65,21 +71,21 @@ def test_without_matplotlib_the_picture_is_left_out(tmp_path, monkeypatch, capfd
     assert "pgm-rbm[plot]" in capfd.readouterr().err
 
 
-def test_a_wrong_gradient_is_a_failure(tmp_path, monkeypatch):
+def test_a_wrong_gradient_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "_finite_difference", lambda *_: 1.0)
     with pytest.raises(demo.DemoError, match="apart"):
         demo.run(tmp_path, SMALL)
 
 
-def test_the_command_refuses_a_file_for_its_folder(tmp_path):
+def test_the_command_refuses_a_file_for_its_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = CliRunner().invoke(cli.app, ["demo", "--output", str(tmp_path / "file")])
     assert result.exit_code == 2
     assert "error: " in result.stderr
 
 
-def test_the_command_makes_its_folder_and_tells_of_failure(tmp_path, monkeypatch):
-    def fail(output):
+def test_the_command_makes_its_folder_and_tells_of_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(output: Any) -> None:
         raise demo.DemoError("a check failed.")
 
     monkeypatch.setattr(demo, "run", fail)
@@ -90,7 +96,7 @@ def test_the_command_makes_its_folder_and_tells_of_failure(tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_the_full_demo_learns_the_digits(tmp_path):
+def test_the_full_demo_learns_the_digits(tmp_path: Path) -> None:
     program = [sys.executable, "-c", "from pgm_rbm.cli import main; main()", "demo"]
     found = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path, encoding="utf-8")
     assert found.returncode == 0, found.stderr

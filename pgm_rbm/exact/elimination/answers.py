@@ -90,11 +90,11 @@ def entropy(network: Network, budget: Budget) -> float:
     return max(0.0, math.fsum(terms))
 
 
-def most_probable(network: Network, budget: Budget) -> tuple[dict[Hashable, int], float]:
-    """Return the assignment with the largest potential among those that agree with the evidence, and ln Z.
+def most_probable(network: Network, budget: Budget) -> tuple[dict[Hashable, int], float, float]:
+    """Return argmax_x p(x | evidence), ln p of it given the evidence, and its energy.
 
     Returns:
-        Variable -> index of its value, the observed ones included; and ln Z given the evidence.
+        Variable -> index of its value, the observed ones included; and the two numbers.
 
     Raises:
         IntractableError: the elimination exceeds the budget.
@@ -110,7 +110,10 @@ def most_probable(network: Network, budget: Budget) -> tuple[dict[Hashable, int]
         states = run.most_probable(
             tables, cardinalities, plan, planned.segment, progress=_stretch(shown, plan.operations, 0)
         )
-    return {**states, **network.observed}, log_z
+    states |= network.observed
+    energy = float(network.energy([np.asarray(states[name], np.intp) for name in network.names]))
+    log_weight = network.log_measure(states) - energy
+    return states, min(0.0, log_weight - log_z), energy
 
 
 def sample(network: Network, n: int, seed: int, budget: Budget) -> dict[Hashable, NDArray[np.intp]]:

@@ -2,7 +2,7 @@
 
 p(x) ∝ μ(x) exp(Σ_i b_i x_i + Σ_ij w_ij x_i x_j + Σ_f ln φ_f(x_f)), where μ is the product of what the units weigh of
 themselves. A network is read once from where the model is kept (:func:`read_network` reads the attributes of a graph,
-:mod:`~pgm_rbm.exact.elimination.of_model` the arrays of an RBM), and every question is asked of it.
+:mod:`~pgm_rbm.exact.elimination.of_arrays` the arrays of an RBM), and every question is asked of it.
 """
 
 from __future__ import annotations
@@ -377,7 +377,7 @@ def read_network(nodes: Nodes, edges: Edges, factors: Sequence[Potential]) -> Ne
 
     Args:
         nodes: name -> attributes ``units``, ``states`` and ``bias``, as `pgm_rbm.GraphModel` keeps them.
-        edges: (name, name, weight); None for an edge that is no coupling.
+        edges: (name, name, weight); None for an edge that is not a coupling.
         factors: the other potentials.
 
     Raises:

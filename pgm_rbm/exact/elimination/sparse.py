@@ -16,7 +16,7 @@ import numpy as np
 from pgm_rbm.errors import IntractableError
 from pgm_rbm.exact.elimination import answers
 from pgm_rbm.exact.elimination.cost import Elimination
-from pgm_rbm.exact.elimination.of_model import Node, PairwiseArrays
+from pgm_rbm.exact.elimination.of_arrays import Node, PairwiseArrays
 from pgm_rbm.exact.elimination.tables import FloatArray
 from pgm_rbm.exact.enumeration.answers import Expectations
 from pgm_rbm.machine.budget import Budget

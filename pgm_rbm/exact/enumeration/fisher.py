@@ -32,6 +32,11 @@ _VALUES = 2**21
 _TRIAL_VALUES = 2**18
 _PIECES = 64
 
+_NOT_PRODUCTS = (
+    "the Fisher information is found for energies in which each entry of a parameter multiplies a product of units, a "
+    "unit per axis. Use an optimiser that needs only gradients, such as Adam."
+)
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -101,6 +106,10 @@ class FisherInformation:
 
 def require_within_limits(model: Model, budget: Budget = Budget(), memory_limit: float | None = None) -> None:
     """Raise what `fisher_information` would raise before it starts. Arguments as there."""
+    for axes in model.kernels.parameters.values():
+        # Not so a single number, and weights that all units of a layer share.
+        if not layer_axes(axes) or not {axis.split(".")[0] for axis in axes} <= set(axes):
+            raise ValueError(_NOT_PRODUCTS)
     explicit = budget.configurations is not None
     task = make_plan(model, budget, layer=model.kernels.visible[0]).require()
     if memory_limit is not None and not (is_number(memory_limit) and memory_limit > 0):
@@ -169,7 +178,7 @@ def fisher_information(model: Model, budget: Budget = Budget(), memory_limit: fl
     row = np.ascontiguousarray(task.states(runs[len(runs) - 1], np.array([0]))[v])
     expected = empty.flat(kernels.phase(row, of=v, **raised.parameters))
     if not np.allclose(_features(raised, row, kernels.mean(h, row, **raised.parameters))[0], expected):
-        raise ValueError("the Fisher information is found for energies that are sums of products of units only.")
+        raise ValueError(_NOT_PRODUCTS)
     # The layer with fewer configurations gives the averages; those of the other one have been allowed.
     found = expectations(model, Budget(task.configurations, threads=budget.threads))
     centre = empty.flat(found.phase)

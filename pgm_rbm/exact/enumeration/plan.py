@@ -26,8 +26,8 @@ from pgm_rbm.model.model import Model
 __all__ = ["SURE", "Plan", "make_plan", "obstacle", "task_of"]
 
 SURE = 2**36
-"""Up to so many configurations times weights, time and memory are within the limits without a trial: 2^36 terms take
-about 10 s of products on one core, and 10 minutes of kernels on a slow one."""
+"""Up to so many configurations times weights, time and memory are within the limits without a trial: one core does 2^37
+a second by products and 2^30 by NumPy's kernels (784×18, 2-core Xeon, 2026-12), so these take a minute at most."""
 
 _YEAR = 31_557_600.0
 

@@ -15,61 +15,36 @@ import math
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbolic.codegen.runtime import numpy, streams
-from symbolic.codegen.runtime import special as stable
+from symbolic.codegen.runtime import numpy, quantiles, special, streams
+from symbolic.codegen.runtime.binding import bound
 from symbolic.codegen.runtime.streams import row_streams
 
 __all__ = [
     "LogSumExp",
-    "bessel_curvature",
-    "bessel_slope",
-    "bose",
     "configurations",
     "diagonal",
     "draw",
-    "draw_exponential",
-    "draw_finite",
-    "draw_gaussian",
-    "draw_geometric",
-    "draw_integer",
-    "draw_rectified",
-    "draw_spike_and_slab",
-    "draw_two_sided",
-    "draw_uniform",
     "einsum",
-    "exprel_mean",
-    "exprel_variance",
     "fine_uniforms",
-    "geomsum_mean",
-    "geomsum_variance",
-    "lnbessel",
-    "lnexprel",
-    "lngeomsum",
-    "lnmills",
-    "lnsinhc",
-    "log1mexp",
-    "log2cosh",
-    "lognorm",
-    "logsumexp",
+    "functions_of",
+    "library",
     "made",
-    "mills_mean",
-    "mills_variance",
+    "moved",
     "namespace",
-    "neg",
-    "nonzero",
-    "pos",
     "repeated",
-    "sigmoid",
-    "sinhc_curvature",
-    "sinhc_slope",
-    "softmax",
-    "softplus",
     "uniforms",
+    *special.__all__,
+    *(f"draw_{name.removesuffix('_quantile')}" for name in quantiles.__all__),
 ]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Callable[..., Any]: ...  # the functions of `special`, and draw_… of `quantiles`
+
 
 _KNOWN = ("numpy", "cupy", "torch")
 
@@ -104,7 +79,7 @@ def namespace(*arrays: Any) -> Any:
     """The namespace that all of the arrays belong to.
 
     Raises:
-        TypeError: one of them is no array of a library that follows the standard, or two libraries are mixed.
+        TypeError: one of them is not an array of a library that follows the standard, or two libraries are mixed.
     """
     found: dict[int, tuple[Any, Any]] = {}
     for array in arrays:
@@ -126,6 +101,11 @@ def namespace(*arrays: Any) -> Any:
     return xp
 
 
+def library(x: Any) -> Any:
+    """NumPy itself for its arrays, and the namespace of any other library's."""
+    return np if isinstance(x, (np.ndarray, np.generic)) else namespace(x)
+
+
 def _numpy_dtype(like: Any) -> type:
     return np.float32 if like.dtype == namespace(like).float32 else np.float64
 
@@ -141,74 +121,62 @@ def made(function: str, *arguments: Any, like: Any, **keywords: Any) -> Any:
     return make(*arguments, device=like.device, **keywords)
 
 
-def _moved(array: Any, like: Any) -> Any:
+def moved(array: Any, like: Any) -> Any:
+    """The array in the library and on the device of ``like``."""
     return made("asarray", array, like=like)
 
 
-# Functions that neither overflow nor lose digits; NaN gives NaN, and ±∞ the limit.
-
-
-def softplus(x: Any) -> Any:
-    """ln(1 + e^x) as max(x, 0) + log1p(e^−|x|), which holds for x of any size."""
-    xp = namespace(x)
-    return xp.where(x > 0, x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
-
-
-def sigmoid(x: Any) -> Any:
-    """e^x / (1 + e^x), from e^−|x|."""
-    xp = namespace(x)
-    falling = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, xp.ones_like(x), falling) / (1 + falling)
-
-
-def log2cosh(x: Any) -> Any:
-    """ln(e^x + e^−x) as |x| + log1p(e^−2|x|)."""
-    xp = namespace(x)
-    size = xp.abs(x)
-    return size + xp.log1p(xp.exp(-2 * size))
+# Functions that neither overflow nor lose digits; NaN gives NaN, and ±∞ the limit. The text of `special` and
+# `quantiles`, under the names of the array's own library.
 
 
 def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float))
 
 
-def _stable(function: Callable[..., Any]) -> Callable[..., Any]:
+def _names_of(xp: Any) -> dict[str, Any]:
+    def where(condition: Any, a: Any, b: Any) -> Any:
+        # The standard's takes arrays alone; one of the two is an array wherever the texts choose.
+        array = b if _is_number(a) else a
+        return xp.where(condition, *(xp.full_like(array, x) if _is_number(x) else x for x in (a, b)))
+
+    return {
+        **{name: getattr(xp, name) for name in ("exp", "expm1", "floor", "log", "log1p", "sqrt")},
+        "log1p_unit": xp.log1p,
+        "log_of_tail": xp.log,
+        "where": where,
+        "within": where,
+        "beyond": lambda near, a, other: where(near, other, a),
+        "like": lambda number, x: xp.zeros_like(x) + number,
+    }
+
+
+@cache
+def functions_of(xp: Any) -> dict[str, Any]:
+    """The functions of `special` and `quantiles` by name, for the arrays of a namespace."""
+    if xp is np:
+        return {**vars(special), **vars(quantiles)}
+    names = _names_of(xp)
+    return bound(quantiles, bound(special, names))
+
+
+def _answering(name: str) -> Callable[..., Any]:
+    function = getattr(special, name)
+
     @wraps(function)
     def answer(*arguments: Any) -> Any:
         arrays = [x for x in arguments if not _is_number(x)]
         if not arrays:
-            return float(function(np, *arguments))
+            return float(function(*arguments))
         # Libraries differ in what they make of a choice between two plain numbers.
-        kept = 1 if function is stable.softmax else 0  # its k counts arguments
+        kept = 1 if name == "softmax" else 0  # its k counts arguments
         spread = (x + 0 * arrays[0] if _is_number(x) else x for x in arguments[kept:])
-        return function(namespace(*arrays), *arguments[:kept], *spread)
+        return functions_of(namespace(*arrays))[name](*arguments[:kept], *spread)
 
     return answer
 
 
-bessel_curvature = _stable(stable.bessel_curvature)
-bessel_slope = _stable(stable.bessel_slope)
-bose = _stable(stable.bose)
-exprel_mean = _stable(stable.exprel_mean)
-exprel_variance = _stable(stable.exprel_variance)
-geomsum_mean = _stable(stable.geomsum_mean)
-geomsum_variance = _stable(stable.geomsum_variance)
-lnbessel = _stable(stable.lnbessel)
-lnexprel = _stable(stable.lnexprel)
-lngeomsum = _stable(stable.lngeomsum)
-lnmills = _stable(stable.lnmills)
-lnsinhc = _stable(stable.lnsinhc)
-log1mexp = _stable(stable.log1mexp)
-lognorm = _stable(stable.lognorm)
-logsumexp = _stable(stable.logsumexp)
-mills_mean = _stable(stable.mills_mean)
-mills_variance = _stable(stable.mills_variance)
-neg = _stable(stable.neg)
-nonzero = _stable(stable.nonzero)
-pos = _stable(stable.pos)
-sinhc_curvature = _stable(stable.sinhc_curvature)
-sinhc_slope = _stable(stable.sinhc_slope)
-softmax = _stable(stable.softmax)
+globals().update({name: _answering(name) for name in special.__all__})
 
 
 # Random states
@@ -221,7 +189,7 @@ def uniforms(key: int, first_row: int, shape: tuple[int, int], like: Any) -> Any
     other targets.
     """
     streams = row_streams(key, first_row, shape[0])
-    return _moved(numpy.uniform(streams, shape[1], _numpy_dtype(like)), like)
+    return moved(numpy.uniform(streams, shape[1], _numpy_dtype(like)), like)
 
 
 def draw(mean: Any, uniform: Any, low: float, high: float) -> Any:
@@ -245,32 +213,24 @@ def fine_uniforms(key: int, first_row: int, shape: tuple[int, int], like: Any) -
 
     They are float64 for arrays of either type, in the library and on the device of ``like``.
     """
-    return _moved(numpy.fine_uniform(row_streams(key, first_row, shape[0]), shape[1]), like)
+    return moved(numpy.fine_uniform(row_streams(key, first_row, shape[0]), shape[1]), like)
 
 
-def _by_inversion(quantile: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(quantile)
+def _by_inversion(name: str) -> Callable[..., Any]:
+    @wraps(getattr(quantiles, name))
     def draw(uniform: Any, *arguments: Any) -> Any:
         arrays = [x for x in arguments if not _is_number(x)]
         xp = namespace(uniform, *arrays)
         # A library's own numbers may be 0, where some quantiles are infinite; ours never are.
         uniform = xp.where(uniform > 0, uniform, 2.0**-54 + 0 * uniform)
         wide = (x + 0 * uniform if _is_number(x) else xp.astype(x, xp.float64) for x in arguments)
-        drawn = quantile(xp, uniform, *wide)
+        drawn = functions_of(xp)[name](uniform, *wide)
         return xp.astype(drawn, arrays[0].dtype) if arrays else drawn
 
     return draw
 
 
-draw_exponential = _by_inversion(stable.exponential_quantile)
-draw_finite = _by_inversion(stable.finite_quantile)
-draw_gaussian = _by_inversion(stable.gaussian_quantile)
-draw_geometric = _by_inversion(stable.geometric_quantile)
-draw_integer = _by_inversion(stable.integer_quantile)
-draw_rectified = _by_inversion(stable.rectified_quantile)
-draw_spike_and_slab = _by_inversion(stable.spike_and_slab_quantile)
-draw_two_sided = _by_inversion(stable.two_sided_quantile)
-draw_uniform = _by_inversion(stable.uniform_quantile)
+globals().update({f"draw_{name.removesuffix('_quantile')}": _by_inversion(name) for name in quantiles.__all__})
 
 
 # Arrays laid out anew
@@ -337,7 +297,7 @@ def _summed(xp: Any, x: Any, letters: str, needed: str) -> tuple[Any, str]:
 def configurations(layers: tuple[tuple[int, tuple[int, ...]], ...], like: Any) -> Iterator[tuple[Any, ...]]:
     """:func:`symbolic.codegen.runtime.streams.configurations`, moved to the library, dtype and device of ``like``."""
     for block in streams.configurations(layers, _numpy_dtype(like)):
-        yield tuple(_moved(states, like) for states in block)
+        yield tuple(moved(states, like) for states in block)
 
 
 class LogSumExp(streams.LogSumExp):

@@ -11,17 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from symbolic.codegen.runtime.array_api import library, made
 from symbolic.errors import DivergentError
 
 __all__ = ["RowLogSumExp", "as_states", "identity", "largest", "log_base", "positive", "unit_streams"]
-
-
-def _namespace(x: Any) -> Any:
-    if isinstance(x, (np.ndarray, np.generic)):
-        return np
-    from symbolic.codegen.runtime.array_api import namespace
-
-    return namespace(x)
 
 
 def _to_numpy(x: Any) -> Any:
@@ -41,7 +34,7 @@ def positive(values: Any, what: str, parameters: str) -> None:
     Raises:
         DivergentError: a value is zero, negative, infinite or NaN, so the unit's weights have no finite sum.
     """
-    xp = _namespace(values)
+    xp = library(values)
     if math.prod(values.shape) == 0 or (float(xp.min(values)) > 0 and float(xp.max(values)) < math.inf):
         return
     numbers = _to_numpy(values)
@@ -59,8 +52,6 @@ def identity(size: int, like: Any) -> Any:
     """The identity matrix, in the library, dtype and device of ``like``: Kronecker's delta of two units."""
     if isinstance(like, np.ndarray):
         return np.eye(size, dtype=like.dtype)
-    from symbolic.codegen.runtime.array_api import made
-
     return made("eye", size, dtype=like.dtype, like=like)
 
 
@@ -68,7 +59,7 @@ def as_states(values: Any, like: Any) -> Any:
     """Numbers in float64 in the type of the array ``like``."""
     if isinstance(values, np.ndarray):
         return values.astype(like.dtype, copy=False)
-    return _namespace(values).astype(values, like.dtype)
+    return library(values).astype(values, like.dtype)
 
 
 def unit_streams(streams: tuple[Any, Any], unit: int) -> tuple[Any, Any]:
@@ -88,7 +79,7 @@ def log_base(configurations: Any, states: Sequence[float], weights: Sequence[flo
     Returns:
         shape (rows,).
     """
-    xp = _namespace(configurations)
+    xp = library(configurations)
     total = xp.zeros_like(configurations)
     for state, weight in zip(states, weights, strict=True):
         total = total + weight * xp.where(configurations == state, xp.ones_like(total), xp.zeros_like(total))
@@ -97,7 +88,7 @@ def log_base(configurations: Any, states: Sequence[float], weights: Sequence[flo
 
 def largest(x: Any, axis: int) -> Any:
     """The largest numbers along an axis; PyTorch's own max gives places too."""
-    xp = _namespace(x)
+    xp = library(x)
     return xp.amax(x, axis) if hasattr(xp, "amax") else xp.max(x, axis=axis)
 
 
@@ -111,7 +102,7 @@ class RowLogSumExp:
 
     def add(self, x: Any) -> None:
         """Take in a block; it is added up in float64."""
-        xp = _namespace(x)
+        xp = library(x)
         self._type = x.dtype
         x = x.astype(np.float64) if xp is np else xp.astype(x, xp.float64)
         top = largest(x, 0)
@@ -124,6 +115,6 @@ class RowLogSumExp:
     @property
     def value(self) -> Any:
         """The logarithms of the sums so far, shape (rows,), in the type of the blocks."""
-        xp = _namespace(self._top)
+        xp = library(self._top)
         value = self._top + xp.log(self._sum)
         return value.astype(self._type) if xp is np else xp.astype(value, self._type)

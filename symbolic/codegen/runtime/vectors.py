@@ -1,4 +1,4 @@
-"""What generated modules call for units whose states are no numbers, but labels or vectors.
+"""What generated modules call for units whose states are labels or vectors.
 
 The functions take arrays of any library that follows the array API standard, NumPy's among them. Labels and components
 run along the last axis.
@@ -12,23 +12,15 @@ from typing import Any
 import numpy as np
 
 from symbolic.codegen.runtime import numpy
-from symbolic.codegen.runtime import special as stable
+from symbolic.codegen.runtime.array_api import functions_of, library
 from symbolic.codegen.runtime.sums import identity, largest
 
 __all__ = ["draw_heisenberg", "draw_label", "log_sum_exp", "one_hot"]
 
 
-def _namespace(x: Any) -> Any:
-    if isinstance(x, (np.ndarray, np.generic)):
-        return np
-    from symbolic.codegen.runtime.array_api import namespace
-
-    return namespace(x)
-
-
 def one_hot(states: Any, labels: int) -> Any:
     """Iverson's brackets [v_i = s] of labels, in their type; shape (..., labels)."""
-    xp = _namespace(states)
+    xp = library(states)
     if xp is np:
         return (states[..., None] == np.arange(labels)).astype(states.dtype)
     every = xp.arange(labels, dtype=states.dtype, device=states.device)
@@ -37,7 +29,7 @@ def one_hot(states: Any, labels: int) -> Any:
 
 def log_sum_exp(x: Any) -> Any:
     """ln Σ_s e^{x_s} over the last axis, from the largest x_s, so that nothing overflows."""
-    xp = _namespace(x)
+    xp = library(x)
     highest = largest(x, -1)
     return xp.log(xp.sum(xp.exp(x - highest[..., None]), axis=-1)) + highest
 
@@ -57,7 +49,7 @@ def draw_label(numbers: Any, probabilities: Any) -> Any:
     Returns:
         shape (rows, units), in the type of the probabilities.
     """
-    xp = _namespace(probabilities)
+    xp = library(probabilities)
     numbers = _fine(numbers, probabilities)
     total = probabilities[..., 0]
     label = xp.zeros_like(total)
@@ -83,18 +75,18 @@ def draw_heisenberg(numbers: Any, field: Any) -> Any:
     analysis of spherical data" (1987), section 3.6.2; the axes across it by T. Duff and others, "Building an
     orthonormal basis, revisited" (Journal of Computer Graphics Techniques 6, 2017).
     """
-    xp = _namespace(field)
+    xp = library(field)
     numbers = _fine(numbers, field)
     first = xp.floor(numbers * 2.0**26)
     second = numbers * 2.0**26 - first
     x, y, z = (_wide(xp, field[..., k]) for k in range(3))
     length = xp.sqrt(x * x + y * y + z * z)
-    # Where there is no field every direction will do for its own.
+    # Where the field is zero, any direction may stand for its own.
     none = length < 1e-150
     x, y, z = (xp.where(none, 0 * part, part / xp.where(none, 1 + 0 * length, length)) for part in (x, y, z))
     z = xp.where(none, 1 + 0 * z, z)
     # (1 − cos θ) / 2 has the distribution of a number on [0, 1] in the field −2|x|.
-    back = stable.uniform_quantile(xp, (first + 0.5) * 2.0**-26, -2 * length)
+    back = functions_of(xp)["uniform_quantile"]((first + 0.5) * 2.0**-26, -2 * length)
     across = 2 * xp.sqrt(back * (1 - back))
     along = 1 - 2 * back
     right, up = across * xp.cos(2 * math.pi * second), across * xp.sin(2 * math.pi * second)

@@ -1,1 +1,3 @@
-"""From derivations to the document of a lesson."""
+"""From derivations to the document of a lesson: a :class:`~symbolic.lecture.lesson.board.Board`, and functions that
+write slides on it, one file per subject.
+"""

@@ -125,14 +125,14 @@ class Board:
         elif following is not None:
             both = following.focus_before in marks
             marks[following.focus_before] = "new old" if both else "old"
-        layout = self.show(step.after, marks)
+        setting = self.show(step.after, marks)
         if following is None:
             whole.insert(0, term)
         if whole:
-            layout = Marked(" ".join(filter(None, whole)), layout)
+            setting = Marked(" ".join(filter(None, whole)), setting)
         name, hint = words.name_and_hint(step)
         reason = check.detail if check is not None and not check.passed else ""
-        return Line(layout, step.rule, name, hint, outcome(check), reason, words.condition(step, self.layers))
+        return Line(setting, step.rule, name, hint, outcome(check), reason, words.condition(step, self.layers))
 
 
 def subject_of(gradient: Derivation) -> Entry:

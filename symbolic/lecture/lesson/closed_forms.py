@@ -21,7 +21,7 @@ from symbolic.units import lookup
 __all__ = ["branch_slides", "closed_form_slides"]
 
 _LEADS = {
-    "the layer": "The whole layer: its probability is a product with one factor a unit.",
+    "the layer": "The whole layer: its probability is a product with one factor per unit.",
     "one unit": "So one unit has a distribution of its own:",
     "mean": "And a mean:",
 }

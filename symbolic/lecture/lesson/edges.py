@@ -12,12 +12,13 @@ from symbolic.language.layers import Layer, State
 
 __all__ = ["coupled"]
 
+# A product of sums over k layers has up to 2^k groups. Without a limit 10 factors take 0.4 s and each further one more
+# than doubles that; with it 12 take 0.04 s (2 cores, 2026-12). Beyond it all units of the product count as coupled.
 _MOST_GROUPS = 200
 
 
 def coupled(expression: Expr, layers: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
-    """The pairs of layers whose units are multiplied in the expression; a layer is paired with itself where two of its
-    units are."""
+    """Return the pairs of layers whose units the expression multiplies; two units of one layer pair it with itself."""
     found = set()
     for group in _groups(expression):
         for a, b in itertools.combinations(group, 2):
@@ -26,7 +27,7 @@ def coupled(expression: Expr, layers: Sequence[Layer]) -> list[tuple[Layer, Laye
 
 
 def _groups(node: Expr) -> list[frozenset[State]]:
-    """The units in each term, if the expression were multiplied out; a sum's unit is another one each time."""
+    """Return the units in each term of the expression multiplied out; each sum contributes a unit of its own."""
     if isinstance(node, Add):
         return [group for term in node.args for group in _groups(term)]
     if isinstance(node, IndexSum):
@@ -36,7 +37,7 @@ def _groups(node: Expr) -> list[frozenset[State]]:
     if isinstance(node, Pow) and node.exp.is_Integer and node.exp > 1:
         # In higher powers than the second the same pairs occur.
         return _multiplied([_groups(node.base), _groups(node.base)])
-    if node.has(IndexSum):  # whatever function of a sum this is, a power series has such products
+    if node.has(IndexSum):  # a power series of any function of a sum has such products
         return [frozenset().union(*(group for part in (*node.args, *node.args) for group in _groups(part)))]
     return [frozenset(node.atoms(State))]
 

@@ -1,8 +1,8 @@
 """A small model in exact numbers: parameters are whole multiples of ln 2, so every Boltzmann weight is a power of two.
 
 A value is r + ln R with r and R rational and R > 0, which is closed under everything that occurs in a derivation:
-e^{ln R} = R, k · ln R = ln R^k, and the derivative by one parameter is rational. Lines are therefore compared exactly,
-and students who add up a column find exactly 1.
+e^{ln R} = R, k · ln R = ln R^k, and the derivative by one parameter is rational. So lines are compared exactly, and a
+student who adds up a column finds exactly 1.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Exact", "WorkedExample"]
 
 _COUPLINGS = ((1, -1), (-1, 1), (1, 2))
+# The lines of one gradient take 0.14 s at 32 configurations, 1.8 s at 256 and 10 s at 1,024 (2 cores, 2026-12).
 _MOST_CONFIGURATIONS = 1024
 
 
@@ -56,7 +57,7 @@ class Exact:
     def __mul__(self, other: Exact) -> Exact:
         number, rest = (self, other) if self.argument == 1 else (other, self)
         if number.argument != 1 or (rest.argument != 1 and number.slope != 0):
-            raise CheckError("a product of two logarithms is no rational and no logarithm of one")
+            raise CheckError("a product of two logarithms is neither rational nor the logarithm of a rational number")
         slope = number.rational * rest.slope + rest.rational * number.slope
         return Exact(number.rational * rest.rational, _power(rest.argument, number.rational), slope)
 
@@ -78,10 +79,10 @@ class Exact:
         return Exact(argument=value, slope=self.slope / value)
 
     def number(self) -> Fraction:
-        """The value, where it is rational.
+        """Return the value, where it is rational.
 
         Raises:
-            CheckError: it is not.
+            CheckError: the value is not rational.
         """
         if self.argument != 1:
             raise CheckError(f"the value holds ln {self.argument}, which is not rational")
@@ -89,7 +90,7 @@ class Exact:
 
 
 def _power(base: Fraction, exponent: Fraction) -> Fraction:
-    """``base`` to a rational power, where that is rational."""
+    """Return ``base`` to a rational power, where the result is rational."""
     if base == 1:
         return base
     raised = base**exponent.numerator
@@ -110,8 +111,8 @@ class WorkedExample:
 
     Args:
         energy: any energy over finite units.
-        sizes: units per layer; by default 3 in the first layer and 2 in every other.
-        multiples: parameter name to the parameters' values in units of ln 2, by zero-based index tuple; by default
+        sizes: units per layer; by default 3 in the first layer and 2 in each of the others.
+        multiples: parameter name to the parameter's values in units of ln 2, by zero-based index tuple; by default
             small whole numbers for couplings and 0 for biases.
 
     Raises:
@@ -166,20 +167,20 @@ class WorkedExample:
     # What the example is made of
 
     def configurations(self, layer: Layer) -> Iterator[tuple[StateValue, ...]]:
-        """All configurations of a layer, in counting order."""
+        """Return all configurations of a layer, in counting order."""
         return itertools.product(lookup(layer.unit).states, repeat=self.sizes[layer.name])
 
     def data(self, layer: Layer) -> tuple[StateValue, ...]:
-        """The configuration that the visible layer is clamped to: on, off, on, ..."""
+        """Return the configuration that a layer is clamped to: on, off, on, ..."""
         states = lookup(layer.unit).states
         return tuple(states[0] if place % 2 else states[-1] for place in range(self.sizes[layer.name]))
 
     def clamped(self) -> dict[Basic, Any]:
-        """The assignment of the data to the free configurations of the visible layers and of those that are given."""
+        """Return the data of the visible layers and of those that are given, by their free configurations."""
         return {Configuration(layer): self.data(layer) for layer in self.energy.visible + self.energy.given}
 
     def entries(self, parameter: Parameter) -> Iterator[tuple[int, ...]]:
-        """The zero-based places of a parameter, without what symmetry makes redundant."""
+        """Yield the zero-based places of a parameter, without what symmetry makes redundant."""
         for place in itertools.product(*(range(self.sizes[layer.name]) for layer in parameter.layers)):
             if not parameter.symmetric or place[0] < place[1]:
                 yield place
@@ -187,15 +188,15 @@ class WorkedExample:
     # Evaluation
 
     def number(self, expression: Expr, assignment: Assignment) -> Fraction:
-        """The rational value of an expression, its free configurations and indices as in ``assignment``.
+        """Return the rational value of an expression, its free configurations and indices as in ``assignment``.
 
         Raises:
-            CheckError: the value is not rational, or the expression holds what cannot be evaluated exactly.
+            CheckError: the value is not rational, or the expression holds a node that cannot be evaluated exactly.
         """
         return self.evaluate(expression, assignment).number()
 
     def evaluate(self, node: Expr, assignment: Assignment) -> Exact:
-        """The exact value; see :meth:`number`."""
+        """Return the exact value; see :meth:`number`."""
         free = self._free.get(node)
         if free is None:
             free = self._free[node] = _sorted_free(node)

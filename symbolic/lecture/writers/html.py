@@ -23,7 +23,6 @@ from symbolic.lecture.document import (
     Equation,
     Exercise,
     Figure,
-    Graph,
     Inline,
     Lecture,
     Outcome,
@@ -34,8 +33,9 @@ from symbolic.lecture.document import (
     Verdict,
     Words,
 )
+from symbolic.lecture.writers.picture import svg
 from symbolic.notation import mathml
-from symbolic.notation.tree import EQUALS, Identifier, Marked, Number, Row, Script, Setting
+from symbolic.notation.tree import EQUALS, Setting
 from symbolic.notation.width import width
 
 __all__ = ["write"]
@@ -45,7 +45,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-sr
 
 
 def write(lecture: Lecture) -> bytes:
-    """The page, in UTF-8; the same bytes for the same lecture."""
+    """Return the page in UTF-8; the same bytes for the same lecture."""
     title = escape(lecture.title)
     head = (
         f'<!doctype html>\n<html lang="{escape(lecture.meta.language)}">\n<head>\n<meta charset="utf-8">\n'
@@ -114,7 +114,7 @@ def _slide(slide: Slide) -> str:
 
 
 def _verdict(verdict: Verdict) -> str:
-    """What was checked, in what model; what failed, if anything did."""
+    """Return what was checked, in which model, and what failed or could not be checked."""
     sign, kind, _ = _SIGNS[verdict.outcome]
     sign = "✓" if verdict else sign
     out = f'<span class="{kind}">{sign}</span> <span class="{kind}">{escape(verdict.summary())}</span> '
@@ -161,7 +161,7 @@ def _piece(part: Inline) -> str:
 
 
 def _hint(words: str) -> str:
-    """A rule in a line, with e^f and e^(f + g) raised."""
+    """Return a rule's hint with the exponents of e^f and e^(f + g) raised."""
     return re.sub(r"\^\(([^()]*)\)|\^(\w)", r"<sup>\1\2</sup>", escape(words))
 
 
@@ -225,17 +225,17 @@ def _derivation(block: DerivationBlock) -> str:
     return f'{goal}<ol class="steps">\n' + "\n".join(rows) + "\n</ol>"
 
 
-# What a line of a derivation, a captioned equation, one in large letters and one without caption can be wide, in em of
-# the math font on a page of full width.
+# How wide a line of a derivation, a captioned equation, one in large letters and one without caption can be, in em of
+# the math font on a page of full width (`page.css` sets the columns).
 _LINE, _CAPTIONED, _LARGE, _PLAIN = 33.0, 33.0, 34.0, 44.0
 _EQUALS_SIGN = 1.5
 _SMALLEST_BESIDE, _SMALLEST = 0.75, 0.55
 
 
-def _fit(layout: Setting, room: float) -> float:
-    """The size at which the formula fits the room, at most 1."""
+def _fit(setting: Setting, room: float) -> float:
+    """Return the size at which the formula fits the room, at most 1."""
     # Widths are known to a tenth.
-    return min(1.0, room / (1.1 * width(layout)))
+    return min(1.0, room / (1.1 * width(setting)))
 
 
 def _style(size: float) -> str:
@@ -262,6 +262,11 @@ def _code(block: Code) -> str:
     return f'<pre><code class="language-{escape(block.language)}">{escape(block.text)}</code></pre>'
 
 
+def _figure(block: Figure) -> str:
+    caption = f"<figcaption>{_inline(block.caption)}</figcaption>" if block.caption else ""
+    return f"<figure>{svg(block.graph, block.alt)}{caption}</figure>"
+
+
 # Tables
 
 
@@ -284,7 +289,7 @@ def _table_row(row: tuple[Cell, ...], block: Table) -> str:
 
 
 def _cells(row: tuple[Cell, ...], block: Table, header: bool = False) -> list[str]:
-    """The cells of a row as markup, with the rounded values beside their column where the table has them."""
+    """Return the cells of a row as markup, with the rounded values beside their column where the table has them."""
     cells = [_cell(cell) for cell in row]
     if block.decimals is not None:
         column, digits = block.decimals
@@ -302,99 +307,6 @@ def _rounded(cell: Cell, digits: int) -> str:
 
 def _cell(cell: Cell) -> str:
     return str(cell).replace("-", "−") if isinstance(cell, Fraction) else _piece(cell)
-
-
-# The picture of a graph
-
-_WIDTH, _HEIGHT, _RADIUS = 520, 300, 29
-
-
-def _figure(block: Figure) -> str:
-    caption = f"<figcaption>{_inline(block.caption)}</figcaption>" if block.caption else ""
-    return f"<figure>{_svg(block.graph, block.alt)}{caption}</figure>"
-
-
-def _svg(graph: Graph, alt: str) -> str:
-    height = max(_HEIGHT, 150 * len(graph.layers))
-    places = _places(graph, height)
-    parts = []
-    for number, (a, b) in enumerate(graph.edges):
-        kind = "edge emphasised" if number == graph.emphasised else "edge"
-        (x, y), (p, q) = places[a], places[b]
-        if a[0] == b[0]:
-            # An arc within a layer passes clear of the units between its ends.
-            lift = 70 * abs(a[1] - b[1]) * (1 if a[0] else -1)
-            parts.append(f'<path class="{kind}" d="M{x:g} {y:g} Q{(x + p) / 2:g} {y - lift:g} {p:g} {q:g}"/>')
-        elif abs(a[0] - b[0]) > 1:
-            # One that passes layers runs outside of their units.
-            left, right = (sorted(place[0] for place in places.values())[end] for end in (0, -1))
-            side = right + 60 if x + p > left + right else left - 60
-            parts.append(f'<path class="{kind}" d="M{x:g} {y:g} C{side:g} {y:g} {side:g} {q:g} {p:g} {q:g}"/>')
-        else:
-            parts.append(f'<line class="{kind}" x1="{x:g}" y1="{y:g}" x2="{p:g}" y2="{q:g}"/>')
-    for depth, layer in enumerate(graph.layers):
-        y = places[depth, 0][1]
-        for number, unit in enumerate(layer.units):
-            x = places[depth, number][0]
-            parts.append(f'<circle class="unit {escape(layer.role)}" cx="{x:g}" cy="{y:g}" r="{_RADIUS}"/>')
-            parts.append(f'<text x="{x:g}" y="{y + 7:g}" text-anchor="middle" font-size="25">{_svg_text(unit)}</text>')
-        parts.append(f'<text class="layer" x="8" y="{y + 5:g}" font-size="16">{escape(layer.role)}</text>')
-    if graph.emphasised is not None and graph.label is not None:
-        (x, y), (p, q) = (places[end] for end in graph.edges[graph.emphasised])
-        parts.append(
-            f'<text class="weight" x="{(x + p) / 2 - 22:g}" y="{(y + q) / 2:g}" text-anchor="end" '
-            f'font-size="24">{_svg_text(graph.label)}</text>'
-        )
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(alt)}">'
-        f"<title>{escape(alt)}</title>{''.join(parts)}</svg>"
-    )
-
-
-def _places(graph: Graph, height: int) -> dict[tuple[int, int], tuple[float, float]]:
-    """Where each unit stands: visible layers at the bottom, the units of a layer evenly spread."""
-    places = {}
-    rows = len(graph.layers)
-    left, right = 130.0, _WIDTH - 50.0
-    margin = 92 if any(a[0] == b[0] for a, b in graph.edges) else 50
-    for depth, layer in enumerate(graph.layers):
-        y = height - margin - (height - 2 * margin) * (depth / (rows - 1) if rows > 1 else 0.5)
-        step = (right - left) / len(layer.units)
-        for number in range(len(layer.units)):
-            places[depth, number] = (left + step * (number + 0.5), y)
-    return places
-
-
-def _svg_text(layout: Setting) -> str:
-    """A short label, such as w with the subscript 11, as SVG text in the letters of the math font."""
-    match layout:
-        case Identifier(name, bold):
-            return escape("".join((_bold_letter if bold else _italic_letter)(c) for c in name))
-        case Number(text):
-            return escape(text)
-        case Row(items):
-            return "".join(map(_svg_text, items))
-        case Marked(_, body):
-            return _svg_text(body)
-        case Script(base, below, _) if below is not None:
-            return f'{_svg_text(base)}<tspan dy="6" font-size="70%">{_svg_text(below)}</tspan>'
-        case Script(base):
-            return _svg_text(base)
-    return escape(getattr(layout, "symbol", ""))
-
-
-def _italic_letter(letter: str) -> str:
-    if letter == "h":
-        return "ℎ"
-    code = ord(letter)
-    for first, last, target in ((0x41, 0x5A, 0x1D434), (0x61, 0x7A, 0x1D44E), (0x3B1, 0x3C9, 0x1D6FC)):
-        if first <= code <= last:
-            return chr(target + code - first)
-    return letter
-
-
-def _bold_letter(letter: str) -> str:
-    return mathml.bold(letter)
 
 
 _WRITERS: dict[type, Callable[[Any], str]] = {
