@@ -20,7 +20,8 @@ RBM(784, 500, seed=0).free_energy(np.zeros((10, 784)))
 # Code generation is imported first: importing is measured on its own.
 COLD = """
 import time
-from symbolic.codegen import functions, numba_target
+from symbolic.codegen import program
+from symbolic.codegen.targets import numba as numba_target
 from symbolic.codegen.build import generate
 from symbolic.energies import READY_MADE
 energy = READY_MADE[{name!r}]()

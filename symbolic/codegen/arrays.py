@@ -67,7 +67,7 @@ class NumpyArrays:
         """The weights given, if they go with ``like``.
 
         Raises:
-            ArgumentError: they are no array of its dtype, or there is not one a row.
+            ArgumentError: they are not an array of its dtype, or there is not one per row.
         """
         if not isinstance(row_weights, np.ndarray) or row_weights.dtype != like.dtype:
             got = getattr(row_weights, "dtype", type(row_weights).__name__)
@@ -99,8 +99,8 @@ class ForeignArrays:
         """Refuse what the kernels cannot take.
 
         Raises:
-            ArgumentError: one is no array of a library that follows the standard, or not of the common dtype, float32
-                or float64; or two libraries or two devices are mixed.
+            ArgumentError: one is not an array of a library that follows the standard, or not of the common dtype,
+                float32 or float64; or two libraries or two devices are mixed.
         """
         first = next(iter(arrays), "")
         for name, array in arrays.items():
@@ -135,7 +135,7 @@ class ForeignArrays:
         """The weights given, if they go with ``like``.
 
         Raises:
-            ArgumentError: as :meth:`check`; or there is not one a row.
+            ArgumentError: as :meth:`check`; or there is not one per row.
         """
         self.check({"the states": like, "row_weights": row_weights})
         _check_rows("row_weights", row_weights, (rows,))
@@ -187,7 +187,7 @@ def _kind(array: Any) -> str:
 
 def _check_rows(name: str, array: Any, shape: tuple[int, ...]) -> None:
     if tuple(array.shape) != shape:
-        what = "one a row" if len(shape) == 1 else "one number a unit"
+        what = "one per row" if len(shape) == 1 else "one number per unit"
         raise ArgumentError(f"{name} must have shape {shape}, {what}. Got {tuple(array.shape)}.")
 
 
@@ -210,7 +210,7 @@ def row_number(first_row: int, rows: int) -> int:
     """The number of the first of ``rows`` rows.
 
     Raises:
-        ArgumentError: it is no whole number, or the rows' numbers do not fit into 64 bits.
+        ArgumentError: it is not a whole number, or the rows' numbers do not fit into 64 bits.
     """
     if isinstance(first_row, bool) or not isinstance(first_row, (int, np.integer)):
         raise ArgumentError(f"first_row must be a whole number. Got {first_row!r}.")

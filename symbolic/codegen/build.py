@@ -12,11 +12,12 @@ import importlib
 import re
 import threading
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from symbolic import units
 from symbolic.codegen import cache
-from symbolic.codegen.kernels import Kernels
+from symbolic.codegen.kernels import Kernels, kernels_from_source
 from symbolic.errors import SymbolicError
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ __all__ = ["TARGETS", "Kernels", "compile_energy", "generate", "kernels_from_sou
 
 # Each target's module has a function ``emit`` from a program to source.
 _EMITTERS = {
-    "numba": "symbolic.codegen.targets.numba",
-    "numpy": "symbolic.codegen.targets.numpy",
-    "array-api": "symbolic.codegen.targets.array_api",
+    "numba": "codegen.targets.numba",
+    "numpy": "codegen.targets.numpy",
+    "array-api": "codegen.targets.array_api",
 }
 TARGETS = tuple(_EMITTERS)
 
@@ -53,11 +54,16 @@ def generate(energy: Energy, target: str = "numba") -> str:
         LoweringError: a derived expression has no counterpart in generated code.
         SymbolicError: there is no such target.
     """
-    from symbolic.codegen.program import program
-
     _checked_target(target)
-    source: str = importlib.import_module(_EMITTERS[target]).emit(program(energy))
+    program = _with_sympy("codegen.program").program(energy)
+    source: str = _with_sympy(_EMITTERS[target]).emit(program)
     return source
+
+
+def _with_sympy(module: str) -> ModuleType:
+    """A module of this package that is not imported before a module has to be generated: SymPy and the derivation take
+    0.3 s to load (2 cores, 2026-12), and kernels that are kept need neither."""
+    return importlib.import_module(f"symbolic.{module}")
 
 
 def compile_energy(energy: Energy, target: str = "numba") -> Kernels:
@@ -127,9 +133,7 @@ def ready_made(name: str, *, visible: str | None = None, hidden: str | None = No
     recipe = "_".join((name, *map(_in_file_names, chosen.values()), target.replace("-", "_")))
 
     def make() -> str:
-        from symbolic import energies
-
-        return generate(getattr(energies, name)(**chosen), target)
+        return generate(getattr(_with_sympy("energies"), name)(**chosen), target)
 
     with _lock:
         key = (recipe, *map(units.lookup, chosen.values()))
@@ -144,12 +148,6 @@ def _in_file_names(unit: str) -> str:
         return unit
     plain = re.sub(r"\W+", "-", unit).strip("-")
     return f"{plain}-{hashlib.sha256(unit.encode()).hexdigest()[:8]}"
-
-
-def kernels_from_source(label: str, source: str) -> Kernels:
-    """The kernels in a generated module's source, kept in the cache under a name that begins with ``label``."""
-    path = cache.keep(label, source)
-    return Kernels(cache.load(path), path, source)
 
 
 def _checked_target(target: str) -> None:

@@ -100,7 +100,7 @@ class Load(Node):
 
 @dataclass(frozen=True, eq=False)
 class Configurations(Node):
-    """All configurations of a layer, one a row, in step with the other layers enumerated on the same row axis.
+    """All configurations of a layer, one per row, in step with the other layers enumerated on the same row axis.
 
     Attributes:
         layer: its name.

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from symbolic.codegen import cache
 from symbolic.codegen.arrays import ForeignArrays, NumpyArrays
+from symbolic.codegen.shapes import Shapes
 from symbolic.errors import ArgumentError, NotSeparableError
-from symbolic.units import axis_length, lookup
 
-__all__ = ["Kernels"]
+__all__ = ["Kernels", "kernels_from_source"]
 
 Array = npt.NDArray[Any]
 
@@ -36,8 +36,6 @@ def _is_damage(error: BaseException) -> bool:
 
 
 def _with_sizes(label: str, source: str, sizes: dict[str, int]) -> Kernels:
-    from symbolic.codegen.build import kernels_from_source
-
     return kernels_from_source(label, source).sized(**sizes)
 
 
@@ -95,10 +93,8 @@ class Kernels:
         self.methods = {name: methods.get(name, "closed form") for name in vars(module) if name.startswith(summing)}
         self._arguments: dict[str, tuple[str, ...]] = {}
         self.sizes: dict[str, int] = {}
-        axes = {axis for layers in self.parameters.values() for axis in layers}
-        self._known = {axis: length for axis in axes if (length := axis_length(axis, self.layers))}
-        self._dimensions = {name: lookup(unit).dimension for name, unit in self.layers.items()}
         self._arrays: NumpyArrays | ForeignArrays = ForeignArrays() if self.target == "array-api" else NumpyArrays()
+        self._shapes = Shapes(self.layers, self.parameters, self.least, self._arrays)
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{name}: {unit}" for name, unit in self.layers.items())
@@ -109,7 +105,7 @@ class Kernels:
         return _with_sizes, (self.path.stem.rpartition("_")[0], self.source, self.sizes)
 
     def sized(self, **sizes: int) -> Kernels:
-        """These kernels for layers of so many units, where no parameter has an axis over the layer and tells.
+        """Return these kernels for layers of given sizes, which are needed where no parameter's axis tells them.
 
         Args:
             sizes: by layer, the number of its units.
@@ -299,7 +295,7 @@ class Kernels:
             parameters: every parameter, by name.
 
         Returns:
-            a number; for a conditional model one a row, shape (rows,).
+            a number; for a conditional model one per row, shape (rows,).
 
         Raises:
             ValueError: there are too many configurations, or no list of them; the message says what to do.
@@ -322,7 +318,7 @@ class Kernels:
     ) -> Any:
         function = self._function(name)
         states = self._states(x, layers)
-        sizes = self._check(states, parameters)
+        sizes = self._shapes.checked(states, parameters, self.sizes)
         one = next(iter(states.values()), None)
         rows = 0 if one is None else one.shape[0]
         if "drawn" in more:
@@ -335,15 +331,17 @@ class Kernels:
                 self._arrays.filled(rows, 1, one) if given is None else self._arrays.weights(given, rows, one)
             )
         for layer, array in states.items():
-            if self._dimensions[layer] > 1:
-                states[layer] = self._arrays.reshaped(array, (rows, array.shape[1] // self._dimensions[layer], -1))
+            if self._shapes.dimensions[layer] > 1:
+                states[layer] = self._arrays.reshaped(
+                    array, (rows, array.shape[1] // self._shapes.dimensions[layer], -1)
+                )
         available = {**states, **parameters, **more, **{f"n_{layer}": size for layer, size in sizes.items()}}
         unsaid = [argument for argument in self._arguments[name] if argument not in available]
         if unsaid:
             layer = unsaid[0].removeprefix("n_")
             raise ArgumentError(
                 f"no array of this call tells how many units layer {layer} has; say it by sized({layer}=...), which "
-                "gives kernels for so many."
+                "gives kernels for that many."
             )
         arguments = [available[argument] for argument in self._arguments[name]]
         try:
@@ -357,7 +355,7 @@ class Kernels:
 
     def _side_by_side(self, layer: str, array: Array) -> Array:
         """Vectors in one row for each configuration."""
-        if self._dimensions[layer] == 1:
+        if self._shapes.dimensions[layer] == 1:
             return array
         return self._arrays.reshaped(array, (array.shape[0], array.shape[1] * array.shape[2]))
 
@@ -375,7 +373,7 @@ class Kernels:
     ) -> Array:
         """What enumerates configurations for every row, for a few rows at a time."""
         states = self._states(x, layers)
-        self._check(states, parameters)
+        self._shapes.checked(states, parameters, self.sizes)
         rows = len(next(iter(states.values())))
         if rows <= _ROWS_ENUMERATED:
             return self._call(name, states, layers, parameters)
@@ -418,62 +416,12 @@ class Kernels:
             )
         return {name: states[name] for name in layers}
 
-    def _check(self, states: dict[str, Array], parameters: dict[str, Array]) -> dict[str, int]:
-        """The number of units of each layer, as the parameters have it."""
-        if parameters.keys() != self.parameters.keys():
-            self._report_names(parameters)
-        self._arrays.check({**states, **parameters})
-        sizes = self._known | self.sizes
-        for name, layers in self.parameters.items():
-            self._check_shape(name, parameters[name], layers, sizes)
-        rows: int | None = None
-        for name, array in states.items():
-            shape, dimension = tuple(array.shape), self._dimensions[name]
-            columns = sizes[name] * dimension if name in sizes else None
-            if len(shape) != 2 or shape[1] != (columns or shape[1]) or shape[1] % dimension:
-                hint = f"; use {name}[None, :] for one configuration" if len(shape) == 1 else ""
-                wanted = columns or (f"n_{name}" if dimension == 1 else f"{dimension} n_{name}")
-                raise ArgumentError(f"{name} must have shape (rows, {wanted}){hint}. Got {shape}.")
-            rows = shape[0] if rows is None else rows
-            if shape[0] != rows:
-                raise ArgumentError(f"{name} must have as many rows as {next(iter(states))}, {rows}. Got {shape[0]}.")
-        for layer, least in self.least.items():
-            units = sizes.get(layer)
-            if units is None and layer in states:
-                units = states[layer].shape[1] // self._dimensions[layer]
-            if units is not None and units < least:
-                raise ArgumentError(
-                    f"the energy names unit {least - 1} of layer {layer}, which has {units} units here."
-                )
-        return sizes
-
-    def _check_shape(self, name: str, array: Array, layers: tuple[str, ...], sizes: dict[str, int]) -> None:
-        lengths = ", ".join(str(self._known.get(layer, f"n_{layer}")) for layer in layers)
-        wanted = f"({lengths}{',' if len(layers) == 1 else ''})"
-        shape = tuple(array.shape)
-        if len(shape) != len(layers):
-            raise ArgumentError(f"{name} must have {len(layers)} axes, {wanted}. Got shape {shape}.")
-        for layer, size in zip(layers, shape, strict=True):
-            if layer in self._known and size != sizes[layer]:
-                of, _, kind = layer.partition(".")
-                why = f"layer {of} has {self.layers[of]} units" if kind == "states" else f"{of} units are vectors"
-                raise ArgumentError(f"{name} must have shape {wanted}, since {why}. Got shape {shape}.")
-            if sizes.setdefault(layer, size) != size:
-                by = "sized()" if layer in self.sizes else "another parameter"
-                raise ArgumentError(
-                    f"{name} must have shape {wanted}, and n_{layer} is {sizes[layer]} by {by}. Got shape {shape}."
-                )
-
-    def _report_names(self, parameters: dict[str, Array]) -> None:
-        for name in parameters:
-            if name not in self.parameters:
-                raise ArgumentError(
-                    f"there is no parameter {name!r}; this energy has: {', '.join(self.parameters) or 'none'}."
-                )
-        missing = next(name for name in self.parameters if name not in parameters)
-        axes = ", ".join(f"n_{layer}" for layer in self.parameters[missing])
-        raise ArgumentError(f"parameter {missing} is missing: pass {missing}=…, an array of shape ({axes}).")
-
     def _phases(self, phase: dict[str, Any] | None) -> dict[str, Array]:
         # The functions of an energy without parameters return no phase at all.
         return {name: self._arrays.result(value) for name, value in (phase or {}).items()}
+
+
+def kernels_from_source(label: str, source: str) -> Kernels:
+    """Return the kernels in a generated module's source, kept in the cache under a name that begins with ``label``."""
+    path = cache.keep(label, source)
+    return Kernels(cache.load(path), path, source)

@@ -108,7 +108,7 @@ class _Evaluation:
 
 
 class _Magnitude(_Evaluation):
-    """Sums of absolute values in the place of sums; what is no sum or product must not depend on states."""
+    """Sums of absolute values in the place of sums; what is neither a sum nor a product must not depend on states."""
 
     def __init__(self, arrays: Mapping[str, Array], sizes: Mapping[str, int]):
         super().__init__(arrays, sizes)

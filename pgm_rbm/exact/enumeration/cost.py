@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgm_rbm.exact.enumeration.products import Problem, tables_of
+from pgm_rbm.exact.enumeration.products import CHUNK, Problem, tables_of
 from pgm_rbm.exact.enumeration.sums import KernelSum, LayerSum, ProductSum
 from pgm_rbm.machine.workers import workers
 
@@ -50,7 +50,7 @@ def estimate(task: LayerSum, threads: int) -> Estimate:
 
 
 def _of_products(task: ProductSum, threads: int) -> Estimate:
-    from pgm_rbm.exact.enumeration import product_loops
+    from pgm_rbm.exact.enumeration.product_loops import total
 
     problem, layout = task.problem, task.problem.layout
     n, m = problem.coupling.shape
@@ -60,12 +60,12 @@ def _of_products(task: ProductSum, threads: int) -> Estimate:
     coupling = np.where(problem.coupling[np.ix_(tried, fast)] != 0, 2.0**-10, 0.0)
     trial = Problem(np.zeros(len(fast)), np.zeros(len(tried)), coupling, problem.states, problem.other_states)
     tables, outer = tables_of(trial).tables, trial.layout.outer
-    product_loops.total(tables, 0, 1)
-    taken = quickest(lambda: product_loops.total(tables, 0, outer), threads) * n / len(tried)
+    total(tables, 0, 1)
+    taken = quickest(lambda: total(tables, 0, outer), threads) * n / len(tried)
     rows = n * (len(problem.other_states) - 1)
     lanes = rows * layout.lanes
     walk = rows * layout.depth * (len(problem.states) + 1)
-    chunk = product_loops.CHUNK * rows
+    chunk = CHUNK * rows
     held = lanes + walk + threads * (walk + chunk + (lanes + chunk + 4 * rows * m if task.with_averages else 0))
     return Estimate(
         task.configurations * n,

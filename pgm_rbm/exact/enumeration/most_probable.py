@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pgm_rbm.errors import NoFiniteDomainError
-from pgm_rbm.exact.enumeration import product_loops
 from pgm_rbm.exact.enumeration.answers import log_partition
 from pgm_rbm.exact.enumeration.plan import Plan, make_plan
 from pgm_rbm.exact.enumeration.products import Problem
@@ -186,7 +185,9 @@ def _require_numbers(model: Model) -> ProductSum:
 
 
 def _largest(problem: Problem, budget: Budget) -> tuple[float, Floats, Floats]:
-    """The largest −E(x, y), with x and y."""
+    """Return the largest −E(x, y), with x and y."""
+    from pgm_rbm.exact.enumeration.product_loops import largest
+
     layout, order = problem.layout, list(problem.layout.order)
     inside, inner = len(problem.states) ** layout.inner, layout.inner
     states, measure = np.asarray(problem.other_states), np.asarray(problem.other_log_measure)
@@ -207,7 +208,7 @@ def _largest(problem: Problem, budget: Budget) -> tuple[float, Floats, Floats]:
         rows = problem.rows(numbers)[:, order[inner:]]
         outer_fields = rows @ u[:, inner:].T + problem.other_bias
         outer_scores = rows @ problem.bias[order[inner:]] + problem.own_log_measure(rows)
-        value, k, lane = product_loops.largest(by_block, outer_fields, scores, outer_scores, states, measure)
+        value, k, lane = largest(by_block, outer_fields, scores, outer_scores, states, measure)
         return value, int(numbers[k]) + lane
 
     # Of equal ones the first, in whatever order they come.

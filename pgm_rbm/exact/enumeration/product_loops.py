@@ -2,17 +2,27 @@
 
 The walk keeps, for every outer digit, the product of the entries of that digit and all slower ones, so a step of the
 counter renews only what is faster than the slowest digit that changed. `_weigh` goes forward and gives every
-configuration's weight; the others ask it for a thousand configurations or so at a time, and `moments` then divides them
-up among the rows. Sums are kept relative to a power of two, ``top``, which moves only when a weight
+configuration's weight. `_sum` and `_divide` ask it for a thousand configurations or so at a time; `_divide` then
+divides each weight up among the rows. Sums are kept relative to a power of two, ``top``, which moves only when a weight
 outgrows it by 2^500: rescaling is exact and rare.
 
-Only the functions that Python calls are compiled on their own, and all others are inlined in them: machine code that
-two of them shared would be that of whichever was loaded first, and could differ in the last bit from one process to
-another.
+Only `_sum`, `_divide` and `largest`, which Python calls, are compiled on their own, and all others are inlined in them:
+machine code that two of them shared would be that of whichever was loaded first, and could differ in the last bit from
+one process to another.
 
 Two things make the loops fast and are easy to lose. Arrays are flat and indices unsigned: a signed index is checked
 lane by lane for being negative, which keeps the loop from becoming one over vectors. And no view of a table is made
-inside the walk: each costs an atomic operation on a counter that all threads share.
+inside the walk.
+
+Other things make them quick to compile: `_sum` takes 1.4 s of processor time instead of 7.5, and `_divide` 2.9 instead
+of 6.2 (2 cores, 2026-12).
+
+- Python makes all arrays. For one function that makes, slices or assigns to an array, Numba compiles up to 40 of its
+  own, the texts of their errors included.
+- ``several`` is None where a unit of the other layer has two states, so that the loops of the other case are never
+  compiled.
+- Helpers have no wrappers, since neither Python nor C calls them, and count no references, since arrays are Python's.
+- A helper has arguments of the same types wherever it is called; a literal is a type of its own.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -20,103 +30,164 @@ inside the walk: each costs an atomic operation on a counter that all threads sh
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
+from pgm_rbm.exact.enumeration.products import CHUNK, LANES, Tables, aligned
 from symbolic.codegen.machine_code import compiled
 
-__all__ = ["CHUNK", "largest", "moments", "total", "weights"]
+__all__ = ["Moments", "Walk", "largest", "moments", "total", "weights"]
 
-_FAST = {"fastmath": True, "error_model": "numpy", "nogil": True}
-_HELPER = {"fastmath": True, "error_model": "numpy", "nogil": True, "forceinline": True}
-_f64, _i64, _u = np.float64, np.int64, np.uint64
+_LEAN = {"fastmath": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
+# LLVM inlines a small helper.
+_HELPER = {**_LEAN, "no_cpython_wrapper": True, "forceinline": True}
+# Numba inlines a large one, which LLVM would optimise on its own and then again where it is inlined: 0.2 s each.
+# `_select` is inlined so for its bits too: on its own its sums over the lanes are taken apart in another order.
+_LARGE = {**_LEAN, "no_cpython_wrapper": True, "inline": "always"}
+_i64, _u = np.int64, np.uint64
 _MANTISSA, _ONE = 0x000FFFFFFFFFFFFF, 0x3FF0000000000000
+# A weight may outgrow ``top`` by 2^500 before sums are rescaled: half the exponents of float64 are left for the sums.
 _SLACK = 500
 _LOWEST = -(2**60)
-# Outer configurations that are gone through together, so that a row read from the outer caches serves all of them.
-CHUNK = 32
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class Walk(NamedTuple):
+    """Where the walk stands, and what it found.
+
+    Attributes:
+        path: by outer digit, and once above them, what the rows' entries are multiplied by, shape
+            (outer digits + 1, rows), flat.
+        mantissa, exponent: of the product of all that is complete there, shape (outer digits + 1,).
+        digits: the outer digits.
+        product, bits: of 64 lanes, as numbers and as bits.
+        up: exponents that were taken out of the product.
+        factor: of 64 lanes, the factor of one unit.
+        weights, exponents: of each configuration, as mantissa (1 to 4) and exponent, shape (chunk, lanes), flat.
+    """
+
+    path: Floats
+    mantissa: Floats
+    exponent: Integers
+    digits: Integers
+    product: Floats
+    bits: Integers
+    up: Integers
+    factor: Floats
+    weights: Floats
+    exponents: Integers
+
+    @classmethod
+    def at(cls, tables: Tables, first: int, chunk: int) -> Walk:
+        """Return the walk before outer configuration ``first``, with room for the weights of ``chunk`` of them."""
+        depth, size = len(tables.ends) - 2, chunk * len(tables.weight_lanes)
+        mantissa, exponent, product = np.empty(depth + 1), np.empty(depth + 1, np.int64), aligned(LANES)
+        return cls(
+            _path(tables),
+            mantissa,
+            exponent,
+            _digits(tables, first),
+            product,
+            product.view(np.int64),
+            np.empty(LANES, np.int64),
+            aligned(LANES),
+            np.empty(size),
+            np.empty(size, np.int64),
+        )
+
+
+def _path(tables: Tables) -> Floats:
+    """Return room for the products of each outer digit, and above them the rows' largest values, flat."""
+    depth, rows = len(tables.ends) - 2, len(tables.start)
+    path = np.empty((depth + 1) * rows)
+    path[depth * rows :] = tables.start
+    return path
+
+
+def _digits(tables: Tables, number: int) -> Integers:
+    """Return the outer digits of an outer configuration."""
+    base, depth = len(tables.states), len(tables.ends) - 2
+    return np.array([number // base**level % base for level in range(depth)], np.int64)
+
+
+def _several(tables: Tables) -> int | None:
+    """Return the rows per unit, None where it is one."""
+    return None if tables.terms == 1 else tables.terms
 
 
 @njit(**_HELPER)
 def _power(exponent):
-    """2^exponent, and 0 below the range of float64."""
-    return _i64((max(exponent, _i64(-1023)) + _i64(1023)) << _i64(52)).view(_f64)
+    """Return 2^exponent, and 0 below the range of float64."""
+    return _i64((exponent if exponent > -1023 else -1023) + 1023 << 52).view(np.float64)
 
 
 @njit(**_HELPER)
-def _aligned(size):
-    """Zeros that begin with a cache line, so that no vector of them lies across two."""
-    room = np.zeros(size + 7)
-    first = (-(room.ctypes.data >> 3)) & 7
-    return room[first : first + size]
-
-
-@njit(**_HELPER)
-def _decode(number, base, depth):
-    digits = np.empty(depth, np.int64)
-    for level in range(depth):
-        digits[level] = number % base
-        number //= base
-    return digits
-
-
-@njit(**_HELPER)
-def _advance(digits, base):
-    """Count one up; how many digits changed."""
+def _turning(digits, base):
+    """Return how many digits change when the counter counts one up."""
     level = 0
     while level < len(digits) and digits[level] == base - 1:
-        digits[level] = 0
         level += 1
-    if level < len(digits):
-        digits[level] += 1
-    return min(level + 1, len(digits))
+    return level + 1 if level < len(digits) else len(digits)
 
 
 @njit(**_HELPER)
-def _root(start, depth):
-    """Room for one row of products an outer digit and one above them, which is ``start``; flat."""
-    c = np.empty((depth + 1) * len(start))
-    c[depth * len(start) :] = start
-    return c
+def _turn(digits, base, changed):
+    """Count one up, which changes ``changed`` digits."""
+    for level in range(changed):
+        digits[level] = digits[level] + 1 if digits[level] < base - 1 else 0
 
 
 @njit(**_HELPER)
-def _renew(level, entry, first, ends, n_rows, c, digit_rows):
-    """The products of outer digit ``level`` from those above it, by the entries of its state, from row ``first`` on."""
-    here, above, at = _u(level * n_rows), _u((level + 1) * n_rows), _u(entry * n_rows)
-    for k in range(first, ends[level + 1]):
-        c[here + _u(k)] = c[above + _u(k)] * digit_rows[at + _u(k)]
+def _renew(tables, path, level, entry, first):
+    """Renew the products of outer digit ``level`` from those above it, from row ``first`` on."""
+    rows, digit_rows = len(tables.start), tables.digit_rows
+    here, above, at = _u(level * rows), _u((level + 1) * rows), _u(entry * rows)
+    for k in range(first, tables.ends[level + 1]):
+        path[here + _u(k)] = path[above + _u(k)] * digit_rows[at + _u(k)]
 
 
 @njit(**_HELPER)
-def _complete(terms, c, first, end, mantissa, exponent):
-    """Multiply in the units of rows ``first`` to ``end``."""
-    for k in range(first, end, terms):
-        factor = 1.0
-        for term in range(terms):
-            factor += c[k + term]
-        mantissa, up = math.frexp(mantissa * factor)
-        exponent += up
-    return mantissa, exponent
+def _descend(tables, walk, changed):
+    """Renew the products of the ``changed`` fastest outer digits, and multiply in the units complete there."""
+    base, rows, terms, ends, path = len(tables.states), len(tables.start), tables.terms, tables.ends, walk.path
+    for level in range(changed - 1, -1, -1):
+        here, mantissa, exponent = level * rows, tables.weight, tables.weight_exponent
+        if level < len(walk.digits):
+            entry = level * base + walk.digits[level]
+            _renew(tables, path, level, entry, _i64(0))
+            mantissa = walk.mantissa[level + 1] * tables.weight_digits[entry]
+            exponent = walk.exponent[level + 1] + tables.weight_digits_exponent[entry]
+        for k in range(here + ends[level], here + ends[level + 1], terms):
+            factor = 1.0
+            for term in range(terms):
+                factor += path[k + term]
+            mantissa, up = math.frexp(mantissa * factor)
+            exponent += up
+        walk.mantissa[level] = mantissa
+        walk.exponent[level] = exponent
 
 
 @njit(**_HELPER)
 def _two_states(rows, base, c, first, end, p):
-    """p times Π (1 + c · row) over rows ``first`` to ``end``, four at a time."""
+    """Multiply p by Π (1 + c · row) over rows ``first`` to ``end``, four at a time."""
     for quad in range(first // 4, end // 4):
         k = quad * 4
         c0, c1, c2, c3 = c[k], c[k + 1], c[k + 2], c[k + 3]
         at = _u(base + quad * 256)
         for s in range(64):
-            one = (_f64(1.0) + c0 * rows[at + _u(s)]) * (_f64(1.0) + c1 * rows[at + _u(64 + s)])
-            two = (_f64(1.0) + c2 * rows[at + _u(128 + s)]) * (_f64(1.0) + c3 * rows[at + _u(192 + s)])
+            one = (1.0 + c0 * rows[at + _u(s)]) * (1.0 + c1 * rows[at + _u(64 + s)])
+            two = (1.0 + c2 * rows[at + _u(128 + s)]) * (1.0 + c3 * rows[at + _u(192 + s)])
             p[s] *= one * two
 
 
 @njit(**_HELPER)
 def _factor(terms, rows, base, c, own, first, factor):
-    """1 + Σ c · row of the unit whose rows begin at ``first``; their c begin at ``own`` + ``first``."""
+    """Set ``factor`` to 1 + Σ c · row of the unit whose rows begin at ``first``, and their c at ``own`` + ``first``."""
     for s in range(64):
         factor[s] = 1.0
     for k in range(first, first + terms):
@@ -126,133 +197,180 @@ def _factor(terms, rows, base, c, own, first, factor):
 
 
 @njit(**_HELPER)
-def _several_states(terms, rows, base, c, first, end, p, factor):
-    """p times Π (1 + Σ c · row) over the units of rows ``first`` to ``end``."""
+def _several_states(terms, rows, base, walk, first, end):
+    """Multiply the product by Π (1 + Σ c · row) over the units of rows ``first`` to ``end``."""
+    factor, p = walk.factor, walk.product
     for k in range(first, end, terms):
-        _factor(terms, rows, base, c, 0, k, factor)
+        _factor(terms, rows, base, walk.path, _i64(0), k, factor)
         for s in range(64):
             p[s] *= factor[s]
 
 
 @njit(**_HELPER)
-def _weigh(tables, first, last, c, out, out_exponent):
-    """The weight of each configuration as mantissa (1 to 4) and exponent; arrays of shape (last − first, lanes).
-
-    ``c`` takes what the rows' entries are multiplied by in each outer configuration, shape (last − first, rows), flat.
-    """
-    terms, lane_rows, digit_rows, ends, groups = (
-        tables.terms,
-        tables.lane_rows,
-        tables.digit_rows,
-        tables.ends,
-        tables.groups,
-    )
-    weight_lanes, weight_lanes_exponent = tables.weight_lanes, tables.weight_lanes_exponent
-    weight_digits, weight_digits_exponent = tables.weight_digits, tables.weight_digits_exponent
-    base, depth, inside = len(tables.states), len(ends) - 2, ends[0]
-    n_rows, blocks, last_group = len(tables.start), len(weight_lanes) // 64, len(groups) - 1
-    path = _root(tables.start, depth)
-    mantissa, exponent = np.empty(depth + 1), np.empty(depth + 1, np.int64)
-    mantissa[depth], exponent[depth] = _complete(
-        terms,
-        path,
-        depth * n_rows + ends[depth],
-        depth * n_rows + ends[depth + 1],
-        tables.weight,
-        tables.weight_exponent,
-    )
-    p, factor, up = _aligned(64), _aligned(64), np.empty(64, np.int64)
-    bits = p.view(np.int64)
-    digits = _decode(first, base, depth)
-    changed = depth
-    for number in range(first, last):
-        for level in range(changed - 1, -1, -1):
-            entry, here = level * base + digits[level], level * n_rows
-            _renew(level, entry, 0, ends, n_rows, path, digit_rows)
-            mantissa[level], exponent[level] = _complete(
-                terms,
-                path,
-                here + ends[level],
-                here + ends[level + 1],
-                mantissa[level + 1] * weight_digits[entry],
-                exponent[level + 1] + weight_digits_exponent[entry],
-            )
-        own = (number - first) * n_rows
-        for k in range(inside):
-            c[_u(own + k)] = path[_u(k)]
-        for block in range(blocks):
+def _multiply(tables, several, walk, block):
+    """Set ``product`` and ``up`` to the product of all factors in 64 lanes."""
+    groups, p, bits, up = tables.groups, walk.product, walk.bits, walk.up
+    base, start, last = block * tables.ends[0] * 64, _i64(0), len(groups) - 1
+    for s in range(64):
+        p[s] = 1.0
+        up[s] = walk.exponent[0]
+    for group in range(last + 1):
+        end = groups[group] * tables.terms
+        if several is None:
+            _two_states(tables.lane_rows, base, walk.path, start, end, p)
+        else:
+            _several_states(several, tables.lane_rows, base, walk, start, end)
+        start = end
+        if group < last:
             for s in range(64):
-                p[s] = 1.0
-                up[s] = exponent[0]
-            start = 0
-            for group in range(last_group + 1):
-                end = groups[group] * terms
-                if terms == 1:
-                    _two_states(lane_rows, block * inside * 64, path, start, end, p)
-                else:
-                    _several_states(terms, lane_rows, block * inside * 64, path, start, end, p, factor)
-                start = end
-                if group < last_group:
-                    for s in range(64):
-                        up[s] += (bits[s] >> 52) - 1023
-                        bits[s] = (bits[s] & _MANTISSA) | _ONE
-            at = _u(block * 64)
-            for s in range(64):
-                p[s] *= weight_lanes[at + _u(s)]
-            for s in range(64):
-                out_exponent[number - first, block * 64 + s] = (
-                    up[s] + (bits[s] >> 52) - 1023 + weight_lanes_exponent[at + _u(s)]
-                )
+                up[s] += (bits[s] >> 52) - 1023
                 bits[s] = (bits[s] & _MANTISSA) | _ONE
-                out[number - first, block * 64 + s] = p[s] * mantissa[0]
-        if number + 1 < last:
-            changed = _advance(digits, base)
 
 
-@compiled(**_FAST)
-def weights(tables, first, last, out, out_exponent):
-    """The weight of each configuration as mantissa (1 to 4) and exponent; arrays of shape (last − first, lanes)."""
-    c = np.empty(CHUNK * len(tables.start))
-    for start in range(first, last, CHUNK):
-        stop, at = min(start + CHUNK, last), start - first
-        _weigh(tables, start, stop, c, out[at:], out_exponent[at:])
+@njit(**_LARGE)
+def _weigh(tables, several, walk, carried, chunk, changed):
+    """Find the weights of the next ``chunk`` outer configurations, of which the first has ``changed`` new digits.
+
+    ``carried`` takes what the rows' entries are multiplied by in each of them, shape (chunk, rows), flat; it may be
+    None.
+
+    Returns:
+        How many digits change at the next one, and the largest exponent.
+    """
+    base, rows, lanes, highest = len(tables.states), len(tables.start), len(tables.weight_lanes), _i64(_LOWEST)
+    path, p, up, bits = walk.path, walk.product, walk.up, walk.bits
+    for number in range(chunk):
+        _descend(tables, walk, changed)
+        if carried is not None:
+            own = number * rows
+            for k in range(tables.ends[0]):
+                carried[_u(own + k)] = path[_u(k)]
+        for block in range(lanes // 64):
+            _multiply(tables, several, walk, block)
+            at, to = _u(block * 64), _u(number * lanes + block * 64)
+            for s in range(64):
+                p[s] *= tables.weight_lanes[at + _u(s)]
+            for s in range(64):
+                exponent = up[s] + (bits[s] >> 52) - 1023 + tables.weight_lanes_exponent[at + _u(s)]
+                walk.exponents[to + _u(s)] = exponent
+                highest = exponent if exponent > highest else highest
+                bits[s] = (bits[s] & _MANTISSA) | _ONE
+                walk.weights[to + _u(s)] = p[s] * walk.mantissa[0]
+        changed = _turning(walk.digits, base)
+        _turn(walk.digits, base, changed)
+    return changed, highest
 
 
-@compiled(**_FAST)
-def total(tables, first, last):
-    """Σ of the weights of outer configurations ``first`` to ``last``, as (exponent of two, number)."""
-    lanes, c = len(tables.weight_lanes), np.empty(CHUNK * len(tables.start))
-    p, exponents = np.empty((CHUNK, lanes)), np.empty((CHUNK, lanes), np.int64)
+@compiled(**_LEAN)
+def _sum(tables, several, walk, count, chunk):
+    """Return Σ of the weights of ``count`` outer configurations, ``chunk`` at a time, as (exponent of two, number)."""
+    lanes, changed = len(tables.weight_lanes), _i64(len(walk.digits) + 1)
     result, top = 0.0, _i64(_LOWEST)
-    for start in range(first, last, CHUNK):
-        count = min(CHUNK, last - start)
-        _weigh(tables, start, start + count, c, p, exponents)
-        highest = exponents[:count].max()
+    for start in range(0, count, chunk):
+        here = chunk if chunk < count - start else count - start
+        changed, highest = _weigh(tables, several, walk, None, here, changed)
         if highest > top + _SLACK:
             result *= _power(top - highest)
             top = highest
-        for number in range(count):
+        for number in range(here):
+            at = _u(number * lanes)
             for s in range(lanes):
-                result += p[number, s] * _power(exponents[number, s] - top)
+                result += walk.weights[at + _u(s)] * _power(walk.exponents[at + _u(s)] - top)
     return top, result
 
 
-@njit(**_HELPER)
-def _two_states_back(rows, base, c, n_rows, end, numbers, count, w, shares, sums):
-    """Add w / (1 + t), t = c · row, to each row's ``shares``, and its sum over the lanes to ``sums``.
+def total(tables: Tables, first: int, last: int) -> tuple[int, float]:
+    """Return Σ of the weights of outer configurations ``first`` to ``last``, as (exponent of two, number)."""
+    return _sum(tables, _several(tables), Walk.at(tables, first, CHUNK), last - first, CHUNK)
 
-    It is done for ``count`` outer configurations, ``numbers`` of those that ``c`` is about. One division serves four
-    rows; `products` packs them so that their product stays in range.
+
+def weights(tables: Tables, first: int, last: int) -> tuple[Floats, Integers]:
+    """Return the weight of each configuration as mantissa (1 to 4) and exponent, shape (last − first, lanes)."""
+    count = last - first
+    walk = Walk.at(tables, first, count)
+    _sum(tables, _several(tables), walk, count, count)
+    return walk.weights.reshape(count, -1), walk.exponents.reshape(count, -1)
+
+
+class Moments(NamedTuple):
+    """What is summed up, by the levels of the outer digits: level l is about all that is below outer digit l.
+
+    Attributes:
+        all: every array down to ``pairs`` as one.
+        shares: Σ w P(row | x) by lane, as the rows' entries are.
+        lane_mass: Σ w by lane.
+        mass: by level, Σ w.
+        means: by level, Σ w x by digit, flat.
+        sums: by level, Σ w P(row | x), flat.
+        pairs: Σ w x P(row | x) by digit and row, flat.
+        path, digits: where this walk stands; see `Walk`.
+        carried: of a chunk, what the rows' entries are multiplied by, shape (chunk, rows), flat.
+        own_sums, own_mass, own_means: of each outer configuration of a chunk, the same sums, flat.
+        numbers: outer configurations of a chunk that have weight in a block of lanes.
+        w: their weights in that block.
     """
-    for quad in range(end // 4):
+
+    all: Floats
+    shares: Floats
+    lane_mass: Floats
+    mass: Floats
+    means: Floats
+    sums: Floats
+    pairs: Floats
+    path: Floats
+    digits: Integers
+    carried: Floats
+    own_sums: Floats
+    own_mass: Floats
+    own_means: Floats
+    numbers: Integers
+    w: Floats
+
+    @classmethod
+    def at(cls, tables: Tables, first: int) -> Moments:
+        """Return zeros, before outer configuration ``first``."""
+        levels, rows, lanes = len(tables.ends) - 1, len(tables.start), len(tables.weight_lanes)
+        places = tables.inner + levels - 1
+        sizes = len(tables.lane_rows), lanes, levels, levels * places, levels * rows, places * rows
+        room = aligned(sum(sizes))
+        shares, lane_mass, mass, means, sums, pairs = np.split(room, np.cumsum(sizes)[:-1])
+        return cls(
+            room,
+            shares,
+            lane_mass,
+            mass,
+            means,
+            sums,
+            pairs,
+            _path(tables),
+            _digits(tables, first),
+            np.empty(CHUNK * rows),
+            np.empty(CHUNK * rows),
+            np.empty(CHUNK),
+            np.empty(CHUNK * tables.inner),
+            np.empty(CHUNK, np.int64),
+            aligned(CHUNK * LANES),
+        )
+
+
+@njit(**_LARGE)
+def _two_states_back(tables, sums, block, count):
+    """Add w / (1 + t), t = c · row, to each row's ``shares``, and its sum over the lanes to ``own_sums``.
+
+    It is done for ``count`` outer configurations, those of ``numbers``. One division serves four rows; `products` packs
+    them so that their product stays in range.
+    """
+    rows, shares, c, w, own_sums = tables.lane_rows, sums.shares, sums.carried, sums.w, sums.own_sums
+    base, n_rows = block * tables.ends[0] * 64, len(tables.start)
+    for quad in range(tables.ends[0] // 4):
         at = _u(base + quad * 256)
         for i in range(count):
-            k, lane = _u(numbers[i] * n_rows + quad * 4), _u(i * 64)
+            k, lane = _u(sums.numbers[i] * n_rows + quad * 4), _u(i * 64)
             c0, c1, c2, c3 = c[k], c[k + _u(1)], c[k + _u(2)], c[k + _u(3)]
             sum0, sum1, sum2, sum3 = 0.0, 0.0, 0.0, 0.0
             for s in range(64):
-                f0, f1 = _f64(1.0) + c0 * rows[at + _u(s)], _f64(1.0) + c1 * rows[at + _u(64 + s)]
-                f2, f3 = _f64(1.0) + c2 * rows[at + _u(128 + s)], _f64(1.0) + c3 * rows[at + _u(192 + s)]
+                f0, f1 = 1.0 + c0 * rows[at + _u(s)], 1.0 + c1 * rows[at + _u(64 + s)]
+                f2, f3 = 1.0 + c2 * rows[at + _u(128 + s)], 1.0 + c3 * rows[at + _u(192 + s)]
                 one, two = f0 * f1, f2 * f3
                 every = w[lane + _u(s)] / (one * two)
                 without_one, without_two = every * two, every * one
@@ -265,18 +383,20 @@ def _two_states_back(rows, base, c, n_rows, end, numbers, count, w, shares, sums
                 sum1 += share1
                 sum2 += share2
                 sum3 += share3
-            sums[k] += sum0
-            sums[k + _u(1)] += sum1
-            sums[k + _u(2)] += sum2
-            sums[k + _u(3)] += sum3
+            own_sums[k] += sum0
+            own_sums[k + _u(1)] += sum1
+            own_sums[k + _u(2)] += sum2
+            own_sums[k + _u(3)] += sum3
 
 
 @njit(**_HELPER)
-def _several_states_back(terms, rows, base, c, n_rows, end, numbers, count, w, shares, sums, factor):
-    """Add w t / (1 + Σ t) to each row's ``shares``, and its sum over the lanes to ``sums``; as above."""
-    for unit in range(0, end, terms):
+def _several_states_back(tables, terms, sums, factor, block, count):
+    """Add w t / (1 + Σ t) to each row's ``shares``, and its sum over the lanes to ``own_sums``; as above."""
+    rows, shares, c, w, own_sums = tables.lane_rows, sums.shares, sums.carried, sums.w, sums.own_sums
+    base, n_rows = block * tables.ends[0] * 64, len(tables.start)
+    for unit in range(0, tables.ends[0], terms):
         for i in range(count):
-            own, lane = numbers[i] * n_rows, _u(i * 64)
+            own, lane = sums.numbers[i] * n_rows, _u(i * 64)
             _factor(terms, rows, base, c, own, unit, factor)
             for s in range(64):
                 factor[s] = w[lane + _u(s)] / factor[s]
@@ -287,135 +407,142 @@ def _several_states_back(terms, rows, base, c, n_rows, end, numbers, count, w, s
                     share = factor[s] * (ck * rows[at + _u(s)])
                     shares[at + _u(s)] += share
                     result += share
-                sums[own + k] += result
+                own_sums[own + k] += result
 
 
 @njit(**_HELPER)
-def _enter(level, known, terms, ends, n_rows, c, mass, means, sums, pairs, n_digits):
-    """Enter the units complete at ``level``: their probabilities are the same in all configurations below it."""
-    for unit in range(ends[level], ends[level + 1], terms):
+def _enter(tables, several, sums, level, known):
+    """Enter the units complete at ``level``: their probabilities are the same in all configurations below it.
+
+    ``known`` is how many digits are faster than the level.
+    """
+    rows, c, places = len(tables.start), sums.path, tables.inner + len(sums.digits)
+    for unit in range(tables.ends[level], tables.ends[level + 1], tables.terms):
         factor = 1.0
-        for k in range(unit, unit + terms):
-            factor += c[level * n_rows + k]
-        for k in range(unit, unit + terms):
-            chance = (1.0 if terms == 1 else c[level * n_rows + k]) / factor
-            sums[level * n_rows + k] = chance * mass[level]
+        for k in range(unit, unit + tables.terms):
+            factor += c[level * rows + k]
+        for k in range(unit, unit + tables.terms):
+            chance = (1.0 if several is None else c[level * rows + k]) / factor
+            sums.sums[level * rows + k] = chance * sums.mass[level]
             for place in range(known):
-                pairs[place * n_rows + k] += chance * means[level * n_digits + place]
+                sums.pairs[place * rows + k] += chance * sums.means[level * places + place]
 
 
 @njit(**_HELPER)
-def _leave(level, digit, terms, inner, states, ends, n_rows, c, mass, means, sums, pairs):
-    """All below outer digit ``level`` is summed: enter the units complete there, and add it to the level above.
-
-    Of each level, ``mass`` is Σ w, ``means`` Σ w x by digit, and ``sums`` Σ w P(row | x); ``pairs`` is Σ w x P(row | x)
-    by digit and row.
-    """
-    state, faster, n_digits = states[digit], inner + level, len(pairs) // n_rows
-    _enter(level, faster, terms, ends, n_rows, c, mass, means, sums, pairs, n_digits)
-    into, own, above = _u(faster * n_rows), _u(level * n_rows), _u((level + 1) * n_rows)
-    for k in range(ends[level + 1]):
-        value = sums[own + _u(k)]
-        pairs[into + _u(k)] += state * value
-        sums[above + _u(k)] += value
-        sums[own + _u(k)] = 0.0
+def _leave(tables, sums, level):
+    """Add what is below outer digit ``level``, all of which is summed, to the level above."""
+    rows, faster, places = len(tables.start), tables.inner + level, tables.inner + len(sums.digits)
+    state = tables.states[sums.digits[level]]
+    into, own, above = _u(faster * rows), _u(level * rows), _u((level + 1) * rows)
+    for k in range(tables.ends[level + 1]):
+        value = sums.sums[own + _u(k)]
+        sums.pairs[into + _u(k)] += state * value
+        sums.sums[above + _u(k)] += value
+        sums.sums[own + _u(k)] = 0.0
     for place in range(faster):
-        means[(level + 1) * n_digits + place] += means[level * n_digits + place]
-        means[level * n_digits + place] = 0.0
-    means[(level + 1) * n_digits + faster] += state * mass[level]
-    mass[level + 1] += mass[level]
-    mass[level] = 0.0
+        sums.means[(level + 1) * places + place] += sums.means[level * places + place]
+        sums.means[level * places + place] = 0.0
+    sums.means[(level + 1) * places + faster] += state * sums.mass[level]
+    sums.mass[level + 1] += sums.mass[level]
+    sums.mass[level] = 0.0
 
 
-@compiled(**_FAST)
-def moments(tables, first, last, negligible):
-    """Σ over outer configurations ``first`` to ``last`` of w, w x, w P(row | x) and w x P(row | x).
+@njit(**_LARGE)
+def _select(tables, walk, sums, block, chunk, top, least):
+    """Return how many outer configurations have a weight of exponent ``least`` or more in a block of lanes.
 
-    P(row | x) is the probability of the row's state, except that a unit of two states has that of its reference state
-    instead. Lanes in which no weight reaches 2^−``negligible`` of one seen before are left out.
-
-    Returns:
-        The exponent of two of all that follows; Σ w; Σ w x, shape (digits,); Σ w P(row | x), shape (rows,);
-        Σ w x P(row | x), shape (digits, rows), flat; and by lane, for what varies with the lanes only: Σ w, and
-        Σ w P(row | x) as the rows' entries are. The lanes' digits are to be taken from these.
+    ``numbers`` takes which, and ``w`` their weights there.
     """
-    terms, inner, states, ends = tables.terms, tables.inner, tables.states, tables.ends
-    lane_rows, lane_states, digit_rows = tables.lane_rows, tables.lane_states, tables.digit_rows
-    base, depth, inside, n_rows = len(states), len(ends) - 2, ends[0], len(tables.start)
-    lanes, n_digits = len(tables.weight_lanes), inner + depth
-    shares, lane_mass, mass = _aligned(len(lane_rows)), np.zeros(lanes), np.zeros(depth + 1)
-    means, sums, pairs = np.zeros((depth + 1) * n_digits), np.zeros((depth + 1) * n_rows), np.zeros(n_digits * n_rows)
-    p, exponents = np.empty((CHUNK, lanes)), np.empty((CHUNK, lanes), np.int64)
-    c, own_sums = np.empty(CHUNK * n_rows), np.empty(CHUNK * n_rows)
-    own_mass, own_means = np.empty(CHUNK), np.empty((CHUNK, inner))
-    numbers, w, factor = np.empty(CHUNK, np.int64), _aligned(CHUNK * 64), _aligned(64)
-    # Units that are complete outside the lanes meet the lanes' digits through ``means``.
-    shared = ends[depth + 1] > inside
-    top = _i64(_LOWEST)
-    path, digits, changed = _root(tables.start, depth), _decode(first, base, depth), depth
-    for start in range(first, last, CHUNK):
-        chunk = min(CHUNK, last - start)
-        _weigh(tables, start, start + chunk, c, p, exponents)
-        highest = exponents[:chunk].max()
+    lanes, inner, w, count = len(tables.weight_lanes), tables.inner, sums.w, 0
+    for number in range(chunk):
+        highest, lane, part, at = _i64(_LOWEST), _u(count * 64), 0.0, _u(block * 64)
+        own = _u(number * lanes + block * 64)
+        for s in range(len(walk.up)):
+            exponent = walk.exponents[own + _u(s)]
+            highest = exponent if exponent > highest else highest
+        if highest < least:
+            continue
+        for s in range(64):
+            w[lane + _u(s)] = walk.weights[own + _u(s)] * _power(walk.exponents[own + _u(s)] - top)
+            sums.lane_mass[at + _u(s)] += w[lane + _u(s)]
+            part += w[lane + _u(s)]
+        sums.own_mass[number] += part
+        # Units that are complete outside the lanes meet the lanes' digits through ``means``.
+        if tables.ends[len(tables.ends) - 1] > tables.ends[0]:
+            for place in range(inner):
+                part = 0.0
+                for s in range(64):
+                    part += w[lane + _u(s)] * tables.lane_states[place, at + _u(s)]
+                sums.own_means[number * inner + place] += part
+        sums.numbers[count] = number
+        count += 1
+    return count
+
+
+@njit(**_LARGE)
+def _gather(tables, several, sums, chunk, changed, is_last):
+    """Add what a chunk's outer configurations have of their own to the levels, and leave those that are done.
+
+    Rows that depend on the lanes are done with; the others meet the sums at their own level.
+    """
+    base, rows, inner, depth = len(tables.states), len(tables.start), tables.inner, len(sums.digits)
+    for number in range(chunk):
+        for level in range(changed - 1, -1, -1):
+            _renew(tables, sums.path, level, level * base + sums.digits[level], tables.ends[0])
+        sums.mass[0] += sums.own_mass[number]
+        for place in range(inner):
+            sums.means[place] += sums.own_means[number * inner + place]
+        for k in range(tables.ends[0]):
+            sums.sums[k] += sums.own_sums[number * rows + k]
+        changed = depth if is_last and number + 1 == chunk else _turning(sums.digits, base)
+        for level in range(changed):
+            _enter(tables, several, sums, level, inner + level)
+            _leave(tables, sums, level)
+        _turn(sums.digits, base, changed)
+    return changed
+
+
+@compiled(**_LEAN)
+def _divide(tables, several, walk, sums, count, negligible):
+    """Add ``count`` outer configurations to ``sums``, and return the exponent of two of all its numbers."""
+    top, ahead, changed = _i64(_LOWEST), _i64(len(walk.digits) + 1), _i64(len(walk.digits))
+    for start in range(0, count, CHUNK):
+        chunk = CHUNK if count - start > CHUNK else count - start
+        ahead, highest = _weigh(tables, several, walk, sums.carried, chunk, ahead)
         if highest > top + _SLACK:
             scale = _power(top - highest)
-            for array in (shares, lane_mass, mass, means, sums, pairs):
-                array *= scale
+            for k in range(len(sums.all)):
+                sums.all[k] *= scale
             top = highest
-        own_sums[:] = 0.0
-        own_mass[:] = 0.0
-        own_means[:] = 0.0
-        for block in range(lanes // 64):
-            at, count = _u(block * 64), 0
-            for number in range(chunk):
-                highest, lane, part = _i64(_LOWEST), _u(count * 64), 0.0
-                for s in range(64):
-                    highest = max(highest, exponents[number, at + _u(s)])
-                if highest < top - negligible:
-                    continue
-                for s in range(64):
-                    w[lane + _u(s)] = p[number, at + _u(s)] * _power(exponents[number, at + _u(s)] - top)
-                    lane_mass[at + _u(s)] += w[lane + _u(s)]
-                    part += w[lane + _u(s)]
-                own_mass[number] += part
-                if shared:
-                    for place in range(inner):
-                        part = 0.0
-                        for s in range(64):
-                            part += w[lane + _u(s)] * lane_states[place, at + _u(s)]
-                        own_means[number, place] += part
-                numbers[count] = number
-                count += 1
-            at_rows = block * inside * 64
-            if terms == 1:
-                _two_states_back(lane_rows, at_rows, c, n_rows, inside, numbers, count, w, shares, own_sums)
+        for k in range(len(sums.own_sums)):
+            sums.own_sums[k] = 0.0
+        for k in range(len(sums.own_means)):
+            sums.own_means[k] = 0.0
+        for k in range(CHUNK):
+            sums.own_mass[k] = 0.0
+        for block in range(len(tables.weight_lanes) // 64):
+            left = _select(tables, walk, sums, block, chunk, top, top - negligible)
+            if several is None:
+                _two_states_back(tables, sums, block, left)
             else:
-                _several_states_back(
-                    terms, lane_rows, at_rows, c, n_rows, inside, numbers, count, w, shares, own_sums, factor
-                )
-        for number in range(chunk):
-            # Rows that depend on the lanes are done with; the others meet the sums at their own level.
-            for level in range(changed - 1, -1, -1):
-                _renew(level, level * base + digits[level], inside, ends, n_rows, path, digit_rows)
-            mass[0] += own_mass[number]
-            for place in range(inner):
-                means[place] += own_means[number, place]
-            for k in range(inside):
-                sums[k] += own_sums[number * n_rows + k]
-            left = depth
-            if start + number + 1 < last:
-                left = 1
-                while digits[left - 1] == base - 1:
-                    left += 1
-            for level in range(left):
-                _leave(level, digits[level], terms, inner, states, ends, n_rows, path, mass, means, sums, pairs)
-            if start + number + 1 < last:
-                changed = _advance(digits, base)
-    _enter(depth, n_digits, terms, ends, n_rows, path, mass, means, sums, pairs, n_digits)
-    return top, mass[depth], means[depth * n_digits :], sums[depth * n_rows :], pairs, lane_mass, shares
+                _several_states_back(tables, several, sums, walk.factor, block, left)
+        changed = _gather(tables, several, sums, chunk, changed, start + chunk == count)
+    _enter(tables, several, sums, len(sums.digits), tables.inner + len(sums.digits))
+    return top
 
 
-@compiled(**_FAST)
+def moments(tables: Tables, first: int, last: int, negligible: int) -> tuple[int, Moments]:
+    """Return Σ over outer configurations ``first`` to ``last`` of w, w x, w P(row | x) and w x P(row | x).
+
+    P(row | x) is the probability of the row's state, except that a unit of two states has that of its reference state
+    instead. Lanes in which no weight reaches 2^−``negligible`` of one seen before are left out. The last level of the
+    sums is that of all; the digits of the lanes are to be taken from ``lane_mass`` and ``shares``.
+    """
+    sums = Moments.at(tables, first)
+    return _divide(tables, _several(tables), Walk.at(tables, first, CHUNK), sums, last - first, negligible), sums
+
+
+@compiled(**{**_LEAN, "_nrt": True})
 def largest(lane_fields, outer_fields, lane_scores, outer_scores, states, log_measure):
     """The largest score plus Σ max_s (s · field + ln μ(s)), with its outer configuration and its lane.
 

@@ -35,10 +35,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LANES", "REACH", "Layout", "Problem", "Tables", "require_digits", "tables_of"]
+__all__ = ["CHUNK", "LANES", "REACH", "Layout", "Problem", "Tables", "aligned", "require_digits", "tables_of"]
 
 LANES = 64
 """Configurations that the innermost loop goes through at once."""
+
+CHUNK = 32
+"""Outer configurations that are gone through together, so that a row read from the outer caches serves all of them."""
 
 REACH = 300.0
 """Nats above its reference state that a unit's states may reach for their weights to be multiplied in float64."""
@@ -444,12 +447,17 @@ def _lane_states(states: Floats, layout: Layout) -> Floats:
 
 def _by_block(rows: Floats) -> Floats:
     """(rows, lanes) as (lanes / 64, rows, 64), flat, beginning with a cache line."""
-    room = np.empty(rows.size + 7)
-    first = -(room.ctypes.data // 8) % 8
-    blocks = room[first : first + rows.size]
+    blocks = aligned(rows.size)
     split = rows.shape[0], rows.shape[1] // LANES, LANES
     blocks.reshape(split[1], split[0], LANES)[...] = rows.reshape(split).swapaxes(0, 1)
     return blocks
+
+
+def aligned(size: int) -> Floats:
+    """Return zeros that begin with a cache line, so that no vector of 8 of them lies across two."""
+    room = np.zeros(size + 7)
+    first = -(room.ctypes.data // 8) % 8
+    return room[first : first + size]
 
 
 def _split(logs: npt.ArrayLike) -> tuple[Floats, Integers]:

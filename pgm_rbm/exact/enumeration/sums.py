@@ -324,34 +324,30 @@ class ProductSum:
         return {self.layer: self.problem.rows(run.start * inside + places)}
 
     def log_weights(self, run: range) -> Floats:
-        from pgm_rbm.exact.enumeration import product_loops
+        from pgm_rbm.exact.enumeration.product_loops import weights
 
         layout = self.problem.layout
         inside = len(self.problem.states) ** layout.inner
-        mantissas = np.empty((len(run), layout.lanes))
-        exponents = np.empty((len(run), layout.lanes), np.int64)
-        product_loops.weights(self._prepared().tables, run.start, run.stop, mantissas, exponents)
+        mantissas, exponents = weights(self._prepared().tables, run.start, run.stop)
         logs: Floats = np.log(mantissas[:, :inside]) + exponents[:, :inside] * math.log(2)
         return logs.ravel()
 
     def __call__(self, shard: range) -> Part:
-        from pgm_rbm.exact.enumeration import product_loops
+        from pgm_rbm.exact.enumeration.product_loops import moments, total
 
         tables = self._prepared().tables
         if not self.with_averages:
-            exponent, total = product_loops.total(tables, shard.start, shard.stop)
-            return Part(int(exponent), float(total))
+            return Part(*total(tables, shard.start, shard.stop))
         negligible = _NEGLIGIBLE + self.configurations.bit_length()
-        exponent, total, means, sums, pairs, lane_mass, shares = product_loops.moments(
-            tables, shard.start, shard.stop, negligible
-        )
-        inner, inside = self.problem.layout.inner, int(tables.ends[0])
-        pairs = pairs.reshape(len(means), len(sums))
+        exponent, found = moments(tables, shard.start, shard.stop, negligible)
+        inner, inside, rows = self.problem.layout.inner, int(tables.ends[0]), len(tables.start)
+        pairs = found.pairs.reshape(-1, rows)
+        means, sums = found.means[-len(pairs) :], found.sums[-rows:]
         by_block = tables.lane_states.reshape(inner, -1, LANES)
-        means[:inner] = tables.lane_states @ lane_mass
-        for block, by_row in enumerate(shares.reshape(by_block.shape[1], inside, LANES)):
+        means[:inner] = tables.lane_states @ found.lane_mass
+        for block, by_row in enumerate(found.shares.reshape(by_block.shape[1], inside, LANES)):
             pairs[:inner, :inside] += by_block[:, block] @ by_row.T
-        return Part(int(exponent), float(total), {"means": means, "sums": sums, "pairs": pairs})
+        return Part(exponent, float(found.mass[-1]), {"means": means, "sums": sums, "pairs": pairs})
 
     def averages(self, part: Part) -> Phase:
         prepared, order = self._prepared(), list(self.problem.layout.order)

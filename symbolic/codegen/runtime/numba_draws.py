@@ -224,4 +224,4 @@ DRAWS: dict[str, Callable[[int], Any]] = {
     "poisson": lambda count: _poisson,
     "von_mises": lambda count: _von_mises,
 }
-"""For every sampler, the compiled draw ``(first, second, unit, *arguments)`` of so many arguments, in float64."""
+"""For every sampler, the compiled draw ``(first, second, unit, *arguments)`` in float64, by the number of arguments."""

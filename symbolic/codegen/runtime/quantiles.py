@@ -130,7 +130,7 @@ def chosen(u: Array, odds: Array) -> tuple[Array, Array]:
 def two_sided_quantile(
     u: Array, odds: Array, up: Array, up_deviation: Array, down: Array, down_deviation: Array
 ) -> Array:
-    """With the given log-odds a number as of :func:`rectified_quantile`, else another one with its sign turned."""
+    """With the given log-odds a number as of :func:`rectified_quantile`, else minus one of the other field."""
     taken, place = chosen(u, odds)
     drawn = rectified_quantile(place, where(taken, up, down), where(taken, up_deviation, down_deviation))
     return where(taken, drawn, -drawn)

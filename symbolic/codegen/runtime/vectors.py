@@ -1,4 +1,4 @@
-"""What generated modules call for units whose states are no numbers, but labels or vectors.
+"""What generated modules call for units whose states are labels or vectors.
 
 The functions take arrays of any library that follows the array API standard, NumPy's among them. Labels and components
 run along the last axis.
@@ -81,7 +81,7 @@ def draw_heisenberg(numbers: Any, field: Any) -> Any:
     second = numbers * 2.0**26 - first
     x, y, z = (_wide(xp, field[..., k]) for k in range(3))
     length = xp.sqrt(x * x + y * y + z * z)
-    # Where there is no field every direction will do for its own.
+    # Where the field is zero, any direction may stand for its own.
     none = length < 1e-150
     x, y, z = (xp.where(none, 0 * part, part / xp.where(none, 1 + 0 * length, length)) for part in (x, y, z))
     z = xp.where(none, 1 + 0 * z, z)

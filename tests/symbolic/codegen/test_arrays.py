@@ -95,7 +95,7 @@ def test_wrong_keys_rows_and_weights() -> None:
         KERNELS.sample("h", V, 1, first_row=2**64 - 2, **parameters())
     with pytest.raises(ArgumentError, match=r"first_row must be a whole number\. Got 0\.5"):
         KERNELS.sample("h", V, 1, first_row=0.5, **parameters())  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match=r"row_weights must have shape \(5,\), one a row\. Got \(4,\)"):
+    with pytest.raises(ArgumentError, match=r"row_weights must have shape \(5,\), one per row\. Got \(4,\)"):
         KERNELS.phase(V, row_weights=np.ones(4), **parameters())
     with pytest.raises(ArgumentError, match=r"row_weights must be an array of dtype float64.*Got float32"):
         KERNELS.phase(V, row_weights=np.ones(5, np.float32), **parameters())

@@ -192,7 +192,7 @@ def test_arrays_of_nothing_and_of_other_dtypes_are_refused() -> None:
         kernels.mean("h", v, **{**zeros, "w": np.zeros((4, 3), np.float32)})
     with pytest.raises(ArgumentError, match=r"w must have shape \(n_v, n_h\), and n_v is 4"):
         kernels.mean("h", v, **{**zeros, "w": np.zeros((5, 3))})
-    with pytest.raises(ArgumentError, match=r"rng must have shape \(2, 3\), one number a unit. Got \(2, 4\)"):
+    with pytest.raises(ArgumentError, match=r"rng must have shape \(2, 3\), one number per unit. Got \(2, 4\)"):
         kernels.sample("h", v, np.ones((2, 4)), **zeros)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"the states is float64 and row_weights is float32"):
         kernels.phase(v, row_weights=np.ones(2, np.float32), **zeros)
