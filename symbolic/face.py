@@ -166,13 +166,15 @@ class Energy(_Energy):
 class Derivation(_Derivation):
     """What is done with a derivation."""
 
-    def verify(self, sizes: Mapping[str, int] | None = None, points: int = 4, seed: int = 0) -> Verification:
-        """Check every step exactly, on the expressions that are printed, in a model of the given sizes.
+    def verify(self, sizes: Mapping[str, int] | None = None, points: int = 32, seed: int = 0) -> Verification:
+        """Check every step exactly, on the expressions that are printed, in two small models.
 
         Args:
-            sizes: units per layer, such as ``{"v": 2, "h": 3}``; by default small and different for every layer.
-            points: at how many random points each step is evaluated.
-            seed: of those points.
+            sizes: units per layer of the first model, such as ``{"v": 2, "h": 3}``; by default small and different for
+                every layer. In a second model each size is odd where it was even, and even where it was odd.
+            points: the most points per model at which lines are compared. Points are places of indices and states of
+                free layers; the check goes through all of them where there are no more, and else draws them at random.
+            seed: of the random parameters and points.
 
         Raises:
             SymbolicError: ``sizes`` does not fit the energy or makes a model too large to sum over, or ``points`` is

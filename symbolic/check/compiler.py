@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sympy import Add, Expr, Mul, Pow, exp, log
+from sympy import Add, Derivative, Expr, Function, Mul, Pow, exp, log
 
-from symbolic.check.environment import BY, MODEL, Compiled, Environment, Name, free_names, numbered_units, unbound
+from symbolic.check.environment import BY, MODEL, Compiled, Environment, Name, numbered_units, unbound
 from symbolic.language.binders import ConfigSum, IndexBinder, IndexProduct, IndexSum, UnitSum
-from symbolic.language.functions import StableFunction
-from symbolic.language.layers import Configuration, Index, Layer
-from symbolic.language.parameters import Parameter
+from symbolic.language.expressions import Delta
+from symbolic.language.functions import StableFunction, StateFunction
+from symbolic.language.layers import Configuration, Index, Indicator, Layer, State
+from symbolic.language.parameters import Entry, Parameter
 from symbolic.language.probability import (
     EnergyCall,
+    EnergyFunction,
     Expectation,
     FreeEnergy,
     LogPartition,
@@ -64,7 +66,9 @@ class Compiler(ABC):
         self.slots: list[Callable[[Any], Any]] = [lambda model: model, lambda model: None]
         self._slot_of: dict[Any, int] = {}
         self._made: dict[Any, Any] = {}
-        self._free: dict[Expr, frozenset[Name]] = {}
+        self._free: dict[Any, frozenset[Name]] = {}
+        self._numbered: dict[Any, frozenset[tuple[Layer, int]]] = {}
+        self._compared: dict[Any, frozenset[Layer]] = {}
         # Rows that hold an integration's variable: what depends on them is not worth remembering.
         self.passing: frozenset[Configuration] = frozenset()
 
@@ -82,13 +86,62 @@ class Compiler(ABC):
     def compile_slope(self, node: Expr, by: Parameter, field: Any) -> Compiled | None:
         """Return the derivative of an expression by an entry of a parameter; None where it is 0."""
 
+    @property
+    def made(self) -> int:
+        """How many functions and facts are remembered."""
+        return len(self._made)
+
     # What is known of expressions
 
-    def free(self, node: Expr) -> frozenset[Name]:
-        """Return the free configurations and indices of an expression."""
-        if node not in self._free:
-            self._free[node] = free_names(node)
-        return self._free[node]
+    # Lines share their parts, so each of these is found once per part.
+
+    def free(self, node: Any) -> frozenset[Name]:
+        """Return the free configurations and indices of an expression.
+
+        SymPy leaves the variable of a derivative out of ``free_symbols`` where the function is opaque in it; here it
+        counts.
+        """
+        found = self._free.get(node)
+        if found is None:
+            found = self._free[node] = self._free_names(node)
+        return found
+
+    def _free_names(self, node: Any) -> frozenset[Name]:
+        if isinstance(node, Derivative):
+            return self.free(node.expr).union(*map(self.free, node.variables))
+        if isinstance(node, IndexBinder):
+            return self.free(node.body) - set(node.indices)
+        if isinstance(node, ConfigSum):
+            return self.free(node.body) - set(node.configurations)
+        if isinstance(node, (Add, Mul, Pow, Function)):
+            return frozenset().union(*map(self.free, node.args))
+        return frozenset(s for s in node.free_symbols if isinstance(s, (Configuration, Index)))
+
+    def numbered(self, node: Any) -> frozenset[tuple[Layer, int]]:
+        """Return the units that an expression names by their numbers, with their layers."""
+        found = self._numbered.get(node)
+        if found is None:
+            here = frozenset(numbered_units(node)) if isinstance(node, (State, Entry)) else frozenset()
+            found = self._numbered[node] = here.union(*map(self.numbered, node.args))
+        return found
+
+    def compared(self, node: Any) -> frozenset[Layer]:
+        """Return the layers whose states an expression compares, or takes by cases.
+
+        A line about them holds in the layer's states, and means nothing off its domain.
+        """
+        found = self._compared.get(node)
+        if found is None:
+            if isinstance(node, EnergyFunction):
+                here = self.compared(node.definition)
+            elif isinstance(node, UnitProbability):
+                here = frozenset([node.state.layer])
+            elif isinstance(node, (Delta, Indicator, StateFunction)):
+                here = frozenset(state.layer for state in node.atoms(State))
+            else:
+                here = frozenset()
+            found = self._compared[node] = here.union(*map(self.compared, node.args))
+        return found
 
     def has_logarithm(self, node: Expr) -> bool:
         """Return whether the expression is a sum of numbers and logarithms, so that only e to it has an exact value."""
@@ -102,11 +155,6 @@ class Compiler(ABC):
         if isinstance(node, (IndexBinder, ConfigSum, UnitSum)):
             return self.has_logarithm(node.body)
         return isinstance(node, (Add, Mul, Pow)) and any(map(self.has_logarithm, node.args))
-
-    def numbered(self, node: Expr) -> frozenset[tuple[Layer, int]]:
-        """Return the units that an expression names by their numbers."""
-        found: frozenset[tuple[Layer, int]] = self._once(("numbered", node), lambda: frozenset(numbered_units(node)))
-        return found
 
     def _parameters(self, node: Expr) -> frozenset[Parameter]:
         found: frozenset[Parameter] = self._once(

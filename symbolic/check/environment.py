@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from sympy import Add, Derivative, Expr, Function, Mul, Pow
+from sympy import Expr
 
 from symbolic.errors import UnboundError
-from symbolic.language.binders import ConfigSum, IndexBinder
+from symbolic.language.expressions import Delta
 from symbolic.language.layers import Configuration, Index, KnownAxis, Layer, State
 from symbolic.language.parameters import Entry
 
@@ -25,7 +25,7 @@ __all__ = [
     "Name",
     "Row",
     "Unbound",
-    "free_names",
+    "is_about_places",
     "numbered_units",
     "unbound",
 ]
@@ -39,23 +39,6 @@ Compiled: TypeAlias = Callable[[Environment], Any]
 MODEL, BY = 0, 1
 
 
-def free_names(node: Any) -> frozenset[Name]:
-    """Return the free configurations and indices of an expression.
-
-    SymPy leaves the variable of a derivative out of ``free_symbols`` where the function is opaque in it; here it
-    counts.
-    """
-    if isinstance(node, Derivative):
-        return free_names(node.expr).union(*map(free_names, node.variables))
-    if isinstance(node, IndexBinder):
-        return free_names(node.body) - set(node.indices)
-    if isinstance(node, ConfigSum):
-        return free_names(node.body) - set(node.configurations)
-    if isinstance(node, (Add, Mul, Pow, Function)):
-        return frozenset().union(*map(free_names, node.args))
-    return frozenset(s for s in node.free_symbols if isinstance(s, (Configuration, Index)))
-
-
 def numbered_units(*lines: Expr) -> Iterator[tuple[Layer, int]]:
     """Yield the units that lines name by their numbers, with their layers."""
     for line in lines:
@@ -65,6 +48,11 @@ def numbered_units(*lines: Expr) -> Iterator[tuple[Layer, int]]:
             for layer, index in zip(layers, indices, strict=True):
                 if index.is_Integer and not isinstance(layer, KnownAxis):
                     yield layer, int(index)
+
+
+def is_about_places(condition: Expr) -> bool:
+    """Return whether a condition says which places indices may have, as 1 − δ_im does that is positive for i ≠ m."""
+    return bool(condition.atoms(Delta)) and not condition.atoms(Entry, State, Configuration)
 
 
 class Row(list[Any]):

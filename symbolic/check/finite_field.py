@@ -71,10 +71,6 @@ class Field:
         number = Fraction(number)
         return number.numerator * pow(number.denominator, -1, self.modulus) % self.modulus
 
-    @staticmethod
-    def equal(left: int, right: int) -> bool:
-        return left == right
-
     # Compiled expressions
 
     def sum(self, terms: Sequence[Compiled]) -> Compiled:

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 import mpmath
+from sympy import Dummy, lambdify
 
 from symbolic.errors import CheckError
 from symbolic.units import Circle, Integers, Interval, Sphere, Unit
@@ -97,8 +98,6 @@ def weight(unit: Unit) -> Callable[[Any], Decimal]:
     """Return μ(s) as a function of a state."""
     if unit.base is None:
         return lambda s: Decimal(1)
-    from sympy import Dummy, lambdify
-
     s = Dummy("s", real=True)
     names = {name: getattr(MP, name) for name in dir(MP) if not name.startswith("_")}
     made = lambdify(s, unit.base(s), modules=[names, "mpmath"])

@@ -48,8 +48,9 @@ class Reals:
     weight = staticmethod(weight)
 
     @staticmethod
-    def equal(left: Decimal, right: Decimal) -> bool:
-        return abs(left - right) <= _TOLERANCE * max(Decimal(1), abs(left), abs(right))
+    def equal(left: Decimal, right: Decimal, size: Decimal = Decimal(0)) -> bool:
+        """Return whether two values agree, beside their own size and that of the terms they are the sums of."""
+        return abs(left - right) <= _TOLERANCE * max(size, abs(left), abs(right))
 
     # Compiled expressions
 

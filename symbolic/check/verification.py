@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sympy import Expr
 
-from symbolic.check.environment import numbered_units
+from symbolic.check.environment import is_about_places
 from symbolic.check.evaluator import Evaluator
 from symbolic.check.finite_field import FIELDS
 from symbolic.check.reals import REALS
-from symbolic.check.small_model import RealModel, SmallModel, shown_state, stand_ins
+from symbolic.check.sizes import MOST_BITS, bits, checked_sizes, default_sizes, other_sizes
+from symbolic.check.small_model import MOST_POINTS, RealModel, SmallModel, shown_state, stand_ins
 from symbolic.errors import CheckError, SymbolicError, UnboundError
 from symbolic.language.binders import UnitSum
-from symbolic.language.layers import KnownAxis, Layer
+from symbolic.language.layers import Layer
 from symbolic.units import StateValue, lookup
 
 if TYPE_CHECKING:
     from symbolic.derivation.trace import Branch, Derivation
-    from symbolic.language.energy import Energy
 
-__all__ = ["Check", "Checker", "Verification", "default_sizes", "difference", "models", "verify"]
+__all__ = ["Check", "Checker", "Verification", "difference", "models", "verify"]
 
 
 EXACT, QUADRATURE, NOT_CHECKABLE = "exact", "quadrature", "not checkable"
 
-# Configurations of a model that lines are checked in, as a power of two.
-MOST_BITS = 14
+
+# Functions that a checker keeps for the next derivation of its energy. The ten derivations of an RBM take 700, each a
+# few kB with the values it remembers (2026-12).
+MOST_REMEMBERED = 20_000
 
 
 @dataclass(frozen=True)
@@ -57,20 +60,31 @@ class Check:
 class Verification:
     """What was checked and how it went; truthy when everything passed.
 
+    A check that passed says that both lines had the same value in small models with random parameters, wherever they
+    were compared. Lines that differ as functions of parameters, or of states off the domain, agree by chance with a
+    probability of about their degree / 2^58. Of lines that are compared in single states, since they hold on the
+    domain only, one that is wrong in a share f of the points passes a model with a probability of (1 − f)^points if not
+    all points were gone through, and never if they were. For models of other sizes a check says nothing.
+
     Attributes:
         checks: one for each step and joint.
-        sizes: units per layer of the model in which the steps were evaluated.
-        points: the number of random points.
+        models: units per layer of each model in which the steps were evaluated.
+        points: at how many points per model lines are compared at most.
         stand_ins: for each layer with many or infinitely many states, the sets of states that stood in for them.
     """
 
     checks: tuple[Check, ...]
-    sizes: Mapping[str, int]
+    models: tuple[Mapping[str, int], ...]
     points: int
     stand_ins: Mapping[str, tuple[tuple[StateValue, ...], ...]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.checks) and all(check.passed for check in self.checks)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Units per layer of the first model."""
+        return self.models[0]
 
     @property
     def failures(self) -> tuple[Check, ...]:
@@ -103,8 +117,8 @@ class Verification:
         return "\n".join(lines)
 
     def _summary(self) -> str:
-        sizes = ", ".join(f"{name}: {size}" for name, size in self.sizes.items())
-        how = f"exactly, in a finite field, at {self.points} random points of a model with {sizes} units"
+        sizes = " and ".join(", ".join(f"{name}: {size}" for name, size in one.items()) for one in self.models)
+        how = f"exactly, in a finite field, in models with {sizes} units"
         numeric = sum(check.kind == QUADRATURE for check in self.checks)
         if numeric:
             how += f"; {numeric} of them in real numbers of 30 digits, sums and integrals carried out"
@@ -119,84 +133,33 @@ class Verification:
         return f"{' and '.join(counts) or 'nothing was checked'} ({how})"
 
 
-def default_sizes(energy: Energy, *lines: Expr) -> dict[str, int]:
-    """Small sizes that differ from each layer to the next, so that no two axes can be mistaken for each other.
-
-    A layer has every unit that the energy, or a line of a derivation, names by its number, and one more than the axes
-    that a parameter has over it, so that a wrong index finds a unit of its own. Where there would be too many
-    configurations to sum over, sizes are smaller, and some may be equal.
-    """
-    least = dict.fromkeys(energy.layers, 1)
-    doubled = {
-        layer.name: 1 + parameter.layers.count(layer)
-        for parameter in energy.parameters.values()
-        for layer in parameter.layers
-        if parameter.layers.count(layer) > 1 and not isinstance(layer, KnownAxis)
-    }
-    for layer, number in numbered_units(energy.expression, *lines):
-        least[layer.name] = max(least.get(layer.name, 1), number + 1)
-    sizes: dict[str, int] = {}
-    for usual, differ in (((2, 3), True), ((2, 3), False), ((2, 2), False), ((1, 2), False), ((1, 1), False)):
-        sizes, before = {}, 0
-        for position, name in enumerate(energy.layers):
-            size = max(least[name], usual[position % 2], doubled.get(name, 1) if differ else 1)
-            before = sizes[name] = size + (differ and size == before)
-        if _bits(energy, sizes) <= MOST_BITS:
-            break
-    return sizes
-
-
-def _bits(energy: Energy, sizes: Mapping[str, int]) -> float:
-    """The number of configurations that are summed over in a check, as a power of two."""
-    # Of units with many states a few are summed over, those that stand in for them; given layers are not summed.
-    most = {layer: max(map(len, stand_ins(layer))) for layer in energy.visible + energy.hidden}
-    return sum(sizes[layer.name] * math.log2(states) for layer, states in most.items())
-
-
-def _checked_sizes(energy: Energy, sizes: Mapping[str, int]) -> dict[str, int]:
-    example = default_sizes(energy)
-    if not isinstance(sizes, Mapping):
-        raise SymbolicError(f"sizes maps layers to numbers of units, as in {example}. Got {sizes!r}.")
-    if set(sizes) != set(energy.layers):
-        raise SymbolicError(
-            f"sizes name every layer of the energy once ({', '.join(energy.layers)}). Got {', '.join(sizes) or 'none'}."
-        )
-    wrong = [name for name, size in sizes.items() if not isinstance(size, int) or size < 1]
-    if wrong:
-        raise SymbolicError(f"the size of layer {wrong[0]} is a whole number from 1. Got {sizes[wrong[0]]!r}.")
-    bits = _bits(energy, sizes)
-    if bits > MOST_BITS:
-        raise SymbolicError(
-            f"a check sums over all configurations, and layers of these sizes have 2^{bits:.0f}; 2^{MOST_BITS} is the "
-            f"most, and takes minutes. Choose smaller sizes, such as {example}."
-        )
-    return {name: sizes[name] for name in energy.layers}
-
-
 def models(
-    sizes: Mapping[Layer, int], *, points: int = 4, seed: int = 0, true_units: bool = False
+    *sizes: Mapping[Layer, int], points: int = MOST_POINTS, seed: int = 0, true_units: bool = False
 ) -> tuple[SmallModel, ...]:
-    """The random points at which expressions are compared. One set serves all steps: equal parts are evaluated once."""
+    """Return a model of each of the sizes given, in which expressions are compared. Equal parts are evaluated once."""
     evaluator = Evaluator(FIELDS, true_units)
-    return tuple(SmallModel(evaluator, sizes, seed, point) for point in range(points))
+    return tuple(SmallModel(evaluator, one, seed, number, points) for number, one in enumerate(sizes))
 
 
-def difference(before: Expr, after: Expr, points: Iterable[SmallModel]) -> str:
-    """Evaluate both expressions at every point; the empty string if they agree, else what was found."""
-    return _compared(before, after, points)[1]
+def difference(before: Expr, after: Expr, models: Iterable[SmallModel]) -> str:
+    """Compare both expressions in every model; return the empty string if they agree, else what was found."""
+    return _compared(before, after, models)[1]
 
 
-def _compared(before: Expr, after: Expr, points: Iterable[SmallModel]) -> tuple[bool | None, str]:
-    """Whether both agree at all points, None if that could not be found out; and what was found if they do not."""
-    for number, model in enumerate(points, 1):
+def _compared(
+    before: Expr, after: Expr, models: Iterable[SmallModel], conditions: tuple[Expr, ...] = ()
+) -> tuple[bool | None, str]:
+    """Return whether both agree in all models, None if that could not be found out; and what was found otherwise."""
+    for model in models:
         try:
-            agree = model.agree(before, after)
+            agree = model.agree(before, after, conditions)
         except UnboundError as error:
             return False, str(error)
         except CheckError as error:
             return None, str(error)
         if not agree:
-            return False, f"the two sides differ at point {number}"
+            sizes = ", ".join(f"{layer.name}: {size}" for layer, size in model.sizes.items())
+            return False, f"the two sides differ in a model with {sizes} units" if sizes else "the two sides differ"
     return True, ""
 
 
@@ -208,40 +171,45 @@ class Checker:
     wrong, unless it could not be evaluated.
 
     Args:
-        sizes: units per layer.
-        points: at how many random points.
-        seed: of those points.
+        sizes: units per layer, for each model.
+        points: at how many points per model lines are compared at most.
+        seed: of the random numbers.
     """
 
-    # The fewest at which no product of states can lack a factor unseen.
-    numeric_points = (0, 1, 2, 3)
-
-    def __init__(self, sizes: Mapping[Layer, int], points: int = 4, seed: int = 0):
-        self.sizes = dict(sizes)
+    def __init__(self, *sizes: Mapping[Layer, int], points: int = MOST_POINTS, seed: int = 0):
+        self.sizes = sizes
         self.seed = seed
-        self.exact = models(sizes, points=points, seed=seed)
-        self.many = [layer for layer in sizes if not lookup(layer.unit).has_few_states]
-        self._listed = models(sizes, points=points, seed=seed, true_units=True) if self.many else ()
+        self.lock = Lock()
+        self.exact = models(*sizes, points=points, seed=seed)
+        self.many = [layer for layer in sizes[0] if not lookup(layer.unit).has_few_states]
+        self._listed = models(*sizes, points=points, seed=seed, true_units=True) if self.many else ()
         self._real: dict[tuple[tuple[Expr, ...], bool], tuple[SmallModel, ...] | CheckError] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is remembered that a new checker should take over."""
+        return self.exact[0].evaluator.made > MOST_REMEMBERED
 
     def compare(self, before: Expr, after: Expr, conditions: tuple[Expr, ...] = ()) -> tuple[str, str]:
         """(kind, what was found): the second is empty if both agree, and the reason if the first is "not checkable"."""
-        agreed, found = _compared(before, after, self.exact)
+        places = tuple(condition for condition in conditions if is_about_places(condition))
+        conditions = tuple(condition for condition in conditions if condition not in places)
+        agreed, found = _compared(before, after, self.exact, places)
         if agreed is True:
             return EXACT, ""
         of_units = self._sums_over_many(before, after)
         if agreed is False and not of_units:
             return EXACT, found
-        if self._listed and _compared(before, after, self._listed)[0]:
+        if self._listed and _compared(before, after, self._listed, places)[0]:
             return EXACT, ""
         try:
             if agreed is None:
-                numerically, found = _compared(before, after, self._reals(conditions, true_units=False))
+                numerically, found = _compared(before, after, self._reals(conditions, true_units=False), places)
                 if numerically is True:
                     return QUADRATURE, ""
                 if not of_units:
                     return (NOT_CHECKABLE if numerically is None else QUADRATURE), found
-            numerically, found = _compared(before, after, self._reals(conditions, true_units=True))
+            numerically, found = _compared(before, after, self._reals(conditions, true_units=True), places)
         except CheckError as error:
             return NOT_CHECKABLE, str(error)
         return (NOT_CHECKABLE if numerically is None else QUADRATURE), found
@@ -255,9 +223,11 @@ class Checker:
         key = conditions, true_units
         if key not in self._real:
             evaluator = Evaluator((REALS,), true_units)
+            # Two models of each of the sizes, which differ in every place and state.
+            sizes = [one for one in self.sizes for _ in range(2)]
             try:
                 self._real[key] = tuple(
-                    RealModel(evaluator, self.sizes, self.seed, point, conditions) for point in self.numeric_points
+                    RealModel(evaluator, one, self.seed, number, conditions) for number, one in enumerate(sizes)
                 )
             except CheckError as error:
                 self._real[key] = error
@@ -267,8 +237,22 @@ class Checker:
         return made
 
 
+@lru_cache(maxsize=4)
+def _shared(sizes: tuple[tuple[tuple[Layer, int], ...], ...], points: int, seed: int) -> Checker:
+    return Checker(*map(dict, sizes), points=points, seed=seed)
+
+
+def _checker(sizes: tuple[tuple[tuple[Layer, int], ...], ...], points: int, seed: int) -> Checker:
+    """Return the checker for models of these sizes. Derivations of one energy share it, and the sums they share."""
+    checker = _shared(sizes, points, seed)
+    if checker.is_full:
+        _shared.cache_clear()
+        checker = _shared(sizes, points, seed)
+    return checker
+
+
 def verify(
-    derivation: Derivation, *, sizes: Mapping[str, int] | None = None, points: int = 4, seed: int = 0
+    derivation: Derivation, *, sizes: Mapping[str, int] | None = None, points: int = MOST_POINTS, seed: int = 0
 ) -> Verification:
     """Check a derivation: each step's two lines, the joints between them, and that the result is what was asked.
 
@@ -279,30 +263,39 @@ def verify(
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise SymbolicError(f"points is a whole number from 1. Got {points!r}.")
     energy = derivation.energy
-    asked = (branch.subject for branch in derivation.branches)
-    sized = default_sizes(energy, *asked) if sizes is None else _checked_sizes(energy, sizes)
-    checker = Checker({energy.layers[name]: size for name, size in sized.items()}, points, seed)
-    bits = _bits(energy, sized)
-    too_many = f"the smallest model for it has 2^{bits:.0f} configurations to sum over; 2^{MOST_BITS} is the most."
+    asked = tuple(branch.subject for branch in derivation.branches)
+    sized = default_sizes(energy, *asked) if sizes is None else checked_sizes(energy, sizes, asked)
+    other = other_sizes(energy, sized, asked)
+    every = [sized] if other is None else [sized, other]
+    checker = _checker(tuple(tuple((energy.layers[n], k) for n, k in one.items()) for one in every), points, seed)
+    power = bits(energy, sized)
+    too_many = f"the smallest model for it has 2^{power:.0f} configurations to sum over; 2^{MOST_BITS} is the most."
     checks: list[Check] = []
-    for branch in derivation.branches:
-        checks += _joints(branch)
-        # A line holds under its own condition and those of the lines above it; a forgotten one leaves it without value.
-        conditions: tuple[Expr, ...] = ()
-        for position, step in enumerate(branch.steps):
-            conditions = tuple(dict.fromkeys((*conditions, *step.conditions)))
-            kind, detail = NOT_CHECKABLE, too_many
-            if bits <= MOST_BITS:
-                kind, detail = checker.compare(step.before, step.after, conditions)
-            checks.append(Check(branch.name, position, step.rule, not detail, detail, kind))
+    with checker.lock:
+        for branch in derivation.branches:
+            checks += _joints(branch) + _steps(branch, checker, "" if power <= MOST_BITS else too_many)
     if derivation.kind == "gradient" or any(branch.name == "Term A" for branch in derivation.branches):
         checks += _tree(derivation)
     return Verification(
         tuple(checks),
-        sized,
+        tuple(every),
         points,
         {layer.name: stand_ins(layer) for layer in checker.many},
     )
+
+
+def _steps(branch: Branch, checker: Checker, too_many: str) -> list[Check]:
+    """Return the checks of a branch's steps, or say why there are none."""
+    checks = []
+    # A line holds under its own condition and those of the lines above it; a forgotten one leaves it without value.
+    conditions: tuple[Expr, ...] = ()
+    for position, step in enumerate(branch.steps):
+        conditions = tuple(dict.fromkeys((*conditions, *step.conditions)))
+        kind, detail = NOT_CHECKABLE, too_many
+        if not too_many:
+            kind, detail = checker.compare(step.before, step.after, conditions)
+        checks.append(Check(branch.name, position, step.rule, not detail, detail, kind))
+    return checks
 
 
 def _joints(branch: Branch) -> list[Check]:

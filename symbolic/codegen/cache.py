@@ -38,6 +38,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from symbolic.files import replacing
+
 __all__ = [
     "OWN_LOOPS",
     "Contents",
@@ -366,20 +368,13 @@ def _write(name: str, text: str) -> Path:
 
 
 def _write_whole(path: Path, text: str) -> Path:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
-        try:
-            os.replace(temporary, path)
-        except PermissionError:
-            # Windows refuses to replace a file that another process has open; it holds the same text.
-            if _read(path) != text:
-                raise
-            os.unlink(temporary)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        with replacing(path) as whole:
+            whole.write_bytes(text.encode())
+    except PermissionError:
+        # Windows refuses to replace a file that another process has open; it holds the same text.
+        if _read(path) != text:
+            raise
     return path
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from sympy import Add, Expr, log
 
 from symbolic.derivation import rules
-from symbolic.derivation.rules import Context, derivative
+from symbolic.derivation.rules import Context, derivative, places_of_entry
 from symbolic.derivation.trace import Branch, Derivation, Trace
 from symbolic.language.binders import ConfigSum
 from symbolic.language.energy import Energy
@@ -29,27 +29,26 @@ def log_likelihood_gradient(energy: Energy, by: Entry) -> Derivation:
     split = Trace("ln p(v)", subject, context)
     split.apply(rules.definition, rules.log_quotient, rules.linearity)
     a, b = _terms(split.line)
-    term_a, term_b = _term("Term A", a, context), _term("Term B", b, context)
+    term_a, term_b = _term("Term A", a, by, context), _term("Term B", b, by, context)
     together = Context(energy.function, closed_form=term_a.result - term_b.result)
-    result = Trace("Result", subject, together).apply(rules.combine)
+    result = Trace("Result", subject, together).apply(rules.combine, conditions=places_of_entry(by))
     return Derivation(energy, "gradient", (split.branch(), term_a, term_b, result.branch()), "Result")
 
 
-def _term(name: str, subject: Expr, context: Context) -> Branch:
+def _term(name: str, subject: Expr, by: Entry, context: Context) -> Branch:
     """Derive ∂ ln Σ e^{−E} / ∂θ = ⟨−∂E/∂θ⟩, for the sum over the hidden configurations (A) or over all (B)."""
     trace = Trace(name, subject, context)
     if not subject.has(log):  # without hidden units ln p(v) starts with −E(v) itself
-        return trace.apply(rules.differentiate_energy).branch()
+        return trace.apply(rules.differentiate_energy, conditions=places_of_entry(by)).branch()
     summed = (c.layer for total in subject.atoms(ConfigSum) for c in total.configurations)
     finite = all(lookup(layer.unit).is_finite for layer in summed)
     trace.apply(
         rules.log_derivative,
         rules.interchange if finite else rules.interchange_integral,
         rules.exp_chain,
-        rules.differentiate_energy,
-        rules.recognise_probability,
-        rules.name_expectation,
     )
+    trace.apply(rules.differentiate_energy, conditions=places_of_entry(by))
+    trace.apply(rules.recognise_probability, rules.name_expectation)
     trace.apply(rules.clamped, everywhere=True, optional=True)
     return trace.branch()
 

@@ -20,8 +20,9 @@ from sympy.core.basic import Basic
 
 from symbolic.derivation.separation import Separation
 from symbolic.language.binders import ConfigSum, IndexProduct, IndexSum, UnitSum, called, differentiated
-from symbolic.language.expressions import exponential
+from symbolic.language.expressions import Delta, exponential
 from symbolic.language.layers import Configuration, Coordinate, State
+from symbolic.language.parameters import Entry
 from symbolic.language.probability import (
     EnergyCall,
     EnergyFunction,
@@ -78,6 +79,17 @@ def _rule(id: str, name: str, hint: str) -> Callable[[Callable[[Any, Context], E
 def derivative(expression: Expr, by: Expr) -> Expr:
     """Return ∂ expression / ∂ by, not carried out."""
     return Expr.__new__(Derivative, expression, Tuple(by, S.One))
+
+
+def places_of_entry(by: Expr) -> tuple[Expr, ...]:
+    """Return what must be positive for ``by`` to be an entry of its parameter: 1 − δ_im for i ≠ m in a symmetric one.
+
+    A symmetric parameter couples no unit with itself.
+    """
+    if not isinstance(by, Entry) or not by.parameter.symmetric:
+        return ()
+    differ = 1 - Delta(*by.indices)
+    return () if differ.is_number else (differ,)
 
 
 def _derived(node: Expr) -> tuple[Expr, Expr] | None:

@@ -105,6 +105,19 @@ class EnergyFunction(Atom):
         return EnergyCall(self, *(given.get(layer, Configuration(layer)) for layer in self.layers))
 
 
+def _require_layers(function: EnergyFunction, configurations: Iterable[Any]) -> None:
+    """Raise an error unless these are configurations of different layers of an energy."""
+    left = list(function.layers)
+    for found in configurations:
+        if not isinstance(found, Configuration):
+            raise EnergyError(f"{function} takes configurations of layers. Got {found}.")
+        if found.layer not in left:
+            once = "" if found.layer not in function.layers else ", each once"
+            names = ", ".join(layer.name for layer in function.layers)
+            raise EnergyError(f"{function} is a function of the layers {names}{once}. Got {found}.")
+        left.remove(found.layer)
+
+
 class EnergyCall(Expr):
     """E(v, h^g): opaque until a step recalls its definition."""
 
@@ -113,6 +126,12 @@ class EnergyCall(Expr):
     is_extended_real = True
 
     def __new__(cls, function: EnergyFunction, *configurations: Configuration) -> EnergyCall:
+        if tuple(getattr(c, "layer", None) for c in configurations) != function.layers:
+            _require_layers(function, configurations)
+            names = ", ".join(layer.name for layer in function.layers)
+            raise EnergyError(
+                f"{function} takes its layers in order ({names}). Got {', '.join(map(str, configurations))}."
+            )
         return Expr.__new__(cls, function, *configurations)
 
     function = property(lambda self: self.args[0])
@@ -155,6 +174,7 @@ class Probability(Unassuming):
     """p(subject | given) under e^{-E}/Z: p(v), p(h^g | v), p(v^u, h^g). Layers in neither place are summed out."""
 
     def __new__(cls, function: EnergyFunction, subject: Any, given: Any = ()) -> Probability:
+        _require_layers(function, (*subject, *given))
         return Expr.__new__(cls, function, Tuple(*subject), Tuple(*given))
 
     function = property(lambda self: self.args[0])
@@ -191,6 +211,7 @@ class UnitProbability(Unassuming):
     """p(h_j | v): the conditional probability of one unit's state, the rest of its layer summed out."""
 
     def __new__(cls, function: EnergyFunction, state: State, given: Any) -> UnitProbability:
+        _require_layers(function, (state.configuration, *given))
         return Expr.__new__(cls, function, state, Tuple(*given))
 
     function = property(lambda self: self.args[0])
@@ -330,6 +351,7 @@ class FreeEnergy(Expr):
     is_extended_real = True
 
     def __new__(cls, function: EnergyFunction, *given: Configuration) -> FreeEnergy:
+        _require_layers(function, given)
         return Expr.__new__(cls, function, *given)
 
     function = property(lambda self: self.args[0])

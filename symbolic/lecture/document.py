@@ -65,8 +65,7 @@ class Verdict:
 
     Attributes:
         passed, total: how many of how many lines passed.
-        sizes: layer name and number of units, in the energy's order.
-        points: at how many random points.
+        models: for each small model, layer name and number of units, in the energy's order.
         failures: for each check that failed, where and why.
         lines: what is counted, where the slide does not show all of it.
         numeric: how many of the lines were evaluated in 30-digit numbers, with infinite sums and integrals carried out.
@@ -76,8 +75,7 @@ class Verdict:
 
     passed: int
     total: int
-    sizes: tuple[tuple[str, int], ...]
-    points: int
+    models: tuple[tuple[tuple[str, int], ...], ...]
     failures: tuple[str, ...] = ()
     lines: str = "lines"
     numeric: int = 0
@@ -105,10 +103,10 @@ class Verdict:
         return f"{', and '.join(counts)}:"
 
     def how(self) -> str:
-        """Say in which model, and with which arithmetic."""
-        model = " and ".join(f"{size} of {name}" for name, size in self.sizes).replace(" of ", " units of ", 1)
-        at = "one random point" if self.points == 1 else f"{self.points} random points"
-        said = f"each evaluated before and after its step, exactly, at {at} of a model with {model}."
+        """Say in which models, and with which arithmetic."""
+        models = [" and ".join(f"{size} of {name}" for name, size in one) for one in self.models]
+        where = ", and one with ".join(models).replace(" of ", " units of ", 1)
+        said = f"each evaluated before and after its step, exactly, in a small model with {where}."
         if self.numeric:
             lines = "one line is" if self.numeric == 1 else f"{self.numeric} lines are"
             said = said.replace("exactly, ", "")

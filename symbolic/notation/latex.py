@@ -39,6 +39,7 @@ _GREEK = {letter: f"\\{name}" for name, letter in names.GREEK.items()} | {
 }
 _OPERATORS = {
     "−": "-",
+    "≠": r"\neq",
     "·": r"\cdot",
     "∣": r"\mid",
     "∂": r"\partial",

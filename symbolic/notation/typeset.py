@@ -31,6 +31,7 @@ from sympy import (
 )
 
 from symbolic.language.binders import BaseMeasure, ConfigSum, IndexProduct, IndexSum, UnitSum
+from symbolic.language.expressions import Delta
 from symbolic.language.functions import (
     StableFunction,
     bessel_i,
@@ -124,8 +125,16 @@ def equation(left: Expr, right: Expr, **options: Any) -> Setting:
 
 
 def conditions(positive: Iterable[Expr], **options: Any) -> Setting:
-    """Set the conditions that expressions are positive, as "a > 0, b > 0"."""
-    return comma_row([row(typeset(e, **options), Operator(">"), Number("0")) for e in positive])
+    """Set the conditions that expressions are positive, as "a > 0, b > 0"; 1 − δ_im reads i ≠ m."""
+    return comma_row([_condition(expression, **options) for expression in positive])
+
+
+def _condition(positive: Expr, **options: Any) -> Setting:
+    apart = 1 - positive
+    if isinstance(apart, Delta):
+        a, b = (typeset(side, **options) for side in apart.args)
+        return row(a, Operator("≠"), b)
+    return row(typeset(positive, **options), Operator(">"), Number("0"))
 
 
 def reading_order(*expressions: Expr) -> tuple[Layer, ...]:

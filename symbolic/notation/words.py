@@ -80,7 +80,7 @@ def condition(step: Step, layers: Iterable[Layer]) -> Phrase:
     if not step.conditions:
         return ()
     layers = tuple(layers)
-    present = step.after.free_symbols
+    present = step.before.free_symbols | step.after.free_symbols
     free = {symbol for positive in step.conditions for symbol in positive.free_symbols} - present
     every = sorted((s for s in free if isinstance(s, (Index, Configuration))), key=lambda s: (s.is_Atom, str(s)))
     parts: list[str | Setting] = [conditions(step.conditions, layers=layers)]

@@ -14,7 +14,8 @@ import pytest
 
 from symbolic import Energy, EnergyError, NotSeparableError, energies
 from symbolic.check.mutants import mutations
-from symbolic.check.verification import Checker, default_sizes
+from symbolic.check.sizes import default_sizes
+from symbolic.check.verification import Checker
 from symbolic.derivation.trace import Derivation
 from symbolic.units import lookup
 from tests.symbolic.plain import Plain, nodes

@@ -15,7 +15,6 @@ from functools import cache
 from itertools import pairwise
 from statistics import median
 
-import networkx as nx
 import numpy as np
 
 from pgm_rbm.exact.elimination import run
@@ -75,6 +74,8 @@ def pace(work: str) -> Pace:
 @cache
 def preparation() -> float:
     """Return the seconds that reading a variable, a coupling or a factor and making its table ready takes."""
+    import networkx as nx
+
     graph = nx.path_graph(_VARIABLES)
     nx.set_node_attributes(graph, {name: {"units": "spin", "bias": 0.1} for name in graph})
     nx.set_edge_attributes(graph, _NEAR, "weight")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
-import networkx as nx
 import numpy as np
 
 from pgm_rbm.errors import IntractableError
@@ -73,6 +72,8 @@ class _Means:
 
     def __init__(self, arrays: PairwiseArrays):
         self.arrays, self.network = arrays, arrays.network()
+        import networkx as nx
+
         self.features = [
             np.eye(len(kind.domain)) if labels else kind.domain.astype(np.float64)[:, None]
             for kind, labels in zip(arrays.kinds, arrays.labels, strict=True)

@@ -110,12 +110,12 @@ class FisherInformation:
 
 def require_within_limits(model: Model, budget: Budget = Budget(), memory_limit: float | None = None) -> None:
     """Raise the errors that `fisher_information` raises before it starts; arguments as there."""
+    explicit = budget.configurations is not None
+    task = make_plan(model, budget, layer=model.kernels.visible[0]).require()
     for axes in model.kernels.parameters.values():
         # Not so a single number, and weights that all units of a layer share.
         if not layer_axes(axes) or not {axis.split(".")[0] for axis in axes} <= set(axes):
             raise ValueError(_NOT_PRODUCTS)
-    explicit = budget.configurations is not None
-    task = make_plan(model, budget, layer=model.kernels.visible[0]).require()
     if memory_limit is not None and not (is_number(memory_limit) and memory_limit > 0):
         raise ValueError(f"memory_limit must be a positive number of bytes. Got {memory_limit!r}.")
     if explicit and memory_limit is None:

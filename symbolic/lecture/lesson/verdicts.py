@@ -40,8 +40,7 @@ def verdict(verifications: Iterable[Verification], branch: str | None = None) ->
     return Verdict(
         sum(c.passed for c in lines),
         len(lines),
-        tuple(first.sizes.items()),
-        first.points,
+        tuple(tuple(sizes.items()) for sizes in first.models),
         tuple(_located(c) for c in checks if outcome(c) == "failed"),
         numeric=sum(outcome(c) == "numeric" for c in lines),
         unchecked=tuple(_located(c) for c in lines if outcome(c) == "unchecked"),

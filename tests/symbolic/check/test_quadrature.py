@@ -159,7 +159,7 @@ def test_functions_have_their_limits_in_both_arithmetics() -> None:
         (Derivative(functions.lnsinhc(x * b), b), Integer(0)),
     ]
     for left, right in lines:
-        for model in (*models({}, points=1), RealModel(Evaluator((REALS,)), {})):
+        for model in (*models({}), RealModel(Evaluator((REALS,)), {})):
             assert model.agree(left, right)
             assert not model.agree(left, right + 1)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
-from typing import Any
+from itertools import islice
 
 import pytest
 from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
@@ -15,15 +13,17 @@ from sympy import Derivative, Expr, Integer, erfc, exp, isprime, log, pi, sqrt
 from symbolic import Energy, SymbolicError, energies
 from symbolic.check.finite_field import FIELDS, P, Q, S
 from symbolic.check.mutants import mutants, mutations
+from symbolic.check.sizes import default_sizes, other_sizes
 from symbolic.check.small_model import SmallModel
-from symbolic.check.verification import Checker, default_sizes, difference, models
+from symbolic.check.verification import Checker, difference, models
 from symbolic.energies import deep
-from symbolic.errors import CheckError
-from symbolic.language.binders import ConfigSum, IndexProduct, UnitSum
+from symbolic.errors import CheckError, EnergyError
+from symbolic.language.binders import ConfigSum, IndexProduct, Sum, UnitSum
 from symbolic.language.expressions import Delta
 from symbolic.language.functions import bessel_i, log2cosh, lognorm, sigmoid, softplus
 from symbolic.language.layers import Configuration, Index, Layer
 from symbolic.language.parameters import Parameter
+from symbolic.language.probability import EnergyCall, FreeEnergy, Probability, UnitProbability
 from tests.symbolic.derivation.test_gradient import ALL_QUESTIONS, UNITS
 from tests.symbolic.models import biased_energy, lecture_energy
 
@@ -37,7 +37,7 @@ def test_the_fields_are_what_they_claim_to_be() -> None:
 
 
 def _model(energy: Energy, **sizes: int) -> SmallModel:
-    (model,) = models({energy.layers[name]: n for name, n in sizes.items()}, points=1)
+    (model,) = models({energy.layers[name]: n for name, n in sizes.items()})
     return model
 
 
@@ -59,12 +59,12 @@ X, Y, N = (Parameter(name)[()] for name in "xyn")
         (exp(Y * sqrt(exp(2 * X))), exp(Y * exp(X))),
         (Derivative(exp(exp(X)), X), exp(X + exp(X))),
         (Derivative(log(exp(X) + exp(Y)), Y), 1 / (1 + exp(X - Y))),
-        (lognorm(X) - log(pi / X) / 2, log(Integer(2)) / 2),
+        (lognorm(exp(X)) - log(pi * exp(-X)) / 2, log(Integer(2)) / 2),
     ],
 )
 def test_equal_expressions_are_equal_in_the_fields_and_others_are_not(left: Expr, right: Expr) -> None:
     """The two sides are built by SymPy, but not simplified into each other."""
-    for model in models({}, points=4):
+    for model in models({}):
         assert model.agree(left, right)
         for wrong in (right + 1, 2 * right, -right, right + X, right.xreplace({X: Y, Y: X})):
             assert wrong == right or not model.agree(left, wrong)
@@ -86,7 +86,7 @@ def test_equal_expressions_are_equal_in_the_fields_and_others_are_not(left: Expr
     ],
 )
 def test_what_has_no_exact_value_is_refused(expression: Expr) -> None:
-    (model,) = models({}, points=1)
+    (model,) = models({})
     with pytest.raises(CheckError):
         model.agree(expression, expression + 1)
 
@@ -108,7 +108,7 @@ def test_the_oracle_agrees_with_whole_numbers() -> None:
 def test_functions_mean_what_they_print() -> None:
     energy = biased_energy()
     x = energy.entry("b")
-    (point,) = models({energy.layers["v"]: 2, energy.layers["h"]: 3}, points=1)
+    (point,) = models({energy.layers["v"]: 2, energy.layers["h"]: 3})
     for named, meaning in [
         (softplus(x), log(1 + exp(x))),
         (sigmoid(x), exp(x) / (1 + exp(x))),
@@ -205,26 +205,28 @@ def test_a_joint_that_does_not_fit_is_found() -> None:
     assert {c.rule for c in swapped.verify().failures} >= {"split into terms", "difference of the terms"}
 
 
-def test_points_are_never_degenerate() -> None:
-    """No unit stands in one state throughout, no two always agree, and nothing stands in for its own product."""
-    sizes = {Layer("v", "binary"): 2, Layer("x", "binary"): 3, Layer("h", "binary"): 4}
-    v, x, h = sizes
-    free = [Index("i", v), Index("i′", v), Index("k", x), Index("j", h)]
-    for block in range(3):
-        histories: dict[Layer, list[tuple[Any, ...]]] = {layer: [] for layer in sizes}
-        for model in models(sizes, points=12)[4 * block : 4 * block + 4]:
-            model.place(v[free[0]] * v[free[1]] * x[free[2]] * h[free[3]])
-            assert model.indices[free[0]] != model.indices[free[1]]
-            for layer, history in histories.items():
-                history.append(model.states[Configuration(layer)])
-        units = {layer: list(zip(*history, strict=True)) for layer, history in histories.items()}
-        assert all(len(set(of_layer)) == len(of_layer) for of_layer in units.values())
-        assert all(len(set(states)) == 2 for of_layer in units.values() for states in of_layer)
-        three = [units[index.layer][model.indices[index]] for index in free if index != free[1]]
-        products = [
-            tuple(map(math.prod, zip(*some, strict=True))) for n in (1, 2, 3) for some in combinations(three, n)
-        ]
-        assert len({*products, (0, 0, 0, 0)}) == 8
+def test_points_go_through_all_places_or_through_each_at_least() -> None:
+    v, x = Layer("v", "binary"), Layer("x", "spin")
+    i, m, k = Index("i", v), Index("m", v), Index("k", x)
+    (model,) = models({v: 3, x: 2})
+    assert set(model.points((i, m, k))) == {(a, b, c) for a in range(3) for b in range(3) for c in range(2)}
+    assert len(set(model.points((i,), ()))) == 3
+    (few,) = models({v: 3, x: 2}, points=5)
+    drawn = list(islice(few.points((i, m, k)), 5))
+    assert len(drawn) == 5
+    assert [set(column) for column in zip(*drawn, strict=True)] == [{0, 1, 2}, {0, 1, 2}, {0, 1}]
+    assert drawn == list(islice(few.points((i, m, k)), 5))  # the same whenever they are asked for
+    assert len(list(model.points((Configuration(v), i)))) == 24
+
+
+def test_states_off_the_domain_show_what_no_single_state_would() -> None:
+    """v_i + v_m − 1 and v_i v_m differ where both are 0 only, and Π_k (1 − v_k) vanishes in all states but one."""
+    v, h = Layer("v", "binary"), Layer("h", "binary")
+    i, m, k = v.index("i"), v.index("m"), v.index("k")
+    for at in (models({v: 2, h: 3}), models({v: 4, h: 3})):
+        assert difference(v[i] * v[m], v[i] + v[m] - 1, at)
+        assert difference(v[i], v[i] + IndexProduct(1 - v[k], k), at)
+        assert not difference(v[i] ** 2, v[i], at)  # true on the domain, where these are compared in turn
 
 
 def test_a_factor_of_two_states_cannot_be_dropped() -> None:
@@ -244,7 +246,7 @@ def test_binders_evaluate() -> None:
     energy = biased_energy()
     h = energy.layers["h"]
     j = h.index("j")
-    (model,) = models({energy.layers["v"]: 2, h: 3}, points=1)
+    (model,) = models({energy.layers["v"]: 2, h: 3})
     assert model.evaluate(IndexProduct(Integer(2) + Delta(j, Integer(0)), j)) == 12
     assert model.evaluate(UnitSum(h[0] + 1, h[0])) == 3
     assert model.evaluate(h.size**2) == 9
@@ -422,3 +424,99 @@ def test_other_ready_made_energies_with_a_wrong_line_are_refused(make: Callable[
                     tried += 1
                     assert checker.compare(step.before, line, derivation.conditions)[1], (mistake, line)
     assert tried > 50
+
+
+def test_an_energy_takes_a_configuration_of_each_of_its_layers() -> None:
+    """F(v) = −ln Σ e^{−E(h, h′)} reads like F(v) = −ln Σ e^{−E(v, h)}, and means nothing."""
+    function = biased_energy().function
+    v, h = function.layers
+    other = Configuration(h, "g")
+    for make in (
+        lambda: EnergyCall(function, Configuration(h), other),
+        lambda: EnergyCall(function, other, Configuration(v)),
+        lambda: EnergyCall(function, Configuration(v)),
+        lambda: FreeEnergy(function, Configuration(Layer("x"))),
+        lambda: FreeEnergy(function, Configuration(v), Configuration(v, "u")),
+        lambda: Probability(function, (Configuration(h),), (other,)),
+        lambda: UnitProbability(function, h[h.index("j")], (other,)),
+    ):
+        with pytest.raises(EnergyError, match=r"E (is a function of the|takes its) layers"):
+            make()
+
+
+def test_a_free_index_cannot_be_a_number_of_a_unit() -> None:
+    """⟨v_0 h_1⟩ for ⟨v_i h_j⟩: every index stands for every unit of a small model."""
+    energy = biased_energy()
+    derivation = energy.log_likelihood_gradient("w")
+    v, h = energy.layers.values()
+    i, j = v.index("i"), h.index("j")
+    rule = {i: Integer(0), j: Integer(1)}
+    branches = []
+    for branch in derivation.branches:
+        steps = [
+            replace(step, before=step.before.xreplace(rule), after=step.after.xreplace(rule)) for step in branch.steps
+        ]
+        steps[0] = replace(steps[0], before=branch.subject)
+        branches.append(replace(branch, steps=tuple(steps)))
+    for seed in range(3):
+        verification = replace(derivation, branches=tuple(branches)).verify(seed=seed)
+        assert {c.branch for c in verification.failures} == {branch.name for branch in derivation.branches}
+    for branch in derivation.branches:
+        for step in branch.steps:
+            for part in (rule, {i: Integer(0)}, {j: Integer(1)}):
+                assert difference(step.before, step.after.xreplace(part), models({v: 2, h: 3}))
+
+
+@pytest.mark.parametrize("name", ["w", "a"])
+def test_what_holds_at_some_sizes_only_is_refused(name: str) -> None:
+    """−a_0 v_0 − a_1 v_1 for −Σ a_k v_k, a factor n_v/2, and a sign in a product over an even number of units."""
+    energy = biased_energy()
+    v = energy.layers["v"]
+    a, k = energy.parameters["a"], v.index("k")
+    written_out = Sum(a[k] * v[k], k), a[0] * v[0] + a[1] * v[1]
+    sizes = {energy.layers[n]: size for n, size in default_sizes(energy).items()}
+    other = other_sizes(energy, default_sizes(energy))
+    assert other is not None
+    checker = Checker(sizes, {energy.layers[n]: size for n, size in other.items()})
+    for step in (*energy.log_likelihood_gradient(name).steps, *energy.free_energy().steps):
+        signs = IndexProduct(Integer(-1), k)
+        for wrong in (step.after * v.size / 2, step.after * signs, step.after.subs(*written_out)):
+            assert wrong == step.after or checker.compare(step.before, wrong)[1], wrong
+
+
+def test_a_line_that_needs_different_units_says_so() -> None:
+    energy = energies.semi_restricted()
+    for derivation in (energy.log_likelihood_gradient("L"), energy.phase("L")):
+        assert derivation.verify()
+        assert [str(condition) for condition in derivation.conditions] == ["1 - delta(i, m)"]
+        assert "i ≠ m" in str(derivation)
+        assert r"i \neq m" in derivation.latex()
+        i, m = energy.entry("L").indices
+        at = models({energy.layers["v"]: 3, energy.layers["h"]: 2})
+        for step in derivation["Term A"].steps[:3] if derivation.kind == "gradient" else ():
+            assert difference(step.before, step.after * (1 + Delta(i, m)), at)
+        unsaid = [replace(b, steps=tuple(replace(s, conditions=()) for s in b.steps)) for b in derivation.branches]
+        assert not replace(derivation, branches=tuple(unsaid)).verify()
+
+
+def test_sizes_that_cannot_hold_the_lines_are_refused() -> None:
+    energy = energies.semi_restricted()
+    with pytest.raises(SymbolicError, match=r"layer v must be at least 2.* Choose sizes such as"):
+        energy.log_likelihood_gradient("L").verify({"v": 1, "h": 2})
+    lecture = lecture_energy()
+    with pytest.raises(SymbolicError, match="layer v must be at least 5"):
+        lecture.log_likelihood_gradient(lecture.parameters["w"][4, 0]).verify({"v": 3, "h": 2})
+
+
+def test_densities_that_are_tiny_are_compared_beside_their_size() -> None:
+    """Of a ReLU unit of deviation 0.1 they are 1e-34 at the states that stand in, where 0, −p, 2p and p² are others."""
+    energy = Energy.parse(
+        "50*sum(h[j]^2, j) - sum(v[i]*w[i,j]*h[j], i, j)", visible={"v": "binary"}, hidden={"h": "relu"}
+    )
+    derivation = energy.conditional("h")
+    assert derivation.verify()
+    checker = Checker({energy.layers["v"]: 2, energy.layers["h"]: 2})
+    step = next(step for step in derivation.steps if step.rule == "unit_normaliser")
+    p = step.after
+    for wrong in (Integer(0), -p, 2 * p, p**2):
+        assert checker.compare(step.before, wrong, derivation.conditions)[1], wrong
