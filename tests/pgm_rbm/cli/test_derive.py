@@ -170,7 +170,7 @@ def test_derive_says_where_a_line_could_not_be_checked(monkeypatch: pytest.Monke
     from symbolic import Check, Verification
 
     unknown = Check("Term A", 0, "exp_chain", False, "no parameters were found", "not checkable")
-    monkeypatch.setattr(Derivation, "verify", lambda self: Verification((unknown,), {"v": 2}, 1))
+    monkeypatch.setattr(Derivation, "verify", lambda self: Verification((unknown,), ({"v": 2},), 1))
     result = run("derive", "--check", status=1)
     assert "no parameters were found" in result.stdout
     assert "could be checked" in result.stderr
@@ -197,7 +197,9 @@ def test_derive_in_ascii() -> None:
 def test_a_failed_check_ends_with_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     from symbolic import Check, Verification
 
-    failed = Verification((Check("Term A", 0, "exp_chain", False, "the two sides differ at point 1"),), {"v": 2}, 1)
+    failed = Verification(
+        (Check("Term A", 0, "exp_chain", False, "the two sides differ in a model with v: 2 units"),), ({"v": 2},), 1
+    )
     monkeypatch.setattr(Derivation, "verify", lambda self: failed)
     assert "error: " in run("derive", "--check", status=1).stderr
 
