@@ -144,6 +144,7 @@ def _names_of(xp: Any) -> dict[str, Any]:
         **{name: getattr(xp, name) for name in ("exp", "expm1", "floor", "log", "log1p", "sqrt")},
         "log1p_unit": xp.log1p,
         "log_of_tail": xp.log,
+        "maximum": lambda x, y: xp.where(x > y, x, y),  # the standard has had its own since 2023
         "where": where,
         "within": where,
         "beyond": lambda near, a, other: where(near, other, a),
