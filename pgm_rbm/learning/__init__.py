@@ -1,1 +1,1 @@
-"""Learning: CD, PCD and exact maximum likelihood, with what they need and what they record."""
+"""Learning by CD, PCD and exact maximum likelihood: settings, steps, monitor, history and checkpoints."""

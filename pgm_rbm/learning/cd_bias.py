@@ -1,10 +1,10 @@
-"""The bias of contrastive divergence, computed and not sampled.
+"""Compute the bias of contrastive divergence, without sampling.
 
 CD-k (Hinton 2002) replaces Term B, an average under the model, by one under chains of k Gibbs sweeps from the data. The
 expected update is therefore Term A minus the average after exactly k sweeps, and its difference from the gradient is
-what CD gets wrong however many chains it runs (Carreira-Perpiñán and Hinton 2005). For small models the chains'
-distribution is carried along exactly: a sweep takes a distribution of h to one of v by p(v | h) and back by p(h | v),
-and what is kept between sweeps is the distribution of h, averaged over the rows of data.
+what CD gets wrong with any number of chains (Carreira-Perpiñán and Hinton 2005). For small models this module follows
+the chains' distribution exactly: a sweep takes a distribution of h to one of v by p(v | h) and back by p(h | v), and
+the distribution of h, averaged over the rows of data, is kept between sweeps.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from pgm_rbm.model.states import data_rows
 __all__ = ["DEFAULT_LIMIT", "CDBias", "contrastive_divergence_bias"]
 
 DEFAULT_LIMIT = 2**22
-"""Pairs (v, h) that are gone through where no limit is given: 0.25 s on one core (12×10 units, 2026-12)."""
+"""The most pairs (v, h) by default: 0.25 s on one core (12×10 units, 2026-12)."""
 
 Floats = npt.NDArray[np.float64]
-# Pairs whose energy is found at once: 6 MB of states at 12×10 units, which stay in a cache.
+# Pairs whose energies are computed at once: 6 MB of states at 12×10 units, which stay in a cache.
 _PAIRS = 2**15
 # Pairs of a trial: 0.1 ms of energies, a thousand times what a clock resolves.
 _TRIAL = 1024
@@ -44,13 +44,13 @@ _BYTES_PER_PAIR = 16
 
 @dataclass(frozen=True)
 class CDBias:
-    """The expected update of CD-k beside the gradient that it stands for.
+    """The expected update of CD-k beside the gradient that it approximates.
 
     Attributes:
         k: Gibbs sweeps of a chain.
         gradient: the exact gradient of the mean ln p(v), as Term A − Term B.
         expected_update: by parameter, Term A minus the average of −∂E/∂θ after k sweeps from the data, h averaged
-            given the last v: what CD-k's update is on average, in units of the learning rate.
+            given the last v. This is CD-k's mean update, in units of the learning rate.
     """
 
     k: int
@@ -64,12 +64,12 @@ class CDBias:
 
     @property
     def angle(self) -> float:
-        """Between the expected update and the gradient, all parameters together, in radians; NaN if either is zero."""
+        """The angle between expected update and gradient, over all parameters, in radians; NaN if either is zero."""
         update, gradient = self._flat(self.expected_update), self._flat(self.gradient.difference)
         lengths = float(np.linalg.norm(update)), float(np.linalg.norm(gradient))
         if 0.0 in lengths:
             return math.nan
-        # Of unit vectors, by a form that keeps its digits where the angle is small (Kahan 2006).
+        # For unit vectors this form keeps its digits where the angle is small (Kahan 2006).
         one, other = update / lengths[0], gradient / lengths[1]
         return 2 * math.atan2(float(np.linalg.norm(one - other)), float(np.linalg.norm(one + other)))
 
@@ -98,19 +98,19 @@ def contrastive_divergence_bias(
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> CDBias:
-    """The exact expected update of CD-k on the rows of X, and the exact gradient.
+    """Return the exact expected update of CD-k on the rows of X, and the exact gradient.
 
     Args:
-        rbm: a small model: all pairs (v, h) are gone through.
+        rbm: a small model, of which all pairs (v, h) are enumerated.
         X: visible states, shape (rows, n_visible): the batch.
         k: Gibbs sweeps of a chain.
-        limit: the most pairs (v, h), for each of which 16 bytes are held; 2^22 by default.
+        limit: the most pairs (v, h), at 16 bytes per pair; 2^22 by default.
         threads: how many threads to use; the result does not depend on it.
         progress: called with (parts done, parts in all), or True for a bar.
 
     Raises:
-        TypeError, ValueError: X is no array of states, or ``k`` or ``limit`` is no positive whole number.
-        NotPairwiseError: the model has several visible or hidden layers, or is given inputs.
+        TypeError, ValueError: X is not an array of states, or ``k`` or ``limit`` is not a positive whole number.
+        NotPairwiseError: the model has several visible or hidden layers, or inputs.
         NoFiniteDomainError: the units of a layer have infinitely many states.
         EnumerationLimitError: there are more pairs than ``limit``.
     """
@@ -165,7 +165,7 @@ def contrastive_divergence_bias(
 
 
 def _seconds(model: Model, pairs: int, threads: int) -> float:
-    """How long it would take to find −E of so many pairs, which is most of the time."""
+    """Return the expected seconds for −E of this many pairs, which take most of the time."""
     kernels, parameters = model.kernels, model.parameters
     zeros = [np.zeros((_TRIAL, size)) for size in model.sizes.values()]
     kernels.energy(*zeros, **parameters)
@@ -174,7 +174,7 @@ def _seconds(model: Model, pairs: int, threads: int) -> float:
 
 
 def _log_weights(model: Model, v: Floats, h: Floats, budget: Budget) -> Floats:
-    """−E of every pair, shape (rows of v, rows of h)."""
+    """Return −E of every pair, shape (rows of v, rows of h)."""
     kernels, parameters = model.kernels, model.parameters
     out = np.empty((len(v), len(h)))
 
@@ -190,6 +190,6 @@ def _log_weights(model: Model, v: Floats, h: Floats, budget: Budget) -> Floats:
 
 
 def _places(layer: KernelSum, rows: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-    """The number of each configuration in the order in which `KernelSum` gives them."""
+    """Return the number of each configuration in the order of `KernelSum`."""
     ((name, domain),) = layer.domains.items()
     return np.searchsorted(domain.states, rows) @ (len(domain.states) ** np.arange(layer.sizes[name], dtype=np.int64))

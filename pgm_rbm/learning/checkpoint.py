@@ -1,4 +1,4 @@
-"""A training state as plain data and arrays, and back: what a model file holds of it."""
+"""Turn a training state into the plain data and arrays of a model file, and back."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _COUNTERS = ("seed", "rows", "epoch", "batch", "step", "squares")
 
 
 def pack(state: TrainingState) -> tuple[dict[str, Any], dict[str, FloatArray]]:
-    """The state as JSON data and named arrays.
+    """Return the state as JSON data and named arrays.
 
     Raises:
-        TypeError: the optimiser is none that can be written to a file.
+        TypeError: the optimiser cannot be written to a file.
     """
     data: dict[str, Any] = {
         "settings": asdict(state.settings) | {"optimiser": optimiser_settings(state.settings.optimiser)},

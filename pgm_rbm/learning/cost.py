@@ -1,4 +1,4 @@
-"""How long exact learning would take, found out before it starts."""
+"""Estimate how long exact learning takes before it starts."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def require_time(
     natural: bool = False,
     budget: Budget = Budget(),
 ) -> None:
-    """Raise if exact steps and measures are expected to take longer than one enumeration may where no limit is given.
+    """Raise if exact steps and measures are expected to take more than the default time of one enumeration.
 
     Args:
         model: the model.
-        steps: how many exact gradients there will be.
-        measures: how many times ln Z will be found to measure the model.
-        natural: whether every step finds the Fisher information too.
-        budget: how many threads there will be.
+        steps: how many exact gradients will be computed.
+        measures: how many times ln Z will be computed to measure the model.
+        natural: whether every step also computes the Fisher information.
+        budget: how many threads will run.
 
     Raises:
-        EnumerationLimitError: they are; nothing has begun.
+        EnumerationLimitError: they would take more; nothing has begun.
     """
     asked = [(steps, task_of(model, averages=True))] if steps else []
     asked += [(measures, task_of(model))] if measures else []

@@ -1,4 +1,4 @@
-"""What training recorded: one record an epoch, and the columns a person plots."""
+"""The record of training: one entry per epoch, and its columns to plot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EpochRecord:
         epoch: number of the epoch, from 1.
         steps: parameter updates so far.
         gradient_norm: root mean square, over the epoch's steps, of the Euclidean norm of the gradient estimate.
-        seconds: time the epoch's steps took; measuring is not in it.
+        seconds: time that the epoch's steps took, without measuring.
         log_likelihood: exact mean ln p over the training rows, in nats.
         held_out_log_likelihood: the same over the held-out rows.
         pseudo_log_likelihood: mean over training rows of an estimate of Σ_i ln p(v_i | the other units), in nats:
@@ -78,10 +78,10 @@ class History(Sequence[EpochRecord]):
         self._records.append(record)
 
     def as_data(self) -> list[dict[str, Any]]:
-        """Plain data, as a model file holds it."""
+        """Return plain data, as a model file holds it."""
         return [asdict(record) for record in self._records]
 
     @classmethod
     def from_data(cls, data: Iterable[dict[str, Any]]) -> History:
-        """The history that `as_data` wrote."""
+        """Return the history that `as_data` wrote."""
         return cls(EpochRecord(**record) for record in data)

@@ -17,11 +17,11 @@ __all__ = ["matching_visible_bias"]
 
 
 def matching_visible_bias(model: Model, x: npt.NDArray[Any], smoothing: float = 1.0) -> FloatArray:
-    """Visible biases with which, were all weights zero, every visible unit's mean is its smoothed mean in the data.
+    """Return the visible biases for which, at zero weights, every visible unit's mean is its smoothed mean in the data.
 
-    The unit's own conditional mean is inverted by bisection, so this holds for any unit whose mean rises with its
-    bias; for binary units it gives the log-odds (Hinton 2012, section 8). A unit that needs a positive rate is
-    looked for among negative biases.
+    Bisection inverts the unit's own conditional mean, so this holds for any unit whose mean rises with its bias; for
+    binary units it gives the log-odds (Hinton 2012, section 8). The biases of units that need a positive rate are
+    negative.
 
     Args:
         model: of the pairwise energy, for its shapes and its units.

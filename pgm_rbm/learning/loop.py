@@ -1,10 +1,9 @@
 """The loop of training: steps along Term A − Term B, epoch by epoch.
 
 One step adds ∂ mean ln p / ∂θ, or an estimate of it, to the parameters; `phases` says how each learner finds the two
-terms. The rows of a step are cut into blocks that depend on their number alone, workers take a block each, and partial
-sums are added in the order of the blocks; every random key follows from the seed and the step. So the weights come out
-the same, to the last bit, for any number of threads, and going on from a saved state is the same as never having
-stopped.
+terms. The rows of a step are cut into blocks that depend on their number alone, each worker takes one block at a time,
+and partial sums are added in the order of the blocks; every random key follows from the seed and the step. So the
+weights are the same, to the last bit, for any number of threads, and a resumed run equals one that never stopped.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ from pgm_rbm.sampling.gibbs import Chains, start_chains
 
 __all__ = ["train"]
 
-# A worker updates so many entries of a parameter at once, 17 µs of plain SGD in float32 (2-core Xeon, 2026-12): the
-# piece and its gradient, 512 KiB, stay in a core's cache.
+# The most entries of a parameter that a worker updates at once, 17 µs of plain SGD in float32 (2-core Xeon, 2026-12):
+# the piece and its gradient, 512 KiB, stay in a core's cache.
 _PIECE = 2**16
-# A step is halved so often before the model counts as one that no step leaves a Z: 2^-30 of it is below its rounding.
+# The most times that a step is halved to keep Z finite: 2^-30 of it is below its rounding.
 _HALVINGS = 30
 
 
@@ -54,19 +53,19 @@ def train(
     budget: Budget = Budget(),
     progress: StepProgress | None = None,
 ) -> Iterator[EpochRecord]:
-    """Train for so many epochs, counting the one under way if there is one; yields each one's record as it ends.
+    """Train for ``epochs`` epochs, the one under way included, and yield the record of each as it ends.
 
-    An interrupt (SIGINT) is held back until the step under way is done, so parameters, optimiser and chains belong
-    together when `KeyboardInterrupt` is raised; a second one is not held back. While an exact gradient is found nothing
-    has changed yet, so one that comes then ends the step as if it had not begun.
+    An interrupt (SIGINT) waits until the step under way is done, so parameters, optimiser and chains belong together
+    when `KeyboardInterrupt` is raised; a second one passes at once. While an exact gradient is computed nothing has
+    changed yet, so an interrupt then ends the step as if it had not begun.
 
     Args:
         model: its parameters are changed in place.
         x: visible states, shape (rows, n_visible), any dtype.
-        state: where to start from, changed in place.
+        state: where to start from; changed in place.
         epochs: how many epochs.
         monitor: measures the model at the end of each epoch.
-        expectations: finds the averages under the model for an exact step.
+        expectations: returns the averages under the model for an exact step.
         budget: its threads are used, and exact steps are within it.
         progress: called after every step.
 
@@ -138,13 +137,13 @@ class _Steps:
         return start_chains(self._model, n, self._state.seed, visible=start, budget=self._budget)
 
     def order(self) -> npt.NDArray[np.intp]:
-        """The order of the rows in the epoch under way."""
+        """Return the order of the rows in the epoch under way."""
         if not self._state.settings.shuffle:
             return np.arange(len(self._x))
         return generator(self._state.seed, Purpose.SHUFFLE, self._state.epoch).permutation(len(self._x))
 
     def step(self, order: npt.NDArray[np.intp], pool: Workers, interrupts: HeldInterrupts) -> None:
-        """One update of the parameters from the next batch."""
+        """Update the parameters once, from the next batch."""
         state = self._state
         start = state.batch * self._batch_size
         rows = order[start : start + self._batch_size]
@@ -174,7 +173,7 @@ class _Steps:
         state.batch += 1
 
     def _gradient(self, rows: npt.NDArray[np.intp], pool: Workers) -> list[Average]:
-        """Term A − Term B of this batch, block by block, and the persistent chains moved on."""
+        """Return Term A − Term B of this batch, block by block, and move the persistent chains on."""
         state, layout, learner = self._state, self._model.layout, self._learner
         chains = state.chains if learner.persistent else None
         step = Step(
@@ -213,7 +212,7 @@ class _Steps:
         return parts
 
     def _turned(self, gradient: Phase) -> Average:
-        """The exact gradient in the dtype of the parameters; turned by the Fisher information where that is asked."""
+        """Return the exact gradient in the dtype of the parameters; for natural steps, (F + λ 1)⁻¹ times it."""
         model, settings = self._model, self._state.settings
         if isinstance(settings.optimiser, NaturalGradient):
             for name, parameter in model.parameters.items():
@@ -224,7 +223,7 @@ class _Steps:
         return Average({name: value.astype(model.dtype, copy=False) for name, value in gradient.items()})
 
     def _stay_inside(self, before: Mapping[str, FloatArray]) -> None:
-        """Shorten the step that was made until the model has a Z, as it had before."""
+        """Shorten the last step until the model has a Z, as it had before."""
         conditions, parameters = self._model.conditions, self._model.parameters
         assert conditions is not None
         conditions.project(parameters)
@@ -244,9 +243,9 @@ class _Steps:
         )
 
     def _update(self, name: str, piece: slice, parts: list[dict[str, FloatArray]]) -> float:
-        """Move one piece of one parameter; returns the sum of squares of its gradient."""
+        """Move one piece of one parameter and return the sum of squares of its gradient."""
         settings = self._state.settings
-        # What overflows here is reported once, by the step as a whole.
+        # The step as a whole reports an overflow, once.
         with np.errstate(over="ignore", invalid="ignore"):
             gradient = parts[0][name][piece]
             for part in parts[1:]:

@@ -1,4 +1,4 @@
-"""What an epoch is judged by: the exact mean ln p where it is within reach, else the pseudo-likelihood.
+"""Measure each epoch: by the exact mean ln p where that is affordable, else by the pseudo-likelihood.
 
 The reconstruction error is not among the choices: contrastive divergence can lower it while ln p falls.
 """
@@ -25,23 +25,23 @@ from pgm_rbm.model.model import Model
 __all__ = ["EXACT_WORK", "Monitor", "pseudo_log_likelihood"]
 
 EXACT_WORK = {"numba": 2**34, "numpy": 2**31}
-"""By the kernels' target, configurations times weights up to which ``"auto"`` measures exactly: a second on one slow
-core. One core of a Xeon does 2^37 and 2^30 of them a second (784×18, 2026-12)."""
+"""By the kernels' target, the most configurations times weights that ``"auto"`` measures exactly: a second on one slow
+core. One core of a Xeon does 2^37 and 2^30 of them per second (784×18, 2026-12)."""
 
-# Rows that the pseudo-likelihood is measured on at most: 0.07 s at 784×500, with a standard error of 0.6 nats on −546
-# (2-core Xeon, 2026-12).
+# The most rows for the pseudo-likelihood: 0.07 s at 784×500, with a standard error of 0.6 nats on −546 (2-core Xeon,
+# 2026-12).
 _PSEUDO_ROWS = 2048
-# Hidden configurations times rows times units that the exact measure of a deep model may go through: 0.3 s on one core.
+# The most hidden configurations times rows times units for the exact measure of a deep model: 0.3 s on one core.
 _POSTERIOR_WORK = 2**26
 
 
 class Monitor:
-    """Measures a model on training and held-out rows.
+    """Measure a model on training and held-out rows.
 
     Args:
-        model: what is measured, with its parameters as they stand at each measure.
+        model: the model; each measure reads its parameters as they are then.
         x: training rows.
-        held_out: rows that are not trained on, or None.
+        held_out: rows that are measured only, or None.
         kind: ``"exact"``, ``"pseudo"``, ``"none"``, or ``"auto"``, which takes the exact measure where configurations
             times weights do not exceed `EXACT_WORK`.
         seed: 64-bit seed of the pseudo-likelihood's draws.
@@ -49,7 +49,7 @@ class Monitor:
 
     Raises:
         ValueError: there is no such kind.
-        EnumerationLimitError: ``"exact"`` is asked of a model too large for it.
+        EnumerationLimitError: the model is too large for ``"exact"``.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Monitor:
         self.kind = kind
         self._model, self._seed = model, seed
         self._data = {"": x} | ({} if held_out is None else {"held_out_": held_out})
-        # That it may be enumerated has been found out above.
+        # The checks above have found the enumeration to be within the limits.
         self._budget = replace(budget, configurations=MOST_CONFIGURATIONS, progress=None)
 
     def measure(self) -> dict[str, float]:
@@ -102,7 +102,7 @@ class Monitor:
 
 
 def _within_reach(model: Model, x: npt.NDArray[Any], budget: Budget) -> bool:
-    """Whether ``"auto"`` measures exactly."""
+    """Return whether ``"auto"`` measures exactly."""
     layout, sizes, units = model.layout, model.sizes, model.units
     if layout.given or obstacle(model) is not None:
         return False
@@ -121,7 +121,7 @@ def _within_reach(model: Model, x: npt.NDArray[Any], budget: Budget) -> bool:
 
 
 def pseudo_log_likelihood(model: Model, x: npt.NDArray[Any], seed: int, *, most_rows: int | None = None) -> float:
-    """An estimate of the mean over rows of Σ_i ln p(v_i | the other units), from one random unit i of each row.
+    """Estimate the mean over rows of Σ_i ln p(v_i | the other units), from one random unit i per row.
 
     ln p(v_i | rest) = ln μ(v_i) − F(v) − ln Σ_s μ(s) e^{−F(v with v_i = s)}, so it needs free energies and no ln Z
     (Besag 1975).
@@ -129,8 +129,8 @@ def pseudo_log_likelihood(model: Model, x: npt.NDArray[Any], seed: int, *, most_
     Args:
         model: the model.
         x: visible states, shape (rows, n_visible).
-        seed: 64-bit seed of the rows and units that are picked; the same seed picks the same ones.
-        most_rows: measure on so many random rows at most.
+        seed: 64-bit seed of the random rows and units; the same seed picks the same ones.
+        most_rows: the most rows to measure; of more, a random subset is taken.
     """
     kernels = model.kernels
     layer = kernels.visible[0]

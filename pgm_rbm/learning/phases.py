@@ -7,7 +7,7 @@ chains that start at these rows (CD, Hinton 2002), over chains that go on from s
 over all configurations (exact).
 
 A learner is a pair of functions. Both work on one block of rows and return that block's share of the average, so that
-blocks can be computed apart and added in their order. A new learner is a new entry of `LEARNERS`.
+blocks can be computed in parallel and added in their order. A new learner is a new entry of `LEARNERS`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Average(dict[str, FloatArray]):
     """By parameter θ, a block's share of an average of −∂E/∂θ."""
 
     def __sub__(self, other: Phase) -> Average:
-        """Return the difference; it takes the place of the left side, whose arrays are as large as the weights."""
+        """Return the difference, in the arrays of the left side, since these are as large as the weights."""
         for name, value in self.items():
-            whole = np.asarray(value)  # of a parameter that is one number, a phase is a number
+            whole = np.asarray(value)  # the phase of a parameter that is one number is a number
             self[name] = np.subtract(whole, other[name], out=whole)
         return self
 
@@ -50,16 +50,16 @@ class Average(dict[str, FloatArray]):
 
 @dataclass(frozen=True)
 class Step:
-    """What a learner knows of the step under way.
+    """The step under way, as a learner sees it.
 
     Attributes:
-        model: what is trained.
-        settings: how.
-        seed, number: of training, and how many steps came before; every key follows from these.
+        model: the model to train.
+        settings: how to train it.
+        seed, number: the seed of training, and how many steps came before; every key follows from these.
         rows: the batch, shape (rows, columns of data), in any dtype.
-        chains: the persistent chains, where the learner keeps some.
-        expectations: finds ⟨−∂E/∂θ⟩ under the model over all configurations.
-        budget: what exact averages may take.
+        chains: the persistent chains, if the learner keeps some.
+        expectations: returns ⟨−∂E/∂θ⟩ under the model, over all configurations.
+        budget: the limits of exact averages.
     """
 
     model: Model
@@ -72,17 +72,17 @@ class Step:
     budget: Budget
 
     def key(self, layer: str, sweep: int, purpose: Purpose | None = None) -> int:
-        """The key of a layer's draw in a sweep of this step."""
+        """Return the key of a layer's draw in a sweep of this step."""
         return layer_key(self.model.layout, self.seed, layer, self.number, sweep, purpose=purpose)
 
     def shares(self, block: slice, rows: int) -> FloatArray:
-        """What each row of a block weighs in an average over ``rows`` rows."""
+        """Return the weight of each row of a block in an average over ``rows`` rows."""
         return np.full(block.stop - block.start, 1 / rows, self.model.dtype)
 
 
 @dataclass(frozen=True)
 class Learner:
-    """How the two phases of a block of rows are found.
+    """The two functions that compute the phases of a block of rows.
 
     Attributes:
         data_phase: from the step and a block of the batch, Term A and the states that chains may start from.
@@ -98,7 +98,7 @@ class Learner:
 
 
 def _averaged(step: Step, held: States, shares: FloatArray, first_row: int, key: int | None) -> tuple[Average, States]:
-    """⟨−∂E/∂θ⟩ with the averaged layer given all others; with a key, that layer's states from the same field."""
+    """Return ⟨−∂E/∂θ⟩ over the averaged layer given all others; with a key, also draw that layer."""
     model, layout, parameters = step.model, step.model.layout, step.model.parameters
     averaged = layout.averaged
     assert averaged is not None
@@ -113,7 +113,7 @@ def _averaged(step: Step, held: States, shares: FloatArray, first_row: int, key:
 
 
 def _given_data(step: Step, block: slice, *, draw: bool) -> tuple[Average, States]:
-    """Term A over a block, with every hidden layer but the averaged one drawn; and hidden states for a chain."""
+    """Return Term A over a block, with every hidden layer but the averaged one drawn, and the states for a chain."""
     model, layout = step.model, step.model.layout
     held = layout.data_states(np.ascontiguousarray(step.rows[block], dtype=model.dtype))
     if len(layout.hidden) > 1:
@@ -129,7 +129,7 @@ def _given_data(step: Step, block: slice, *, draw: bool) -> tuple[Average, State
 
 
 def _swept(step: Step, held: States, first_row: int) -> States:
-    """The states after k sweeps; the averaged layer is left out of the last, which averages over it."""
+    """Return the states after k sweeps; the last sweep leaves out the averaged layer, which Term B averages."""
     layout, k = step.model.layout, step.settings.k
     for sweep in range(k):
         hidden = layout.hidden if sweep + 1 < k else layout.hidden[:-1]
@@ -139,27 +139,27 @@ def _swept(step: Step, held: States, first_row: int) -> States:
 
 
 def _from_data(step: Step, block: slice, held: States) -> tuple[Average, States]:
-    """Term B of CD-k: over chains of k sweeps from the block's own rows."""
+    """Return Term B of CD-k, over chains of k sweeps from the block's own rows."""
     held = _swept(step, held, block.start)
     return _averaged(step, held, step.shares(block, len(step.rows)), block.start, None)
 
 
 def _from_chains(step: Step, block: slice, held: States) -> tuple[Average, States]:
-    """Term B of PCD-k: over chains that go on by k sweeps."""
+    """Return Term B of PCD-k, over persistent chains after k more sweeps."""
     assert step.chains is not None
     held = _swept(step, held, block.start)
-    # The h that belongs to the last v is drawn from the very field that Term B averages over.
+    # The h beside the last v is drawn from the same field that Term B averages.
     key = step.key(step.model.layout.hidden[-1], step.settings.k - 1)
     return _averaged(step, held, step.shares(block, len(step.chains)), block.start, key)
 
 
 def _every_row(step: Step, block: slice) -> tuple[Average, States]:
-    """Term A with all hidden layers averaged exactly, in float64."""
+    """Return Term A with all hidden layers averaged exactly, in float64."""
     return Average(multilayer.data_phase(step.model, step.rows[block], step.budget)), {}
 
 
 def _every_configuration(step: Step, block: slice, held: States) -> tuple[Average, States]:
-    """Term B over all configurations, in float64."""
+    """Return Term B over all configurations, in float64."""
     return Average(step.expectations()), held
 
 
@@ -168,4 +168,4 @@ LEARNERS: dict[str, Learner] = {
     "pcd": Learner(lambda step, block: _given_data(step, block, draw=False), _from_chains, persistent=True),
     "exact": Learner(_every_row, _every_configuration, exact=True),
 }
-"""By the name of the algorithm."""
+"""The learners, by the name of the algorithm."""

@@ -1,4 +1,4 @@
-"""A progress bar for training, on standard error."""
+"""Show a progress bar for training on standard error."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar() -> Iterator[StepProgress]:
-    """A bar that shows steps, time left and the last epoch's measure; what is yielded is called after each step."""
+    """Show a bar with steps, time left and the last epoch's measure; yield the function to call after each step."""
     with progress.progress_bar("training") as show:
         yield lambda done, total, record: show(done, total, describe(record))
 
 
 def describe(record: EpochRecord | None) -> str:
-    """The epoch and the measure of a record, on one line."""
+    """Return the epoch and the measure of a record, on one line."""
     if record is None:
         return ""
     if record.log_likelihood is not None:

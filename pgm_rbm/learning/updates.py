@@ -1,7 +1,7 @@
-"""Optimisers: how a gradient of the mean ln p moves the parameters, uphill.
+"""Optimisers: move the parameters along a gradient of the mean ln p, uphill.
 
-An optimiser works element by element, so the trainer may hand it any piece of a parameter at a time. What it
-remembers lives in arrays in the shape of the parameter, its slots, which start at zero.
+An optimiser works element by element, so the loop may pass it any piece of a parameter. Its memory is in slots, arrays
+in the shape of the parameter, which start at zero.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["SGD", "Adam", "NaturalGradient", "Optimiser", "optimiser_from", "opt
 
 
 class Optimiser(Protocol):
-    """What the trainer asks of an optimiser."""
+    """What the loop needs of an optimiser."""
 
     name: ClassVar[str]
 
@@ -125,8 +125,8 @@ class Adam:
 class NaturalGradient:
     """Steps along the natural gradient, θ ← θ + η (F + λ 1)⁻¹ g (Amari 1998), with F the Fisher information of p(v).
 
-    It goes with the exact algorithm and small models: a step enumerates the visible layer and solves as many equations
-    as there are parameters.
+    It needs the exact algorithm and a small model: a step enumerates the visible layer and solves one equation per
+    parameter.
 
     Attributes:
         damping: λ, positive; larger values make shorter steps, more like those of plain gradient ascent.
@@ -148,7 +148,7 @@ class NaturalGradient:
         learning_rate: float,
         step: int,
     ) -> None:
-        """Move ``parameter`` in place; ``gradient`` is its share of the natural one, which the trainer makes."""
+        """Move ``parameter`` in place; ``gradient`` is its part of the natural gradient, which the loop computes."""
         gradient *= learning_rate
         parameter += gradient
 
@@ -161,11 +161,11 @@ _KNOWN: dict[str, type[SGD] | type[Adam] | type[NaturalGradient]] = {
 
 
 def optimiser_from(name: str | Optimiser, **settings: Any) -> Optimiser:
-    """The optimiser of that name with these settings; one that is made already is passed through.
+    """Return the optimiser of that name with these settings; an optimiser is returned as it is.
 
     Raises:
-        ValueError: there is none of that name, or a setting is out of range.
-        TypeError: it takes no such setting.
+        ValueError: the name is unknown, or a setting is out of range.
+        TypeError: the optimiser does not have such a setting.
     """
     if not isinstance(name, str):
         if settings:
@@ -185,10 +185,10 @@ def optimiser_from(name: str | Optimiser, **settings: Any) -> Optimiser:
 
 
 def optimiser_settings(optimiser: Optimiser) -> dict[str, Any]:
-    """What `optimiser_from` makes the same optimiser from, as plain data.
+    """Return the plain data from which `optimiser_from` makes the same optimiser.
 
     Raises:
-        TypeError: it is none of the optimisers of this module.
+        TypeError: it is not an optimiser of this module.
     """
     if not isinstance(optimiser, SGD | Adam | NaturalGradient):
         raise TypeError(

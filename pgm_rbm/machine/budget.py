@@ -1,4 +1,4 @@
-"""What a computation may take, and how it runs: one value that the faces make of their keywords and pass on."""
+"""The limits of a computation and how it runs: one value, which the faces make of their keywords and pass on."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from pgm_rbm.machine.workers import thread_count
 __all__ = ["CONFIGURATIONS", "MEMORY", "MOST_CONFIGURATIONS", "SECONDS", "Budget", "Executors"]
 
 CONFIGURATIONS = 2**24
-"""Configurations that are enumerated where the caller sets no limit: 1.4 s for 784×24 units (2 cores, 2026-11)."""
+"""The most configurations to enumerate by default: 1.4 s for 784×24 units (2 cores, 2026-11)."""
 
 SECONDS, MEMORY = 600.0, 2**30
-"""What an exact answer may take and hold, in seconds and bytes, where the caller sets no limit."""
+"""The time and memory that an exact answer may take by default, in seconds and bytes."""
 
 MOST_CONFIGURATIONS = 2**62
-"""The most configurations whatever the limit: the loops number them in 64 bits."""
+"""The most configurations at any limit: the loops number them in 64 bits."""
 
 Executors = Executor | Callable[[], Executor]
-"""Where shards may be computed: an executor, or a function that makes one, which is called anew if one breaks."""
+"""Where shards may be computed: an executor, or a function that makes one and is called again if it breaks."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a computation may take, and how it runs. No result depends on ``threads``, ``progress`` or ``executor``.
+    """The limits of a computation and how it runs. No result depends on ``threads``, ``progress`` or ``executor``.
 
     Attributes:
-        configurations: the most to enumerate. None stands for 2^24, and for no more than an expected 10 minutes
-            and 1 GiB; an explicit limit replaces all three.
-        memory: bytes that an elimination may hold.
-        seconds: expected time that an elimination may take.
+        configurations: the most to enumerate. None means 2^24, an expected 10 minutes and 1 GiB at most; an explicit
+            limit replaces all three.
+        memory: the most bytes that an elimination may hold.
+        seconds: the most expected seconds that an elimination may take.
         threads: how many threads to use; None for all. An elimination runs on one.
-        progress: a function called with (work done, work in all) as it goes on, or True for a bar with the time left
-            on standard error.
-        executor: where an enumeration computes its shards instead of on threads: any `concurrent.futures.Executor`, or
-            a function that makes one and is called anew if one breaks.
+        progress: a function called with (work done, work in all), or True for a bar with the time left on standard
+            error.
+        executor: where an enumeration computes its shards, instead of on threads: any `concurrent.futures.Executor`, or
+            a function that makes one and is called again if it breaks.
     """
 
     configurations: int | None = None
@@ -62,7 +62,7 @@ class Budget:
         progress: bool | Progress | None = None,
         executor: Executors | None = None,
     ) -> Budget:
-        """Return the budget that public keywords ask for; None stands for a default and infinity for no limit.
+        """Return the budget of public keywords; None means the default and infinity means no limit.
 
         Raises:
             ValueError: a limit or ``threads`` is not a positive number.
@@ -87,15 +87,15 @@ class Budget:
 
     @property
     def thread_count(self) -> int:
-        """How many threads there will be."""
+        """How many threads will run."""
         return thread_count(self.threads)
 
     def allows(self, memory: float, seconds: float) -> bool:
-        """Whether an elimination of so many bytes and seconds is within the budget."""
+        """Return whether an elimination that takes ``memory`` bytes and ``seconds`` is within the budget."""
         return memory <= self.memory and seconds <= self.seconds
 
     def showing(self, what: str) -> AbstractContextManager[Progress | None]:
-        """A context that yields the function to call as work goes on, or None; ``what`` names the bar.
+        """Return a context that yields the function to call as work goes on, or None; ``what`` names the bar.
 
         Raises:
             TypeError: ``progress`` is neither True, False nor a function.

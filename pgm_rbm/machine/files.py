@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, as `symbolic.files` writes them."""
+"""Write files that appear whole or not at all, as `symbolic.files` does."""
 
 from symbolic.files import replacing, require_place
 

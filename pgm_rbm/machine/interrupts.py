@@ -1,4 +1,4 @@
-"""Interrupts (SIGINT, Ctrl-C) that are held back until a place where nothing is half done."""
+"""Hold interrupts (SIGINT, Ctrl-C) back until a place where nothing is half done."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["HeldInterrupts"]
 
 
 class HeldInterrupts:
-    """Holds SIGINT back inside its block; a second one is not held back.
+    """Hold SIGINT back inside its block; a second one passes at once.
 
-    Blocks may lie in each other: what the inner one lets go reaches the outer one.
+    Blocks may be nested: an interrupt that the inner one releases reaches the outer one.
     """
 
     def __init__(self) -> None:
         self._previous = signal.getsignal(signal.SIGINT)
         self._came = False
-        # Python runs handlers in the main thread only, and a handler that ignores or was set outside Python stays.
+        # Python runs handlers in the main thread only; a handler that ignores, or was set outside Python, stays.
         in_main = threading.current_thread() is threading.main_thread()
         self._ours = in_main and self._previous not in (None, signal.SIG_IGN)
 
     @property
     def came(self) -> bool:
-        """Whether one has come that was not let go."""
+        """Whether an interrupt has come and is held back."""
         return self._came
 
     def _hold(self, number: int, frame: Any) -> None:
@@ -45,7 +45,7 @@ class HeldInterrupts:
             signal.signal(signal.SIGINT, self._previous)
 
     def release(self) -> None:
-        """Let one that came go where it would have gone."""
+        """Pass an interrupt that came on to the previous handler."""
         if self._came:
             self._came = False
             signal.raise_signal(signal.SIGINT)
@@ -53,7 +53,7 @@ class HeldInterrupts:
 
     @contextmanager
     def let_through(self) -> Iterator[None]:
-        """Hold none back in the block, where nothing changes that they could leave half done."""
+        """Hold no interrupt back in this block, which changes nothing that one could leave half done."""
         self.release()
         if self._ours:
             signal.signal(signal.SIGINT, self._previous)

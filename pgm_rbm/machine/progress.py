@@ -1,4 +1,4 @@
-"""Progress of long work: a function of the caller's, or a bar on standard error."""
+"""Show the progress of long work: by the caller's function, or by a bar on standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 __all__ = ["Progress", "is_watched", "progress_bar", "showing"]
 
 Progress = Callable[[int, int], None]
-"""Called with (parts done, parts in all) as work goes on; parts take about as long as each other."""
+"""Called with (parts done, parts in all) as work goes on; all parts take about equally long."""
 
 
 def is_watched() -> bool:
@@ -19,10 +19,10 @@ def is_watched() -> bool:
 
 @contextmanager
 def showing(progress: bool | Progress | None, what: str) -> Iterator[Progress | None]:
-    """What to call as work goes on: the function passed in, a bar with the time left for True, nothing for False.
+    """Yield the function to call as work goes on: ``progress`` itself, a bar's for True, None for False or None.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: ``progress`` is something else.
     """
     if progress is None or progress is False:
         yield None
@@ -37,7 +37,7 @@ def showing(progress: bool | Progress | None, what: str) -> Iterator[Progress | 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar with the time left, on standard error; what is yielded is called with (done, in all, what to say of it)."""
+    """Show a bar with the time left on standard error; yield a function of (done, in all, note) that moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar

@@ -1,4 +1,4 @@
-"""Quantities in messages: how they are written, and what is said of one that is out of range."""
+"""Quantities in messages: how they are written, and the message about one that is out of range."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["format_bytes", "format_count", "format_seconds", "is_number", "is_wh
 
 
 def is_whole(value: Any, least: int = 1) -> bool:
-    """Whether a value is a whole number, Python's or NumPy's, and at least ``least``; True and False are not."""
+    """Return whether a value is a whole number, Python's or NumPy's, and at least ``least``; a bool is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a real number, Python's or NumPy's; True and False are not."""
+    """Return whether a value is a real number, Python's or NumPy's; a bool is not."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
@@ -26,9 +26,9 @@ def require_whole(name: str, value: Any, least: int = 1, of: str = "", otherwise
     Args:
         name: of the argument, for the message.
         value: what the caller passed.
-        least: the smallest value that is right.
+        least: the smallest valid value.
         of: what it counts, such as "configurations", for the message.
-        otherwise: what else would be right, such as ", or None for all".
+        otherwise: what else is valid, such as ", or None for all".
 
     Raises:
         ValueError: it is not a whole number, or it is below ``least``.
@@ -41,7 +41,7 @@ def require_whole(name: str, value: Any, least: int = 1, of: str = "", otherwise
 
 
 def format_count(count: int) -> str:
-    """A count as people write it: ``format_count(2**20) == '1,048,576'``, large ones by their power of ten."""
+    """Return a count as people write it: ``format_count(2**20) == '1,048,576'``; large ones as a power of ten."""
     return f"{count:,}" if count < 10**9 else f"{count:.1e}" if count < 10**300 else f"about 1e{_digits(count) - 1}"
 
 
@@ -50,7 +50,7 @@ def _digits(count: int) -> int:
 
 
 def format_bytes(count: int) -> str:
-    """Bytes as people write them: ``format_bytes(3 * 2**20) == '3.0 MiB'``."""
+    """Return bytes as people write them: ``format_bytes(3 * 2**20) == '3.0 MiB'``."""
     if count < 1024:
         return f"{count} byte{'s' if count != 1 else ''}"
     for exponent, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1):
@@ -60,7 +60,7 @@ def format_bytes(count: int) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration as people say it: ``format_seconds(7200) == '2 hours'``."""
+    """Return a duration as people say it: ``format_seconds(7200) == '2 hours'``."""
     if seconds == math.inf or seconds >= 1e12 * 31557600.0:
         return "over 1e12 years"
     for size, unit in ((31557600.0, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):

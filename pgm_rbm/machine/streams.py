@@ -1,9 +1,8 @@
 """Random streams: 64-bit keys derived from a seed, a purpose and counters.
 
-A kernel's draw is a function of its key, row and unit alone, so a run is reproduced, or continued, by deriving
-the same keys again: no generator's state is carried along, and none is shared between threads. Keys come from
-the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014,
-section 5), applied to one word at a time.
+A kernel's draw is a function of its key, row and unit alone, so deriving the same keys again reproduces or continues a
+run: no generator carries a state, and threads share none. Keys come from the finaliser of SplitMix64 (Steele, Lea and
+Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, section 5), applied to one word at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Purpose(IntEnum):
-    """What a key is for. The numbers are part of what a seed means: a saved run depends on them."""
+    """What a key is for. Saved runs depend on these numbers, so they must not change."""
 
     WEIGHTS = 1
     START = 2
@@ -38,11 +37,11 @@ class Purpose(IntEnum):
 
 
 def resolve_seed(seed: int | None) -> int:
-    """A seed of 64 bits: the one given, or a fresh one from the operating system for None.
+    """Return a 64-bit seed: the given one, or for None a fresh one from the operating system.
 
     Raises:
         TypeError: it is not a whole number.
-        ValueError: it does not fit in 64 bits without a sign.
+        ValueError: it is negative or does not fit in 64 bits.
     """
     if seed is None:
         return secrets.randbits(64)
@@ -61,7 +60,7 @@ def _mix(z: int) -> int:
 
 
 def derive_key(seed: int, purpose: Purpose, *counters: int) -> int:
-    """The 64-bit key of one purpose at one place, such as a step of training and a sweep within it."""
+    """Return the 64-bit key of one purpose at one place, such as a step of training and a sweep within it."""
     key = _mix(_mix(seed) ^ int(purpose))
     for counter in counters:
         key = _mix(key ^ counter)
@@ -69,11 +68,13 @@ def derive_key(seed: int, purpose: Purpose, *counters: int) -> int:
 
 
 def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:
-    """A NumPy generator started at that key, for draws that are made in one place and in one thread."""
+    """Return a NumPy generator that starts at that key, for draws made in one place and in one thread."""
     return np.random.Generator(np.random.Philox(key=derive_key(seed, purpose, *counters)))
 
 
 def uniforms(key: int, first_row: int, rows: int, units: int) -> npt.NDArray[np.float64]:
-    """Numbers between 0 and 1, shape (rows, units), each a function of the key, of ``first_row`` plus its row, and of
-    its unit: the ones that a generated sampler draws with."""
+    """Return the numbers between 0 and 1 that a generated sampler draws with, shape (rows, units).
+
+    Each is a function of the key, of ``first_row`` plus its row, and of its unit.
+    """
     return np.asarray(uniform(row_streams(key, first_row, rows), units, np.float64))

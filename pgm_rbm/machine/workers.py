@@ -1,9 +1,8 @@
 """One pool of worker threads for the drivers, with BLAS held to one thread inside it.
 
-Two pools that spin against each other cost more than they bring, so there is a single one: each worker runs
-kernels and BLAS products on its own share of the rows. Work is cut into pieces that do not depend on the number of
-threads, and results come back in the order of the pieces, so sums over them are the same to the last bit for
-any number of threads.
+Two pools that compete for cores cost more than they gain, so there is only one: each worker runs kernels and BLAS
+products on its own share of the rows. How work is cut into pieces does not depend on the number of threads, and results
+come back in the order of the pieces, so sums over them are the same to the last bit for any number of threads.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from pgm_rbm.machine.quantities import require_whole
 __all__ = ["ROWS", "Workers", "check_cancelled", "row_blocks", "thread_count", "workers"]
 
 ROWS = 64
-"""Rows a worker takes at once at least: enough for an efficient matrix product, few enough to share a small batch."""
+"""The fewest rows of a block: enough for an efficient matrix product, few enough to share a small batch."""
 
-# Blocks hold so many values at least: handing two of them to two threads takes 60 µs, and a hidden mean of 64 rows of
-# 784×500 units, 82,000 values, 500 µs (2-core Xeon, 2026-12).
+# The fewest values of a block: handing two of them to two threads takes 60 µs, and a hidden mean of 64 rows of 784×500
+# units, 82,000 values, 500 µs (2-core Xeon, 2026-12).
 _VALUES = 2**16
 
 Item = TypeVar("Item")
@@ -36,7 +35,7 @@ Result = TypeVar("Result")
 
 
 def thread_count(threads: int | None) -> int:
-    """The number of threads asked for; by default as many as this process may use.
+    """Return the number of threads asked for; by default as many as this process may use.
 
     Raises:
         ValueError: it is not a positive whole number.
@@ -50,7 +49,7 @@ def thread_count(threads: int | None) -> int:
 
 
 def row_blocks(rows: int, units: int) -> list[slice]:
-    """Slices of nearly equal length that cover ``rows`` rows in order, a worker's share each.
+    """Return slices of nearly equal length that cover ``rows`` rows in order, one per piece of work.
 
     Args:
         rows: how many rows there are.
@@ -68,8 +67,11 @@ class Workers:
         self._threads = threads
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """The results in the order of the items. Where a piece fails or an interrupt arrives, it waits for all
-        pieces that have begun before the error goes on, so that nothing writes behind the caller's back."""
+        """Return the results in the order of the items.
+
+        If a piece fails or an interrupt arrives, all pieces that have begun end before the error is raised, so that no
+        thread still writes when the caller goes on.
+        """
         items = list(items)
         if self._pool is None or len(items) < 2:
             return [work(item) for item in items]
@@ -82,11 +84,11 @@ class Workers:
             wait(futures)
 
     def unordered(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
-        """Pairs (place of the item, result) as they are done; for long work that reports its progress.
+        """Yield pairs (place of the item, result) as they are done; for long work that reports its progress.
 
-        Items are looked up as they are needed, a few more than there are threads are under way at a time, and results
-        do not pile up. Where a piece fails or an interrupt arrives, those under way end at their next
-        `check_cancelled`, and the error goes on when they have.
+        Items are taken as they are needed, at most twice as many as there are threads are under way, and results do not
+        pile up. If a piece fails or an interrupt arrives, pieces under way end at their next `check_cancelled` before
+        the error is raised.
         """
         if self._pool is None:
             yield from ((k, work(item)) for k, item in enumerate(items))
@@ -119,10 +121,10 @@ _this_thread = threading.local()
 
 
 def check_cancelled() -> None:
-    """End the work of this thread if nobody waits for it any more; to be called between pieces of long work.
+    """End this thread's work if nobody waits for it any more; call it between pieces of long work.
 
     Raises:
-        CancelledError: it is work of `Workers.unordered` that was given up.
+        CancelledError: `Workers.unordered` has given the work up.
     """
     given_up = getattr(_this_thread, "given_up", None)
     if given_up is not None and given_up.is_set():
@@ -130,7 +132,7 @@ def check_cancelled() -> None:
 
 
 def _blas() -> Any:
-    """What sets the threads of the BLAS libraries that are loaded: NumPy's, and SciPy's once Numba multiplies by it."""
+    """Return what sets the threads of the loaded BLAS libraries: NumPy's, and SciPy's once Numba multiplies by it."""
     return _found_blas("scipy.linalg.cython_blas" in sys.modules)
 
 
@@ -141,10 +143,9 @@ def _found_blas(with_scipy: bool) -> Any:
 
 
 class _OneThread:
-    """Holds BLAS to one thread while anybody is inside, in whatever order they come and go.
+    """Hold BLAS to one thread while any thread is inside; threads may enter and leave in any order.
 
-    How many threads BLAS has is one number for the whole process: the first one in notes it, and the last one out puts
-    it back.
+    The whole process shares one number of BLAS threads: the first to enter notes it, and the last to leave restores it.
     """
 
     def __init__(self) -> None:
@@ -169,8 +170,11 @@ class _OneThread:
                 self._let_others_set_it()
 
     def _let_others_set_it(self) -> None:
-        """The thread that is last out may be another one than the first in, and threadpoolctl (from 3.8) lets nobody
-        but the first one that set OpenBLAS's threads set them again until that one lets go."""
+        """Let any thread set OpenBLAS's threads again.
+
+        Threadpoolctl (from 3.8) allows that to the thread that set them first alone, until it lets go; the last thread
+        to leave may be another one.
+        """
         for library in self._libraries.lib_controllers:
             getattr(library, "clear_controlling_thread", lambda: None)()
 
@@ -180,7 +184,7 @@ _one_thread = _OneThread()
 
 @contextmanager
 def workers(threads: int | None = None) -> Iterator[Workers]:
-    """A pool of ``threads`` threads for the time of the block; BLAS runs one thread a product meanwhile."""
+    """Yield a pool of ``threads`` threads for this block, in which BLAS runs one thread per product."""
     count = thread_count(threads)
     with _one_thread:
         if count == 1:

@@ -1,1 +1,1 @@
-"""One model: kernels, layers and parameters, checked; and what its layers and units are."""
+"""One model: its kernels, layers and parameters, and the values that its units take."""

@@ -1,34 +1,35 @@
-"""Whether a model has a Z: for units with infinitely many states, not all parameters do.
+"""Decide whether a model has a finite Z; with units of infinitely many states, not all parameters give one.
 
-Which terms of the energy decide is derived by :mod:`symbolic.derivation.growth`; here they are looked at with numbers.
+:mod:`symbolic.numeric.growth` finds the terms of the energy that decide; this module evaluates them.
 Three things can go wrong. A unit alone may not be normalisable given the others, such as an exponential one whose rate
-falls to zero in some state of its neighbours. Units of Gaussian kind, of one layer or of any number of them, may form a
-quadratic form that is not positive in every direction in which they can run away. And units of lighter kind, counts
-and rates, may be driven to infinity by other unbounded ones: what multiplies their states with each other's, and any
-product of three unbounded states, must not be positive.
+falls to zero in some state of its neighbours. Units of Gaussian kind, in one layer or several, may form a quadratic
+form that is not positive in every direction in which they can run away. And other unbounded units may drive units of
+lighter kind, counts and rates, to infinity: the coefficient of a product of their states, and of any product of three
+unbounded states, must not be positive.
 
 How far the answer goes:
 
-* It is *complete* (but for parameters on the boundary itself, and for rounding) where nothing that is looked at depends
-  on the states of bounded units, or where bounded units are independent of each other given the unbounded ones and act
-  on single units' own sums alone, or where all states of the bounded units are few enough to be listed (1024). Then
+* It is *complete* (except on the boundary itself, and up to rounding) where the deciding terms do not depend on the
+  states of bounded units, or where bounded units are independent of each other given the unbounded ones and act on
+  single units' own sums alone, or where the bounded units have at most 1024 states together, which are listed. Then
   their worst states are found: the ones that they take when that unit runs away.
-* Otherwise the worst states are *searched for*: from those that single units call for, the bounded units are drawn, in
-  turn, given that the unbounded ones have run far in the direction in which the form is lowest, again and again. What
-  is refused has no Z; of what is accepted it is not proved, unless a bound over all states has shown it.
-* Forms in which rectified units repel each other are looked at as `quadratic_forms` says. What it leaves
-  open is refused, and so is a product of unbounded states that several terms multiply if the largest values of these
-  together would be positive.
-* Inputs that a model is given are tried at rest and in random states. Functions of unbounded states other than powers,
-  pos, neg and nonzero are not looked at.
+* Otherwise the worst states are *searched for*: starting from the states that are worst for single units, the bounded
+  units are drawn repeatedly, in turn, given unbounded ones far out in the direction in which the form is lowest. A
+  model that is refused has no Z; a model that is accepted has one for certain only where a bound over all states shows
+  it.
+* `quadratic_forms` decides forms in which rectified units repel each other. A form that it leaves open is refused. So
+  is a product of unbounded states with several terms as its coefficient, if the sum of their largest values would be
+  positive.
+* A model's inputs are tried at rest and in random states. Functions of unbounded states other than powers, pos, neg and
+  nonzero are not examined.
 
-What is missed becomes a `DivergentError` of the kernels, or of a draw that is no longer finite.
+A model without a Z that passes raises `DivergentError` later, in a kernel or when a draw is not finite.
 
 Where the energy is linear in its parameters, the parameters with a finite Z form a convex set (ln Z is convex in them),
-so a step that leaves the set from within can be shortened until it does not; that is how training stays inside. Towards
-a boundary at which Z grows beyond all bounds, ln Z itself holds the likelihood back, so shortened steps lose nothing in
-the end. A boundary of the third kind, where a weight must not be positive and zero is allowed, has no such barrier;
-there the weight is set to zero instead, the nearest point of the set.
+so training shortens a step that leaves the set until it stays inside. Towards a boundary at which Z grows beyond all
+bounds, ln Z itself lowers the likelihood, so shortened steps lose nothing in the end. A boundary of the third kind,
+where a weight must not be positive but may be zero, has no such barrier; there the weight is set to zero, the nearest
+point of the set.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ from symbolic.numeric.growth import Barred, Couplings, couplings
 
 __all__ = ["Convergence", "convergence_of", "starting_values"]
 
-# How far unbounded units run; its square times a weight is far above any bias, and its fourth power is finite.
+# How far out unbounded units are placed: its square times a weight is far above any bias, its fourth power is finite.
 _FAR = 1e15
 # Bounded states that are listed rather than searched: 1,024 rows go through a kernel in 1 ms.
 _LISTED = 1024
@@ -66,19 +67,19 @@ _LISTED = 1024
 # 3 starts, or a single sweep, miss states that 4 starts of 3 sweeps find (2026-12); these are twice as many.
 _STARTS = 8
 _SWEEPS = 6
-# Values of arrays that are made at a time: 32 MiB in float64.
+# The most values of an array made at a time: 32 MiB in float64.
 _VALUES = 2**22
 
 
 def convergence_of(layout: Layout, energy: Energy | None) -> Convergence | None:
-    """What there is to check about a model; None where Z is finite whatever the parameters.
+    """Return the conditions under which a model has a Z; None where Z is finite for all parameters.
 
     Args:
         layout: the model's layers.
         energy: its energy; None for the pairwise one.
 
     Raises:
-        DivergentError: the energy has a Z for no parameters, or for none that couple some of its layers.
+        DivergentError: no parameters give the energy a Z, or none that couple some of its layers.
     """
     layers = layout.kernels.layers
     if all(is_bounded(unit) for unit in layers.values()):
@@ -129,28 +130,28 @@ class Convergence:
 
     @cached_property
     def _bounded(self) -> tuple[str, ...]:
-        """Layers that are summed out of Z and whose states lie between two numbers."""
+        """The layers that Z sums over and whose states lie between two numbers."""
         layers = self.layout.kernels.layers
         return tuple(one for one, unit in layers.items() if is_bounded(unit) and one not in self.layout.given)
 
     def project(self, parameters: Mapping[str, FloatArray]) -> None:
-        """Set weights that must not be positive and are to zero, in place; and those that must not be negative."""
+        """Set weights of a forbidden sign to zero, in place."""
         for barred in self.couplings.barred:
             if barred.parameter is not None:
                 bound = np.minimum if barred.sign < 0 else np.maximum
                 bound(parameters[barred.parameter], 0, out=parameters[barred.parameter])
 
     def turn(self, parameters: Mapping[str, FloatArray]) -> None:
-        """Give weights that must keep a sign that sign, in place."""
+        """Give weights the sign that they must have, in place."""
         for barred in self.couplings.barred:
             if barred.parameter is not None:
                 value = parameters[barred.parameter]
                 np.multiply(np.abs(value), barred.sign, out=value)
 
     def problem(self, parameters: Parameters) -> str | None:
-        """Why Z is infinite, as the second half of a sentence; None where nothing was found.
+        """Return why Z is infinite, as the second half of a sentence; None where no reason was found.
 
-        The module says where that is complete and where it is a search.
+        The head of the module says where this is complete and where it is a search.
         """
         raised = {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
         for name, value in raised.items():
@@ -174,14 +175,14 @@ class Convergence:
         """Raise unless the model has a Z.
 
         Raises:
-            DivergentError: it has none; the message says why and what would do.
+            DivergentError: it has none; the message says why and what would help.
         """
         found = self.problem(parameters)
         if found:
             raise DivergentError(f"the model has no Z: {found}.")
 
     def _driven(self, barred: Barred, parameters: Parameters) -> str | None:
-        """Products of unbounded states whose coefficient is positive."""
+        """Return the problem with a product of unbounded states whose coefficient has the forbidden sign, if any."""
         excess = self.couplings.excess(barred, parameters, self.layout.sizes)
         if not (excess > 0).any():
             return None
@@ -201,7 +202,7 @@ class Convergence:
     # The worst states of bounded units
 
     def _listed(self) -> States | None:
-        """All states of the bounded units, if they are few."""
+        """Return all states of the bounded units; None if there are more than `_LISTED`."""
         units = {layer: self.layout.kernels.layers[layer] for layer in self._bounded}
         if not all(is_finite(unit) for unit in units.values()):
             return None
@@ -218,7 +219,7 @@ class Convergence:
         return found
 
     def _random(self, rows: int) -> States:
-        """Random extreme states of the bounded layers, and of the given ones; these at rest in the first row."""
+        """Return random extreme states of the bounded and the given layers; the first row has given ones at rest."""
         rng = np.random.default_rng(0)
         found: States = {}
         for layer in (*self._bounded, *self.layout.given):
@@ -238,7 +239,7 @@ class Convergence:
         return found
 
     def _worst(self, parameters: Parameters, open_states: States, sweeps: int) -> States:
-        """States of all layers, with bounded ones as they are when unbounded ones have run as far as is said."""
+        """Return states of all layers, in which bounded layers are drawn given the open states."""
         rows = len(next(iter(open_states.values())))
         held = {**open_states, **self._random(rows)}
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -250,7 +251,7 @@ class Convergence:
         return held
 
     def _at_rest(self, rows: int) -> States:
-        """The unbounded layers at rest."""
+        """Return the unbounded layers at rest."""
         layers = self.layout.kernels.layers
         return {
             one: resting(self.layout, one, rows, np.float64)
@@ -261,7 +262,7 @@ class Convergence:
     # Units alone
 
     def _alone(self, layer: str, parameters: Parameters) -> str | None:
-        """Each unit of a layer given all others, with these in the states that are worst for it."""
+        """Return why a unit of the layer is not normalisable given the others in their worst states for it, if so."""
         unit = self.layout.kernels.layers[layer]
         for held in self._around(layer, parameters):
             try:
@@ -279,7 +280,7 @@ class Convergence:
         return found
 
     def _around(self, layer: str, parameters: Parameters) -> Iterator[States]:
-        """States of all layers that are tried: bounded ones at their worst for each unit, unbounded ones at rest."""
+        """Yield the states to try: bounded layers at their worst for each unit, unbounded layers at rest."""
         if not self._bounded and not self.layout.given:
             yield self._at_rest(1)
             return
@@ -317,7 +318,7 @@ class Convergence:
     # Units of Gaussian kind together
 
     def _together(self, parameters: Parameters) -> str | None:
-        """Whether the form of all units of Gaussian kind is positive, with bounded ones in their worst states."""
+        """Return why the form of all units of Gaussian kind is not positive in the worst bounded states, if so."""
         found, sizes = self.couplings, self.layout.sizes
         rays, exclusive = found.rays(sizes), found.exclusive(sizes)
         if not found.varies:
@@ -328,7 +329,7 @@ class Convergence:
         if (every := self._listed()) is not None and not self.layout.given:
             rows = len(next(iter(every.values())))
             return self._of_rows({**self._at_rest(rows), **every}, parameters, rays, exclusive)[0]
-        # Single units call for states, and then the directions in which the form is lowest, again and again.
+        # The search begins at directions of single units and goes on with those in which the form is lowest.
         directions = np.eye(len(rays))[np.linspace(0, len(rays) - 1, _STARTS).astype(int)]
         for _ in range(_SWEEPS):
             held = self._worst(parameters, self._run(directions), 1 if self._is_settled_at_once else _SWEEPS)
@@ -338,7 +339,7 @@ class Convergence:
         return None
 
     def _run(self, directions: npt.NDArray[np.float64]) -> States:
-        """The unbounded layers far out in these directions."""
+        """Return the unbounded layers far out in these directions."""
         states = self._at_rest(len(directions))
         for coordinate, place in self.couplings.places(self.layout.sizes).items():
             far = _FAR * coordinate.sign * directions[:, place]
@@ -349,7 +350,7 @@ class Convergence:
     def _of_rows(
         self, states: States, parameters: Parameters, rays: npt.NDArray[np.bool_], exclusive: Any
     ) -> tuple[str | None, npt.NDArray[np.float64]]:
-        """The first problem in rows of states, and for each row the direction in which the form is lowest."""
+        """Return the first problem in rows of states, and for each row the direction in which the form is lowest."""
         rows, n = len(next(iter(states.values()))), len(rays)
         step = max(1, _VALUES // n**2)
         directions = np.zeros((rows, n))
@@ -365,7 +366,7 @@ class Convergence:
         return None, directions
 
     def _refused(self, form: npt.NDArray[np.float64], rays: npt.NDArray[np.bool_], exclusive: Any) -> str | None:
-        """What is said of a form that is not positive, or could not be shown to be."""
+        """Return the message about a form that is not positive or not shown to be; None where it is positive."""
         verdict = sign_on_cone(form, rays, exclusive)
         return None if verdict.positive else self._message(verdict.positive, verdict.value)
 
@@ -391,8 +392,10 @@ def _are_definite(forms: npt.NDArray[np.float64]) -> bool:
 
 
 def _is_far_inside(fixed: npt.NDArray[np.float64], bound: npt.NDArray[np.float64]) -> bool:
-    """Whether a form is positive definite whatever is added whose elements are no larger than a bound: its lowest
-    eigenvalue is above the bound's largest, both relative to the diagonal."""
+    """Return whether a form stays positive definite with any addition whose elements are at most ``bound``.
+
+    It does if its lowest eigenvalue exceeds the bound's largest, both relative to the diagonal.
+    """
     diagonal = np.diagonal(fixed)
     if not (diagonal > 0).all():
         return False
@@ -402,10 +405,10 @@ def _is_far_inside(fixed: npt.NDArray[np.float64], bound: npt.NDArray[np.float64
 
 
 def starting_values(layout: Layout, energy: Energy | None) -> dict[str, float]:
-    """For every parameter with fewer than two axes the value of 0, 1 and −1 to start from.
+    """Return the value to start from, 0, 1 or −1, for every parameter with fewer than two axes.
 
-    It is the first combination with which the model exists when all other parameters are zero: 0 for a bias, 1 for a
-    deviation or a precision, −1 for the bias that makes a rate positive. All are 0 where none does.
+    The values are the first combination for which the model has a Z when all other parameters are zero: 0 for a bias, 1
+    for a deviation or a precision, −1 for the bias that makes a rate positive. If there is none, all are 0.
     """
     names = [name for name, axes in layout.kernels.parameters.items() if len(layer_axes(axes)) < 2]
     plain = dict.fromkeys(names, 0.0)

@@ -1,4 +1,4 @@
-"""Which values a unit can take, and what a state weighs of itself, read from the table of units for whole arrays.
+"""The values of a unit and their base measure, read from the table of units and applied to whole arrays.
 
 A state s has a base measure μ(s): 1 for most units, 1/k! for a count with a Poisson distribution. Energies leave it out
 (see `symbolic.units`), so the probability of a single configuration takes ln μ from here.
@@ -36,49 +36,49 @@ __all__ = [
 LENGTH_TOLERANCE = 1e-5
 """By how much the length of a vector may differ from 1: float32 rounds it by 1e-7."""
 
-# Domains of more states are described by their ends: a message shows no longer list.
+# A message lists at most this many states; it describes larger domains by their ends.
 _LISTED = 16
 
 
 def is_finite(unit: str) -> bool:
-    """Whether the states of a unit can be listed."""
+    """Return whether the states of a unit can be listed."""
     return bool(lookup(unit).is_finite)
 
 
 def is_continuous(unit: str) -> bool:
-    """Whether the states are real numbers, so that p is a density in them."""
+    """Return whether the states are real numbers, so that p is a density in them."""
     return bool(lookup(unit).is_continuous)
 
 
 def dimension(unit: str) -> int:
-    """How many columns a state takes in an array: more than one if it is a vector."""
+    """Return how many columns a state takes in an array: more than one if it is a vector."""
     return int(lookup(unit).dimension)
 
 
 def is_plain(unit: str) -> bool:
-    """Whether a unit is coupled by its state, a number, so that a pairwise model has a weight for each pair of units
-    and a bias for each."""
+    """Return whether a state is a number that couples as such: a pairwise model then has a weight per pair of units
+    and a bias per unit."""
     return bool(lookup(unit).is_plain)
 
 
 def is_bounded(unit: str) -> bool:
-    """Whether all states lie between two numbers, so that sums over them are finite whatever the parameters."""
+    """Return whether all states lie between two numbers, so that sums over them are finite for all parameters."""
     return bool(lookup(unit).is_bounded)
 
 
 def is_quadratic(unit: str) -> bool:
-    """Whether the energy may hold the square of a state, so that a precision keeps the states together."""
+    """Return whether the energy may hold the square of a state, so that a precision bounds its spread."""
     return bool(lookup(unit).degree == 2)
 
 
 def has_conditions(unit: str) -> bool:
-    """Whether sums over the states are finite only under a condition, such as a positive rate or precision."""
+    """Return whether sums over the states are finite only under a condition, such as a positive rate or precision."""
     row = lookup(unit)
     return not (row.is_finite or row.is_bounded) and symbolic.units.has_conditions(unit)
 
 
 def has_measure(unit: str) -> bool:
-    """Whether μ(s) is other than 1."""
+    """Return whether μ(s) differs from 1."""
     return lookup(unit).base is not None
 
 
@@ -93,13 +93,13 @@ def states_of(unit: str) -> tuple[float, ...]:
 
 @cache
 def ends(unit: str) -> tuple[float, float]:
-    """Return the lowest and the highest state, infinite where there is none; of vectors, those of a component."""
+    """Return the lowest and the highest state, infinite where there is none; for vectors, those of a component."""
     found: tuple[float, float] = lookup(unit).ends
     return found
 
 
 def resting_state(unit: str) -> tuple[float, ...]:
-    """Return the state nearest to zero, a number per column; of directions, which are all as near, the last axis."""
+    """Return the state nearest to zero, a number per column; for directions, all equally near, the last axis."""
     if is_finite(unit):
         return (min(states_of(unit), key=lambda state: (abs(state), -state)),)
     low, high = ends(unit)
@@ -124,7 +124,7 @@ def listed(unit: str) -> str:
 def outside(values: npt.NDArray[Any], unit: str) -> npt.NDArray[np.bool_]:
     """Return where an array does not hold a state of the unit, NaN and infinity included; shape of ``values``.
 
-    The components of a vector lie side by side; its length is 1 to ``LENGTH_TOLERANCE``.
+    The components of a vector lie side by side; its length may differ from 1 by ``LENGTH_TOLERANCE``.
     """
     if dimension(unit) > 1:
         squares = np.square(values.astype(np.float64)).reshape(*values.shape[:-1], -1, dimension(unit)).sum(axis=-1)

@@ -1,9 +1,9 @@
-"""Drawing one layer given all others, the step that every chain is made of.
+"""Draw one layer given all others, the step that every chain consists of.
 
 Where the units of a layer are independent given the rest, the generated sampler draws them all at once. Where the
-energy ties them together, they are drawn one after another, each given all others: with s going through the states of
-unit i, p(s | rest) ∝ μ(s) e^{−E(…, v_i = s, …)}, from the energy's own kernel. Both are functions of the key, the row
-and the unit alone.
+energy ties them together, they are drawn one after another, each given all others: unit i takes state s with
+p(s | rest) ∝ μ(s) e^{−E(…, v_i = s, …)}, from the energy's own kernel. Both draws are functions of the key, the row and
+the unit alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def require_drawable(layout: Layout) -> None:
 
 
 def layer_key(layout: Layout, seed: int, layer: str, *counters: int, purpose: Purpose | None = None) -> int:
-    """The key of a layer's draw at one place; that of the first layer of a side has the counters alone."""
+    """Return the key of a layer's draw; its place on its side enters for all layers but the first."""
     visible = layer in layout.visible
     place = (layout.visible if visible else layout.kernels.hidden).index(layer)
     if purpose is None:
@@ -48,7 +48,7 @@ def layer_key(layout: Layout, seed: int, layer: str, *counters: int, purpose: Pu
 
 
 def resting(layout: Layout, layer: str, rows: int, dtype: npt.DTypeLike) -> FloatArray:
-    """Every unit in the state nearest to zero; shape (rows, units)."""
+    """Return every unit in the state nearest to zero; shape (rows, units)."""
     state = np.asarray(resting_state(layout.kernels.layers[layer]), dtype)
     return np.tile(state, (rows, layout.sizes[layer]))
 
@@ -61,16 +61,17 @@ def draw_layer(
     first_row: int,
     kept: Sequence[int] = (),
 ) -> FloatArray:
-    """Random states of ``layer`` given all others.
+    """Return random states of ``layer`` given all others.
 
     Args:
-        model: whose layer it is.
-        layer: the one that is drawn.
-        states: by layer, shape (rows, units). Where its units are tied together, the layer's own states are read too
-            and the result goes on from them.
+        model: the model.
+        layer: the layer to draw.
+        states: by layer, shape (rows, units). Where the layer's units are tied together, its own states are read too,
+            and the draw starts from them.
         key: 64-bit key of this draw.
         first_row: number of row 0, as for the kernels.
-        kept: units that keep their states where units are drawn one by one; else whoever clamps them does so after.
+        kept: units that keep their states where units are drawn one by one; otherwise the caller clamps them after the
+            draw.
 
     Raises:
         ModelError: see `require_drawable`.
@@ -149,20 +150,20 @@ def draw_hidden(
     first_row: int,
     sweeps: int = 1,
 ) -> States:
-    """Hidden states given the visible ones, from so many Gibbs sweeps over the hidden layers.
+    """Return hidden states given the visible ones, after ``sweeps`` Gibbs sweeps over the hidden layers.
 
     One sweep is exact where there is a single hidden layer whose units are independent given the visible ones.
 
     Args:
-        model: whose layer it is.
-        states: of the visible and of the given layers. Hidden ones that are there are gone on from; others start at
+        model: the model.
+        states: of the visible and the given layers; of hidden layers, the states to start from, else they start at
             rest.
         key_of: from layer and sweep, the key of that draw.
         first_row: number of row 0.
-        sweeps: how many.
+        sweeps: how many sweeps.
 
     Returns:
-        All states, the hidden ones new.
+        The states of all layers, with new hidden ones.
     """
     rows = len(next(iter(states.values())))
     held = dict(states)

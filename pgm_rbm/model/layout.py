@@ -1,8 +1,8 @@
 """How the layers of an energy lie in arrays, and in which order they are drawn.
 
-Visible states of a model are one array with a row for each configuration: the columns of its visible layers, and of
-the layers that it is given, one after another. Hidden states lie in a second such array. `Layout` cuts them into
-layers, as the kernels take them, and says which hidden layer is averaged exactly given all others.
+Visible states of a model are one array with a row for each configuration: the columns of its visible layers, then of
+its given layers, side by side. Hidden states lie in a second such array. `Layout` splits them into layers, as the
+kernels take them, and says which hidden layer is averaged exactly given all others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NO_AVERAGE = (
     "the energy has no hidden layer that can be averaged in closed form, which training and gradients need. Let the "
     "units of one hidden layer be independent given all other layers."
 )
-"""What is said where `Layout.averaged` is None."""
+"""The message when no hidden layer has a closed-form average, so that `Layout.averaged` is None."""
 
 States = dict[str, npt.NDArray[Any]]
 """By layer, states of shape (rows, units)."""
@@ -44,7 +44,7 @@ class Layout:
 
     @classmethod
     def of(cls, kernels: Kernels, parameters: Parameters) -> Layout:
-        """The layout of a model with these parameters."""
+        """Return the layout of a model with these parameters."""
         return cls(kernels, layer_sizes(kernels, parameters))
 
     @cached_property
@@ -59,13 +59,13 @@ class Layout:
 
     @cached_property
     def hidden(self) -> tuple[str, ...]:
-        """The hidden layers in the order in which a sweep draws them: the one that is averaged comes last."""
+        """The hidden layers in the order in which a sweep draws them; the averaged one comes last."""
         hidden = [layer for layer in self.kernels.hidden if layer != self.averaged]
         return (*hidden, *((self.averaged,) if self.averaged else ()))
 
     @cached_property
     def averaged(self) -> str | None:
-        """The hidden layer that phases average exactly, given all other layers: the last one that can be."""
+        """The hidden layer that phases average exactly given all others: the last one with a closed form."""
         for layer in reversed(self.kernels.hidden):
             if self.in_closed_form("phase_of_" + "_".join(self.others(layer))):
                 return layer
@@ -73,7 +73,7 @@ class Layout:
 
     @cached_property
     def two_sided(self) -> bool:
-        """Whether there is a layer on each side and either can be summed out given the other."""
+        """Whether there is one layer on each side and either can be summed out given the other."""
         sides = (self.visible, self.kernels.hidden)
         return not self.given and all(
             len(side) == 1 and self.in_closed_form(f"free_energy_of_{side[0]}") for side in sides
@@ -81,7 +81,7 @@ class Layout:
 
     @cached_property
     def kept(self) -> tuple[str, ...]:
-        """All layers but the averaged one and those that are given, as phases are asked for."""
+        """All layers but the averaged and the given ones: those whose states a phase takes."""
         return tuple(one for one in self.kernels.layers if one != self.averaged and one not in self.given)
 
     @cached_property
@@ -96,48 +96,48 @@ class Layout:
 
     @cached_property
     def widths(self) -> dict[str, int]:
-        """The number of columns of each layer: one a unit, and for vectors one a component."""
+        """The number of columns of each layer: one per unit, and for vectors one per component."""
         return {layer: size * dimension(self.kernels.layers[layer]) for layer, size in self.sizes.items()}
 
     @property
     def units(self) -> int:
-        """Units in all layers."""
+        """The number of units in all layers."""
         return sum(self.sizes.values())
 
     def others(self, layer: str) -> tuple[str, ...]:
-        """All layers but this one and those that are given, in the order of the kernels."""
+        """Return all layers but this and the given ones, in the order of the kernels."""
         return tuple(one for one in self.kernels.layers if one != layer and one not in self.given)
 
     def tied(self, layer: str) -> bool:
-        """Whether units of the layer are not independent given the rest, and are drawn one after another."""
+        """Return whether the layer's units depend on each other given the rest, so that they are drawn in turn."""
         return not self.in_closed_form(f"sample_of_{layer}")
 
     def in_closed_form(self, name: str) -> bool:
-        """Whether there is such a generated function, with sums in closed form."""
+        """Return whether there is such a generated function, with sums in closed form."""
         return serves(self.kernels, name)
 
     def one_by_one(self, layer: str) -> bool:
-        """Whether a generated function draws the layer's units one after another."""
+        """Return whether a generated function draws the layer's units one after another."""
         return self.kernels.methods.get(f"sample_of_{layer}") == "single-site"
 
     def around(self, layer: str, states: States) -> States:
-        """The states of all other layers."""
+        """Return the states of all other layers."""
         return {one: value for one, value in states.items() if one != layer}
 
     def data_states(self, x: npt.NDArray[Any]) -> States:
-        """Data by layer, each contiguous."""
+        """Return data split by layer, in contiguous arrays."""
         return _split(x, self.data_columns)
 
     def hidden_states(self, h: npt.NDArray[Any]) -> States:
-        """Hidden states by layer, each contiguous."""
+        """Return hidden states split by layer, in contiguous arrays."""
         return _split(h, self.hidden_columns)
 
     def data_array(self, states: States) -> npt.NDArray[Any]:
-        """The inverse of `data_states`."""
+        """Join the states of data layers into one array, the inverse of `data_states`."""
         return _joined(states, self.data_columns)
 
     def hidden_array(self, states: States) -> npt.NDArray[Any]:
-        """The inverse of `hidden_states`."""
+        """Join hidden states into one array, the inverse of `hidden_states`."""
         return _joined(states, self.hidden_columns)
 
 

@@ -1,4 +1,4 @@
-"""Models made from sizes, energies and arrays, and their parameters changed; each is checked here, once."""
+"""Make models of sizes, energies and arrays, and change their parameters; the checks stand here, once."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def made(
     dtype: npt.DTypeLike,
     parameters: Mapping[str, npt.ArrayLike] | None = None,
 ) -> Model:
-    """Return the model of an energy, None for the pairwise one, with copies of ``parameters`` or, for None, new ones.
+    """Return the model of ``energy`` (None: the pairwise one) with copies of ``parameters`` (None: new ones).
 
     Raises:
         ModelError: a parameter is missing, unknown or not symmetric, or a layer cannot be drawn.
-        TypeError, ValueError: an array, the seed or the dtype does not fit.
+        TypeError, ValueError: an array, the seed or the dtype is not valid.
         DivergentError: the model has no Z.
     """
     layout, own_seed, own_dtype = Layout(kernels, sizes), resolve_seed(seed), checked_dtype(dtype)
@@ -55,10 +55,10 @@ def made(
 
 
 def conditions_of(layout: Layout, energy: Energy | None) -> Conditions | None:
-    """Return what must hold for a model to have a Z; None where it has one whatever the parameters.
+    """Return what must hold for a model to have a Z; None where all parameters give one.
 
     Raises:
-        DivergentError: the energy has a Z for no parameters, or for none that couple some of its layers.
+        DivergentError: no parameters give the energy a Z, or none that couple some of its layers.
     """
     if all(map(is_bounded, layout.kernels.layers.values())):
         return None
@@ -68,10 +68,10 @@ def conditions_of(layout: Layout, energy: Energy | None) -> Conditions | None:
 
 
 def masked(model: Model, mask: npt.ArrayLike | None) -> Model:
-    """Return the model in which only the weights that ``mask`` marks exist; all do for None.
+    """Return the model in which only the weights marked by ``mask`` exist; None marks all.
 
     Raises:
-        ValueError: it is not a bool array in the shape of the weights.
+        ValueError: ``mask`` is not a bool array in the shape of the weights.
     """
     if mask is None:
         return model
@@ -92,7 +92,7 @@ def assign(model: Model, arrays: Mapping[str, npt.ArrayLike]) -> None:
 
 
 def assign_one(model: Model, attribute: str, name: str, value: npt.ArrayLike) -> None:
-    """Copy ``value`` into the parameter ``name``, which the user calls ``attribute``.
+    """Copy ``value`` into the parameter ``name``; messages call it ``attribute``, as the user does.
 
     Raises:
         TypeError, ValueError: the array does not fit, or a weight that does not exist is not zero.
@@ -109,9 +109,9 @@ def assign_one(model: Model, attribute: str, name: str, value: npt.ArrayLike) ->
 
 
 def named(model: Model, attribute: str) -> str:
-    """Return the name of the parameter that ``weights``, ``visible_bias`` or ``hidden_bias`` means.
+    """Return the name of the parameter behind the attribute ``weights``, ``visible_bias`` or ``hidden_bias``.
 
-    It is the only one with the axes in question, or of several the one with the usual name.
+    It is the only parameter with the axes in question, or of several the one with the usual name.
 
     Raises:
         NotPairwiseError: the energy has none.

@@ -1,4 +1,4 @@
-"""Models of any energy. SymPy is loaded here, and by the models of the pairwise energy it is not."""
+"""Make models of any energy. This module loads SymPy; models of the pairwise energy do without it."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def of_energy(
 def pairwise_of_any_units(
     n_visible: int, n_hidden: int, units: tuple[str, str], seed: int | None, dtype: npt.DTypeLike, target: str
 ) -> Model:
-    """Return a new model of the pairwise energy where a unit is a label, an angle or a vector.
+    """Return a new model of the pairwise energy for units that are labels, angles or vectors.
 
-    There is more than a weight per pair and a bias per unit, so the model holds its energy.
+    It has more than a weight per pair and a bias per unit, so the model holds its energy.
     """
     sizes = {
         "v": require_whole("n_visible", n_visible, of="units"),
@@ -64,12 +64,12 @@ def pairwise_of_any_units(
 
 
 def symbolic_energy(model: Model) -> Energy:
-    """Return the model's energy, made anew where it is the pairwise one."""
+    """Return the model's energy; the pairwise one is made anew."""
     return energies.pairwise(*model.units.values()) if model.energy is None else model.energy
 
 
 def _has_graph_arrays(energy: Energy) -> bool:
-    """Whether E is the pairwise energy between units of which at least one layer's are labels, angles or vectors."""
+    """Return whether E is the pairwise energy between plain or finite units."""
     units = [layer.unit for layer in energy.layers.values()]
     if tuple(energy.layers) != ("v", "h") or energy.given or not all(is_plain(u) or is_finite(u) for u in units):
         return False

@@ -1,4 +1,4 @@
-"""Models of the pairwise energy, from sizes or from arrays."""
+"""Make models of the pairwise energy, from sizes or from arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pairwise(
 ) -> Model:
     """Return a new model of the pairwise energy; arguments as for `RBM`."""
     if not all(map(is_plain, units)):
-        # Such an energy is looked at as an expression, and loading SymPy takes 0.3 s (2 cores, 2026-12).
+        # Such a model holds its energy as an expression, and loading SymPy takes 0.3 s (2 cores, 2026-12).
         from pgm_rbm.model.of_energy import pairwise_of_any_units
 
         return pairwise_of_any_units(n_visible, n_hidden, units, seed, dtype, target)

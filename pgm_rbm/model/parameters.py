@@ -1,4 +1,4 @@
-"""What a new model is made of: the sizes of its layers and its parameter arrays, checked or started from scratch."""
+"""The layer sizes and parameter arrays of a new model: check given ones, or make those to start training from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 def checked_sizes(
     kernels: Kernels, sizes: Mapping[str, int] | None, parameters: Mapping[str, Any] | None
 ) -> dict[str, int]:
-    """The number of units of every layer, as given or read off the parameters' shapes.
+    """Return the number of units of every layer, as given or from the shapes of the parameters.
 
     Raises:
         ModelError: a layer is missing or unknown, its number is not positive, or the energy names a unit beyond it.
@@ -66,13 +66,13 @@ def checked_sizes(
 
 
 def loose_sizes(kernels: Kernels, sizes: Mapping[str, int]) -> dict[str, int]:
-    """The sizes of the layers that no parameter has an axis over, since all their units share their weights."""
+    """Return the sizes of the layers over which no parameter has an axis, since their units share all weights."""
     told = {layer for axes in kernels.parameters.values() for layer in axes}
     return {layer: size for layer, size in sizes.items() if layer not in told}
 
 
 def sizes_of_arrays(kernels: Kernels, parameters: Mapping[str, Any]) -> dict[str, int]:
-    """The number of units of every layer that is an axis of one of these arrays."""
+    """Return the number of units of every layer that is an axis of one of these arrays."""
     _check_names(kernels, parameters)
     sizes: dict[str, int] = {}
     for name, layers in kernels.parameters.items():
@@ -119,7 +119,7 @@ def checked_arrays(
     dtype: npt.DTypeLike,
     symmetric: frozenset[str],
 ) -> dict[str, FloatArray]:
-    """Copies of the arrays, in ``dtype``.
+    """Return copies of the arrays, in ``dtype``.
 
     Raises:
         ModelError: one is missing or unknown, or not symmetric with a diagonal of zeros where it must be.
@@ -136,10 +136,10 @@ def checked_arrays(
 
 
 def checked_symmetry(name: str, array: FloatArray) -> None:
-    """Check that a symmetric parameter is.
+    """Check that a parameter is symmetric with a diagonal of zeros.
 
     Raises:
-        ModelError: it is not, or its diagonal is not zero.
+        ModelError: it is not.
     """
     if np.diagonal(array).any():
         k = int(np.flatnonzero(np.diagonal(array))[0])
@@ -155,8 +155,7 @@ def checked_symmetry(name: str, array: FloatArray) -> None:
 def first_parameters(
     layout: Layout, seed: int, dtype: npt.DTypeLike, energy: Energy | None, conditions: Conditions | None
 ) -> dict[str, FloatArray]:
-    """Parameters to start training from: small normal weights, other parameters as `convergence.starting_values` has
-    them.
+    """Return parameters to start training from: small normal weights, and the rest from `convergence.starting_values`.
 
     Args:
         layout: the model's layers.
@@ -166,7 +165,7 @@ def first_parameters(
         conditions: what must hold for the model to have a Z.
 
     Raises:
-        DivergentError: no such model has a Z.
+        DivergentError: no weights with a Z were found.
     """
     pairwise = energy is None
     start: dict[str, float] = {}
@@ -192,15 +191,15 @@ def first_parameters(
 def small_weights(
     shape: tuple[int, ...], seed: int, dtype: npt.DTypeLike, scale: float = 0.01, *, place: int = 0
 ) -> FloatArray:
-    """Independent normal weights of standard deviation ``scale`` (Hinton 2012, "A practical guide to training
-    restricted Boltzmann machines", section 8); ``place`` tells several arrays of one model apart."""
+    """Return independent normal weights of standard deviation ``scale`` (Hinton 2012, "A practical guide to training
+    restricted Boltzmann machines", section 8); ``place`` gives each array of a model its own stream."""
     stream = generator(seed, Purpose.WEIGHTS, *((place,) if place else ()))
     drawn: FloatArray = scale * stream.standard_normal(shape)
     return drawn.astype(dtype)
 
 
 def _shrunk(conditions: Conditions, parameters: dict[str, FloatArray]) -> None:
-    """Give weights the sign that they must have, and make them smaller until the model exists."""
+    """Give weights the sign that they must have, and halve them until the model has a Z."""
     weights = [value for value in parameters.values() if value.ndim > 1]
     conditions.turn(parameters)
     for _ in range(10):

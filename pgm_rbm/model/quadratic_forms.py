@@ -1,17 +1,18 @@
-"""Whether a quadratic form is positive in every direction of a cone of lines and rays.
+"""Decide whether a quadratic form is positive in every direction of a cone of lines and rays.
 
-Real numbers may go either way, rectified ones only up. Over lines alone positive means positive definite, and
-Cholesky's factorisation tells. Lines beside rays are minimised over exactly (Schur's complement), which leaves a form
-on rays alone, and whether that is positive is called strict copositivity. It is decided exactly, up to rounding, where
+Real numbers may go either way (lines), rectified ones only up (rays). On lines alone the form must be positive
+definite, which Cholesky's factorisation tells. Beside rays, lines are minimised over exactly (Schur's complement),
+which leaves a form on rays alone; that it is positive is called strict copositivity. Up to rounding, the answer is
+exact where
 
-* a positive definite form is found below it, elementwise, by alternating projections: then it is positive (all
-  copositive forms on up to four rays have one, by Diananda's theorem, and few on more have none); or
+* alternating projections find a positive definite form below it, elementwise: then it is positive (all copositive forms
+  on up to four rays have one, by Diananda's theorem, and few on more rays lack one); or
 * a descent finds a direction in which it is not positive: then it is not;
 
-and else by branch and bound on the simplex of directions, each part of which is tested like the whole (Bundfuss and
-Dür, "Algorithmic copositivity detection by simplicial partition", Linear Algebra and its Applications 428, 2008). To
-decide copositivity is co-NP-complete, so the number of parts is bounded, and a form that is not settled by then is
-reported as such. That happens hardly ever but for forms next to the boundary.
+otherwise branch and bound divides the simplex of directions and tests each part like the whole (Bundfuss and Dür,
+"Algorithmic copositivity detection by simplicial partition", Linear Algebra and its Applications 428, 2008). Deciding
+copositivity is co-NP-complete, so the number of parts is bounded, and a form that is still open is reported as such.
+That is rare except for forms next to the boundary.
 """
 
 from __future__ import annotations
@@ -29,24 +30,24 @@ Floats = npt.NDArray[np.float64]
 # in 0.3 s; 50 and 25 leave one, in 2.5 s, since more of them are branched on (2-core Xeon, 2026-12).
 _DESCENT = 200
 _PROJECTIONS = 100
-# Parts that a form is branched into at most, and their number times n³. 200 parts settled all of 300 such forms on up
-# to 40 rays, 20 all but one (2026-12); ten times as many take some seconds.
+# The most parts of a form, and the most parts times n³. 200 parts settled all of 300 such forms on up to 40 rays, 20
+# all but one (2026-12); ten times as many take some seconds.
 _MOST_PARTS = 2000
 _WORK = 2e7
-# Projections end inside the cone of definite forms, where the lowest eigenvalue is this.
+# Projections end inside the cone of definite forms, with this lowest eigenvalue.
 _INSIDE = 1e-3
-# What two rays that exclude each other count together, in units of what they do alone: no mixture of them is of use.
+# The off-diagonal element of two rays that exclude each other, where the diagonal is 1: it rules out their mixtures.
 _EXCLUDED = 1e6
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found about a form on a cone.
+    """The result about a form on a cone.
 
     Attributes:
         positive: whether it is positive in every direction; None where that was not settled.
         value: the form in ``direction``, relative to its diagonal part there.
-        direction: one in which it is not positive, or else is smallest of those that were tried.
+        direction: one in which it is not positive, or else the one tried in which it is smallest.
     """
 
     positive: bool | None
@@ -59,13 +60,13 @@ def sign_on_cone(
     rays: npt.NDArray[np.bool_],
     exclusive: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None = None,
 ) -> Verdict:
-    """Whether dᵀ form d > 0 for every d ≠ 0 whose entries on ``rays`` are not negative.
+    """Return whether dᵀ form d > 0 for every d ≠ 0 whose entries on ``rays`` are not negative.
 
     Args:
         form: symmetric, shape (n, n).
         rays: shape (n,), which directions go one way only.
-        exclusive: places of rays of which one of each pair is zero, such as the positive and the negative part of one
-            number; what the form says of their product is not read.
+        exclusive: places of pairs of rays of which one is zero, such as the positive and the negative part of a number;
+            the form's elements between them are not read.
     """
     n = len(form)
     diagonal = np.diagonal(form).copy()
@@ -88,9 +89,9 @@ def sign_on_cone(
 def _as_lines(
     form: Floats, rays: npt.NDArray[np.bool_], exclusive: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 ) -> Verdict | None:
-    """The two parts of each number as that number, held by the smaller of both precisions: positive if this is.
+    """Return the verdict with both parts of each number joined in one line of the smaller precision.
 
-    None where others do not act on the number itself, but on its two parts differently.
+    The form is positive if this one is. None where others act differently on the two parts.
     """
     kept = np.ones(len(form), dtype=bool)
     kept[exclusive[1]] = False
@@ -103,7 +104,7 @@ def _as_lines(
             return None
         if not np.allclose(above * lengths[1], -below * lengths[0], rtol=1e-12, atol=0):
             return None
-        # The diagonal is 1, so that the part with the smaller precision is reached by more.
+        # The diagonal is 1, so others act more strongly on the part with the smaller precision.
         reach[up] = max(1.0, float(lengths[1] / lengths[0])) if lengths[0] else 1.0
         lines[up] = False
     joined = form * reach[:, None] * reach
@@ -128,7 +129,7 @@ def _lowest(form: Floats) -> tuple[float, Floats]:
 
 
 def _sign(form: Floats, rays: npt.NDArray[np.bool_]) -> Verdict:
-    """The same of a form with a diagonal of 1."""
+    """Return the verdict on a form with a diagonal of 1."""
     n = len(form)
     if _is_definite(form):
         return Verdict(True, 1.0, np.zeros(n))
@@ -145,7 +146,7 @@ def _sign(form: Floats, rays: npt.NDArray[np.bool_]) -> Verdict:
             whole = np.zeros(n)
             whole[lines] = direction
             return Verdict(False, value, whole)
-        # Where the lines go for a given direction of the rays.
+        # The lines that minimise the form, for a given direction of the rays.
         reached[lines] = -np.linalg.solve(own, form[np.ix_(lines, rays)])
     on_rays = form[np.ix_(rays, rays)] + form[np.ix_(rays, lines)] @ reached[lines]
     found = _sign_on_rays((on_rays + on_rays.T) / 2)
@@ -198,7 +199,7 @@ def _sign_on_rays(form: Floats) -> Verdict:
 
 
 def _has_definite_below(form: Floats) -> bool:
-    """Whether a positive definite form was found that is nowhere larger than this one."""
+    """Return whether a positive definite form was found that is nowhere larger than this one."""
     if _is_definite(_attracting(form)):
         return True
     below = form.copy()
@@ -211,19 +212,19 @@ def _has_definite_below(form: Floats) -> bool:
 
 
 def _starts(form: Floats) -> list[Floats]:
-    """Directions from which to look for one in which the form is not positive."""
+    """Return directions from which to look for one in which the form is not positive."""
     lowest, attracting = _lowest(form)[1], np.abs(_lowest(_attracting(form))[1])
     return [one for one in (attracting, np.maximum(lowest, 0), np.maximum(-lowest, 0)) if one.any()]
 
 
 def _attracting(form: Floats) -> Floats:
-    """The form without its positive off-diagonal elements, which never make it smaller on rays."""
+    """Return the form without its positive off-diagonal elements, which never make it smaller on rays."""
     found: Floats = np.minimum(form, 0) + np.eye(len(form))
     return found
 
 
 def _descended(form: Floats, start: Floats) -> Floats:
-    """Where projected power steps lead, each of which lowers the form on the sphere."""
+    """Return the direction after projected power steps, each of which lowers the form on the sphere."""
     shift = float(np.abs(form).sum(axis=1).max())
     direction = start / np.linalg.norm(start)
     for _ in range(_DESCENT):

@@ -1,7 +1,7 @@
-"""What one variable of a graph can be: its values, what each weighs of itself, and whether they are labels.
+"""The kinds of variables of a graph: their values, the measure of each, and whether they are labels.
 
-Units are those of the table of units, by their names. Two names that stand for the same values are the same kind of
-variable, "binary" and "{0, 1}" say.
+Units have the names of the table of units. Two names for the same values, such as "binary" and "{0, 1}", are the same
+kind of variable.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 CATEGORICAL = "categorical"
-"""Units whose number of states stands in the attribute ``states``; ``potts(q)`` has it in its name."""
+"""Units whose attribute ``states`` holds their number of states; ``potts(q)`` has it in its name."""
 
-# The table's own units that have been asked for, with whether their values are labels: they do not change, and graphs
-# ask many times for each variable.
+# The canonical name of each unit of the table that was looked up, and whether its values are labels: they do not
+# change, and graphs ask many times for each variable.
 _KNOWN: dict[str, tuple[str, bool]] = {CATEGORICAL: (CATEGORICAL, True)}
 
 
@@ -53,7 +53,7 @@ class Kind:
     Attributes:
         values: in increasing order, the order of the axes of tables.
         log_measure: ln μ of each value, such as ln of a binomial coefficient; empty where every μ is 1.
-        labels: whether the values are labels, which nothing calculates with.
+        labels: whether the values are labels, which do not enter as numbers.
     """
 
     values: tuple[float, ...]
@@ -62,7 +62,7 @@ class Kind:
 
     @cached_property
     def domain(self) -> NDArray[Any]:
-        """The values as an array: int64 where all are whole numbers, else float64. Read-only."""
+        """The values as a read-only array: int64 where all are whole numbers, else float64."""
         whole = all(value == int(value) for value in self.values)
         array = np.array(self.values, dtype=np.int64 if whole else np.float64)
         array.setflags(write=False)
@@ -131,12 +131,12 @@ def _finite(units: str) -> Kind:
 
 
 def has_labels(name: Hashable, attributes: Mapping[str, Any]) -> bool:
-    """Return whether a variable's values are labels or directions, which are not numbers to calculate with."""
+    """Return whether a variable's values are labels or directions, which do not enter as numbers."""
     return _named(name, attributes.get("units", "binary"))[1]
 
 
 def same_kind(name: Hashable, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Return whether two sets of attributes describe variables that can be the same one."""
+    """Return whether two sets of attributes describe the same kind of variable."""
     units = [canonical(name, one.get("units", "binary")) for one in (first, second)]
     if units[0] == units[1] != CATEGORICAL:
         return True
@@ -165,10 +165,10 @@ def read_states(name: Hashable, states: Any) -> dict[str, Any]:
 
 
 def read_bias(name: Hashable, attributes: Mapping[str, Any], bias: Any) -> float | FloatArray:
-    """Return a checked bias: a number, or where values are labels an array with a number per label; zero for None.
+    """Return a checked bias: a number, or for labels an array with a number per label; None becomes zero.
 
     Raises:
-        ModelError: it is something else.
+        ModelError: it is neither.
     """
     if not has_labels(name, attributes):
         return 0.0 if bias is None else finite_number(bias, f"bias of {name!r}")
@@ -213,7 +213,7 @@ def require_known(names: Iterable[Hashable], known: Collection[Hashable], argume
 
 
 def one_or_several(names: Any, known: Collection[Hashable], argument: str) -> tuple[Hashable, ...]:
-    """Return a variable, or a sequence of them, as a tuple, which may be empty; arguments and errors as above."""
+    """Return a variable, or a sequence of them, as a tuple, which may be empty; see `require_known`."""
     if _is_hashable(names) and names in known:
         return (names,)
     if isinstance(names, str) or not isinstance(names, Iterable):
